@@ -1,0 +1,69 @@
+"""RFC 8785 canonical JSON and the digests built on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+_SAFE_INTEGER = 2**53 - 1
+
+
+def canonical(value: Any) -> str:
+    """`value` as RFC 8785 JSON: members sorted by UTF-16 code units, ECMAScript numbers, no spaces.
+
+    Raises ValueError for NaN, infinity and integers that a double cannot hold (section 3.2.2.3).
+    """
+    match value:
+        case None | bool() | str():
+            return json.dumps(value, ensure_ascii=False)
+        case int() | float():
+            return _number(value)
+        case dict():
+            members = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
+            return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{canonical(v)}" for k, v in members) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(canonical, value)) + "]"
+        case _:
+            raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
+def digest(value: Any) -> str:
+    """`sha256:` and the hex SHA-256 of the canonical JSON."""
+    return "sha256:" + hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _number(value: int | float) -> str:
+    if isinstance(value, int):
+        if abs(value) > _SAFE_INTEGER:
+            raise ValueError("integers beyond 2^53-1 have no canonical form")
+        return str(value)
+    if not math.isfinite(value):
+        raise ValueError("NaN and infinity are not JSON")
+    return _ecmascript(value)
+
+
+def _ecmascript(value: float) -> str:
+    """ECMA-262 Number::toString for a finite double (RFC 8785 section 3.2.2.3)."""
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    digits, exponent = _shortest(abs(value))
+    point = exponent + 1
+    if 0 < point <= 21:
+        whole = digits.ljust(point, "0")
+        return sign + whole[:point] + (f".{whole[point:]}" if whole[point:] else "")
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    mantissa = digits[0] + (f".{digits[1:]}" if digits[1:] else "")
+    return f"{sign}{mantissa}e{'+' if exponent >= 0 else '-'}{abs(exponent)}"
+
+
+def _shortest(value: float) -> tuple[str, int]:
+    """Shortest round-trip digits and the decimal exponent of the first one."""
+    mantissa, _, power = f"{value!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    leading = len(whole) if whole != "0" else -(len(fraction) - len(fraction.lstrip("0")))
+    return digits.rstrip("0") or "0", leading - 1 + int(power or 0)

@@ -1,0 +1,1 @@
+"""The nouns, frozen. Nothing here does I/O or reads a clock."""

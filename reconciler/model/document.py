@@ -1,0 +1,214 @@
+"""The configuration as one value: what was written, and what it means once defaults and groups are filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from reconciler.canonical import digest
+from reconciler.model.secret import HIDDEN, BadReference, Fingerprint, masked, parse_template
+from reconciler.model.server import Server, server_of
+
+Facts: TypeAlias = dict[str, Any]
+Path: TypeAlias = tuple[str | int, ...]
+
+TYPE_ALIASES = {"streamable-http": "http", "streamableHttp": "http", "streamable_http": "http", "local": "stdio"}
+"""Words for a transport in the files of MCP clients (files without `version:`)."""
+
+DEFAULT_TIMEOUTS = {"start": "30s", "list": "15s", "call": "60s"}
+RECONNECT_FIELDS = ("type", "command", "args", "cwd", "env", "envFile", "url", "headers", "oauth", "azure", "mock")
+SECRET_PATHS = (("env", "*"), ("headers", "*"), ("oauth", "clientSecret"), ("azure", "clientSecret"))
+"""Where, inside a server, every literal counts as a secret."""
+
+
+def hidden(_: str) -> str:
+    """The Fingerprint of a project that has no key yet."""
+    return HIDDEN
+
+
+@dataclass(frozen=True)
+class Document:
+    """A configuration. `written` is the merged JSON value; everything else is derived from it.
+
+    `project` is the name that holds where the document names none; `hide` is what stands for a literal secret in
+    digests and masked values.
+    """
+
+    written: Mapping[str, Any] = field(default_factory=lambda: {"mcpServers": {}})
+    default_project: str = "default"
+    hide: Fingerprint = hidden
+
+    @property
+    def project(self) -> str:
+        return self.written.get("project") or self.default_project
+
+    @property
+    def servers(self) -> Mapping[str, Any]:
+        """The servers as written, by id."""
+        return self.written.get("mcpServers") or {}
+
+    @property
+    def groups(self) -> Mapping[str, Any]:
+        return self.written.get("groups") or {}
+
+    @cached_property
+    def settings(self) -> Facts:
+        """Everything outside `mcpServers`."""
+        return {key: value for key, value in self.written.items() if key != "mcpServers"}
+
+    @cached_property
+    def _facts(self) -> dict[str, Facts]:
+        return {}
+
+    def facts(self, server_id: str) -> Facts:
+        """The effective fields of one server, under their names in the file: defaults filled in, env as a map.
+
+        A forwarded name has the value `{"forward": true}` in `env`. `envFile` is there when the server reads it.
+        """
+        if server_id not in self._facts:
+            self._facts[server_id] = _effective(self, self.servers[server_id], server_id)
+        return self._facts[server_id]
+
+    def server(self, server_id: str) -> Server:
+        """The typed server; raises BadReference or KeyError only for documents that validation would refuse."""
+        facts = self.facts(server_id)
+        return server_of(server_id, facts, self.spec_digest(server_id))
+
+    def spec_digest(self, server_id: str) -> str:
+        """What decides the live session: equal digests mean the session can stay. Literals enter as fingerprints."""
+        facts = self.facts(server_id)
+        return digest(masked_fields({k: facts[k] for k in RECONNECT_FIELDS if k in facts}, self.hide))
+
+    def launch_digest(self, server_id: str) -> str | None:
+        """What a person says yes to; None when the server launches and contacts nothing."""
+        launch = launch_facts(self.facts(server_id))
+        return digest(masked_fields(launch, self.hide)) if launch else None
+
+    def masked(self) -> dict[str, Any]:
+        """`written` with every literal secret replaced by what `hide` makes of it."""
+        return masked_document(self.written, self.hide)
+
+
+def _effective(document: Document, written: Mapping[str, Any], server_id: str) -> Facts:
+    top, defaults = document.written, document.written.get("defaults") or {}
+    group = document.groups.get(written.get("group", ""), {})
+    enabled = written.get("enabled", not written.get("disabled", False))
+    facts: Facts = {
+        **{key: value for key, value in written.items() if key != "disabled"},
+        "name": written.get("name", server_id),
+        "type": transport_word(written),
+        "enabled": bool(enabled and group.get("enabled", True)),
+        "requireApproval": _nearest("requireApproval", written, group, defaults, otherwise=True),
+        "timeouts": DEFAULT_TIMEOUTS
+        | top.get("timeouts", {})
+        | defaults.get("timeouts", {})
+        | written.get("timeouts", {}),
+        "lock": written.get("lock", top.get("lock", "warn")),
+        "strategy": written.get("strategy", "replace-first"),
+        "required": written.get("required", False),
+        "protect": written.get("protect", False),
+        "connection": written.get("connection", "proxy"),
+        "oauth": written.get("oauth", False),
+    }
+    if isinstance(written.get("env"), list):
+        facts["env"] = {name: {"forward": True} for name in written["env"]}
+    if "envFile" in top and ("env" in facts or any(r.startswith("${env:") for r in references_in(facts))):
+        facts["envFile"] = top["envFile"]
+    return facts
+
+
+def _nearest(name: str, *levels: Mapping[str, Any], otherwise: Any) -> Any:
+    return next((level[name] for level in levels if name in level), otherwise)
+
+
+def transport_word(written: Mapping[str, Any]) -> str:
+    """`type` as written or inferred: stdio with a command, http with a url."""
+    word = written.get("type") or ("stdio" if "command" in written else "http" if "url" in written else "uplink")
+    return TYPE_ALIASES.get(word, word)
+
+
+def launch_facts(facts: Facts) -> Facts:
+    """The part of a server that runs something or sends something somewhere; empty for a mock or an uplink."""
+    if (facts.get("mock") or {}).get("enabled", "mock" in facts) or facts["type"] == "uplink":
+        return {}
+    launch: Facts = {key: facts[key] for key in ("command", "args", "cwd", "env", "envFile") if key in facts}
+    if "url" in facts:
+        launch["origin"] = origin(facts["url"])
+    if isinstance(facts.get("oauth"), dict) and "issuer" in facts["oauth"]:
+        launch["issuer"] = facts["oauth"]["issuer"]
+    if facts.get("azure"):
+        launch["authority"] = [facts["azure"].get("authorityHost"), facts["azure"].get("tenantId")]
+    launch["references"] = sorted(references_in({k: facts[k] for k in RECONNECT_FIELDS if k in facts}))
+    return launch
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL as written; a URL that is not one stands for itself."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        return url
+
+
+def references_in(value: Any) -> set[str]:
+    """Every reference inside a JSON value, as text without its default."""
+    found: set[str] = set()
+    for text in strings_in(value):
+        if "$" not in text:
+            continue
+        try:
+            found |= {f"${{{ref.scheme}:{ref.name}}}" for ref in parse_template(text).references}
+        except BadReference:
+            continue
+    return found
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    """Every string value (never a key) inside a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for member in value.values():
+            yield from strings_in(member)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from strings_in(item)
+
+
+def is_secret_path(path: Path) -> bool:
+    """Whether `path` inside a server is a field whose literals are secrets. A list in `env` holds names, not values."""
+    return any(
+        len(path) >= len(shape)
+        and all(s == p or (s == "*" and isinstance(p, str)) for s, p in zip(shape, path, strict=False))
+        for shape in SECRET_PATHS
+    )
+
+
+def masked_fields(server: Any, hide: Fingerprint) -> Any:
+    """A server's fields (written or effective) with literal secrets hidden."""
+    return _map_strings(server, lambda text, path: masked(text, hide, secret_field=is_secret_path(path)), ())
+
+
+def masked_document(written: Mapping[str, Any], hide: Fingerprint) -> dict[str, Any]:
+    """A whole document, or a patch of one, with literal secrets hidden."""
+    return {key: _member_masked(key, value, hide) for key, value in written.items()}
+
+
+def _member_masked(key: str, value: Any, hide: Fingerprint) -> Any:
+    if key == "mcpServers" and isinstance(value, Mapping):
+        return {server_id: masked_fields(server, hide) for server_id, server in value.items()}
+    return _map_strings(value, lambda text, _: masked(text, hide, secret_field=False), ())
+
+
+def _map_strings(value: Any, change: Callable[[str, Path], str], path: Path) -> Any:
+    if isinstance(value, str):
+        return change(value, path)
+    if isinstance(value, Mapping):
+        return {key: _map_strings(member, change, (*path, key)) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_map_strings(item, change, (*path, index)) for index, item in enumerate(value)]
+    return value

@@ -1,0 +1,155 @@
+"""Text that may name values kept elsewhere, and what may be shown of it. Only `sessions/` ever resolves a Template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Scheme = Literal["env", "file", "secret", "workspaceFolder"]
+Fingerprint: TypeAlias = Callable[[str], str]
+"""Text -> what stands for it in a plan: `***`, with a keyed fingerprint once a key exists."""
+
+HIDDEN = "***"
+_REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}")
+_BODY = re.compile(r"(?:(?P<scheme>[A-Za-z]+):(?!-))?(?P<name>[^:]+?)(?::-(?P<default>.*))?", re.DOTALL)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class BadReference(ValueError):
+    """A `${...}` that names nothing we know; the message is a sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """A value kept elsewhere: `${env:NAME}`, `${file:PATH}`, `${secret:NAME}` or `${workspaceFolder}`."""
+
+    scheme: Scheme
+    name: str
+    default: str | None = None
+
+    def __str__(self) -> str:
+        if self.scheme == "workspaceFolder":
+            return "${workspaceFolder}"
+        default = "" if self.default is None else f":-{self.default}"
+        return f"${{{self.scheme}:{self.name}{default}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A string as written, cut into literal text and references."""
+
+    parts: tuple[str | SecretRef, ...]
+
+    @property
+    def references(self) -> tuple[SecretRef, ...]:
+        return tuple(part for part in self.parts if isinstance(part, SecretRef))
+
+    def resolve(self, look_up: Callable[[SecretRef], str]) -> str:
+        """The text with every reference replaced by `look_up(reference)`; whatever `look_up` raises passes through."""
+        return "".join(part if isinstance(part, str) else look_up(part) for part in self.parts)
+
+
+def parse_template(text: str) -> Template:
+    """Cut `text` at its references; `$$` is a literal `$`. Raises BadReference."""
+    if "$" not in text:
+        return Template((text,) if text else ())
+    return Template(tuple(_joined(_parts(text))))
+
+
+def _parts(text: str) -> Iterator[str | SecretRef]:
+    end = 0
+    for match in _REFERENCE.finditer(text):
+        yield text[end : match.start()]
+        yield "$" if match.group() == "$$" else _reference(match.group(1))
+        end = match.end()
+    yield text[end:]
+
+
+def _joined(parts: Iterator[str | SecretRef]) -> Iterator[str | SecretRef]:
+    literal = ""
+    for part in parts:
+        if isinstance(part, str):
+            literal += part
+            continue
+        if literal:
+            yield literal
+        yield part
+        literal = ""
+    if literal:
+        yield literal
+
+
+def _reference(body: str) -> SecretRef:
+    if body == "workspaceFolder":
+        return SecretRef("workspaceFolder", "")
+    match = _BODY.fullmatch(body)
+    if match is None:
+        raise BadReference(f"${{{body}}} is not a reference")
+    scheme, name, default = match["scheme"] or "env", match["name"], match["default"]
+    if scheme not in ("env", "file", "secret"):
+        raise BadReference(f'${{{body}}} has the unknown scheme "{scheme}"')
+    if scheme == "env" and not _VARIABLE.fullmatch(name):
+        raise BadReference(f'"{name}" is not the name of an environment variable')
+    if default is not None and scheme != "env":
+        raise BadReference(f"${{{body}}}: only an environment variable can have a default")
+    return SecretRef(scheme, name, default)  # type: ignore[arg-type]  # the check above narrows it
+
+
+_PREFIXES = (
+    r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|sk-[A-Za-z0-9_-]{16,}"
+    r"|xox[abposr]-[A-Za-z0-9-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|npm_[A-Za-z0-9]{30,}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?|hf_[A-Za-z0-9]{20,}|lin_api_[A-Za-z0-9]{20,}"
+)
+_USERINFO = r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+_NAMED = r"(?i:(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=secret=)|(?<=password=)|(?<=key=))[^&\s\"'${}]{8,}"
+_LOOKS_SECRET = re.compile(f"{_PREFIXES}|{_USERINFO}|{_NAMED}|(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{{32,}}")
+
+
+def secrets_in(text: str) -> list[tuple[int, int]]:
+    """The spans of `text` that look like literal secrets: known prefixes, URL credentials, long random words."""
+    return [m.span() for m in _LOOKS_SECRET.finditer(text) if _is_random(m)]
+
+
+def _is_random(match: re.Match[str]) -> bool:
+    word = match.group()
+    if re.fullmatch(f"{_PREFIXES}", word) or len(word) < 32 or "://" in match.string[: match.start()][-3:]:
+        return True
+    kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return kinds >= 2 and "/" not in word and len(set(word)) >= 12 and _digits_spread(word)
+
+
+def _digits_spread(word: str) -> bool:
+    """Random words change between letters and digits often; names with a version number do not."""
+    return len(re.findall(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])", word)) >= 4
+
+
+def masked(text: str, hide: Fingerprint, *, secret_field: bool) -> str:
+    """`text` with its literal secrets hidden: the whole literal in a secret field, else what looks like one.
+
+    References stay as written. A text in a secret field that is part reference keeps only its harmless literals.
+    """
+    try:
+        template = parse_template(text)
+    except BadReference:
+        return hide(text) if secret_field else _spans_hidden(text, hide)
+    if secret_field and not template.references:
+        return hide(text) if text else text
+    if not template.references:
+        return _spans_hidden(text, hide)
+    return "".join(_part_masked(part, hide, secret_field) for part in template.parts)
+
+
+def _part_masked(part: str | SecretRef, hide: Fingerprint, secret_field: bool) -> str:
+    if isinstance(part, str):
+        return _spans_hidden(part, hide).replace("$", "$$")
+    if part.default and (secret_field or secrets_in(part.default)):
+        return str(SecretRef(part.scheme, part.name, hide(part.default)))
+    return str(part)
+
+
+def _spans_hidden(text: str, hide: Fingerprint) -> str:
+    for start, end in reversed(secrets_in(text)):
+        text = text[:start] + hide(text[start:end]) + text[end:]
+    return text

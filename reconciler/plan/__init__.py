@@ -1,0 +1,1 @@
+"""accepted x desired x observed x pins -> plan. Values in, values out."""

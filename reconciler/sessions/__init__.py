@@ -1,0 +1,1 @@
+"""Live MCP connections. The only folder that imports `mcp.client`, and that only for remote servers."""

@@ -1,0 +1,125 @@
+"""What a live MCP connection is to everyone else: four verbs, a few facts, and the ways it can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from reconciler.model.secret import SecretRef
+from reconciler.model.server import Server
+
+Era = Literal["handshake", "stateless"]
+"""handshake: up to 2025-11-25 with `initialize`; stateless: 2026-07-28 with `server/discover`."""
+
+Progress: TypeAlias = Callable[[Mapping[str, Any]], None]
+Notify: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+Resolve: TypeAlias = Callable[[SecretRef], str]
+"""The value behind a reference; raises Unresolved."""
+
+CLIENT_CAPABILITIES: Mapping[str, Any] = {"elicitation": {}}
+"""Declared to every server: tool lists depend on it, so it never varies."""
+
+
+class SessionError(Exception):
+    """A session could not be opened or ended. `terminal` means that trying again changes nothing by itself.
+
+    The message is a sentence for people. `retry_after` are seconds a server asked us to wait.
+    """
+
+    def __init__(
+        self, message: str, *, terminal: bool = False, retry_after: float | None = None, code: str = "failed"
+    ) -> None:
+        super().__init__(message)
+        self.terminal = terminal
+        self.retry_after = retry_after
+        self.code = code
+
+
+class Unresolved(SessionError):
+    """A reference has no value; the message says where it was looked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, terminal=True, code="unresolved")
+
+
+class DeadlineExceeded(SessionError):
+    """Nothing came in time. The session may live on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="deadline")
+
+
+class RpcError(Exception):
+    """The server answered a request with a JSON-RPC error object (kept whole in `error`)."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(str(error.get("message", "error")))
+        self.error = dict(error)
+
+    @property
+    def code(self) -> int:
+        value = self.error.get("code")
+        return value if isinstance(value, int) else -32603
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What the server said of itself."""
+
+    era: Era
+    protocol_version: str
+    server_info: Mapping[str, Any] | None = None
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    instructions: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a session ended. `code` is an exit status (negative for a signal) where there was a process."""
+
+    reason: str
+    code: int | None = None
+    stderr: tuple[str, ...] = ()
+    retry_after: float | None = None
+    terminal: bool = False
+
+
+class Session(Protocol):
+    """One live connection, handshake done. Entered and left by one task; used from any task of the same loop."""
+
+    handshake: Handshake
+    pid: int | None
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float,
+        on_progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """The raw `result` object, vendor fields and all. `params` travel as they are, but for the era's `_meta`.
+
+        Raises RpcError for an error answer, DeadlineExceeded after `timeout` seconds (the server is told to cancel),
+        SessionError when the session ends first. Cancelling the caller cancels the request at the server.
+        """
+        ...
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """Send a notification."""
+        ...
+
+    async def ended(self) -> End:
+        """Wait until the session is over, however it ends."""
+        ...
+
+
+Opened: TypeAlias = AbstractAsyncContextManager[Session]
+
+
+class Opener(Protocol):
+    """Makes the connection of one transport: enters with the handshake done, leaves with nothing left behind."""
+
+    def __call__(self, server: Server, resolve: Resolve, on_notification: Notify) -> Opened: ...
