@@ -1,0 +1,188 @@
+"""What the product must do, as a list: every row of the product and the behaviours that tests carry.
+
+A test names what it shows with `@requirement("CFG-6:all-problems-at-once")`; several ids may be given, and the same
+value goes into a module's `pytestmark`. `tests/test_requirements.py` holds both directions: what is built has a test,
+and no test names something that is not here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One row (`CFG-1`) or one behaviour of a row (`CFG-1:yaml-declares`).
+
+    `source` says who asks for it; a behaviour has the source of its row. `built` is true once it holds.
+    """
+
+    id: str
+    source: str
+    behaviour: str
+    built: bool
+
+    @property
+    def row(self) -> str:
+        """The id of the row this belongs to; a row's own id for a row."""
+        return self.id.partition(":")[0]
+
+
+_ROWS = {
+    "CFG-1": (
+        "design card",
+        "a YAML file declares servers, groups, enabled flags and approval settings; a plain .mcp.json is valid too",
+    ),
+    "CFG-2": (
+        "config-api seed",
+        "command, args, env, url, enabled, name, requireApproval, headers and oauth with the seeds' defaults",
+    ),
+    "CFG-3": ("all seeds", "transports stdio, HTTP (streamable) and SSE; uplink and mock"),
+    "CFG-4": (
+        "connections-page and connect-api seeds",
+        "description, group, headers, metadata, OAuth and Azure credentials per server",
+    ),
+    "CFG-5": ("design card", "a JSON Schema in schemas/, used by editors through the modeline"),
+    "CFG-6": ("ours", "every mistake is reported at once, with file:line:column, a caret and a suggestion"),
+    "PLAN-1": (
+        "design card",
+        "plan prints the difference as an RFC 7396 merge patch (null removes) and as named actions per server",
+    ),
+    "PLAN-2": ("seeds", "the plan's patch is exactly a body that PATCH /api/config accepts"),
+    "PLAN-3": (
+        "ours",
+        "saved plans, staleness check, exit codes, JSON and Markdown output, deletion guard, risk classes",
+    ),
+    "APPLY-1": (
+        "design card",
+        "apply and a file watcher carry the plan to live MCP sessions; only what changed is touched",
+    ),
+    "APPLY-2": (
+        "ours",
+        "the new session is proven before the old one goes; a failed change leaves the old one serving",
+    ),
+    "APPLY-3": ("ours", "a broken edit never disturbs a live session"),
+    "LIVE-1": (
+        "all seeds",
+        "status per server: connecting, connected, disconnected, error, with the reason, tools, capabilities, "
+        "serverInfo, timestamps, authUrl",
+    ),
+    "LIVE-2": (
+        "ours",
+        "a session that dies is noticed at once and brought back with backoff; no orphan process, ever",
+    ),
+    "GATE-1": (
+        "ours",
+        "one MCP endpoint for all live servers, one per group, one per server; a stdio bridge",
+    ),
+    "GATE-2": (
+        "config-api seed",
+        "tool calls that need approval wait for a person; what was approved is what runs, at most once",
+    ),
+    "GATE-3": ("ours", "reconciler.lock pins tool definitions; a changed tool cannot be called until accepted"),
+    "API-1": ("list-servers-api seed", "GET /api/mcp/servers?projectId= with Bearer authentication"),
+    "API-2": (
+        "connect-api seed",
+        "PUT /connect/{namespace}/{connectionId} and its neighbours; the official SDK and CLI work unchanged",
+    ),
+    "API-3": (
+        "config-api seed",
+        "GET /api/mcp-servers, PATCH /api/config, authUrl; the product's own typed client works unchanged",
+    ),
+    "API-4": ("seed", "headers and secrets are stored encrypted and never returned"),
+    "PAGE-1": (
+        "connections-page seed",
+        "the Connections page: list, live health, transport, toggles, new, edit, delete, collapsible groups, "
+        "active badge, import, export",
+    ),
+    "PAGE-2": (
+        "connections-page seed",
+        "export is an AES-256 encrypted JSON file under a passphrase; import merges; the seed product's own file "
+        "is readable too",
+    ),
+    "AUTH-1": (
+        "seeds",
+        "OAuth sign-in with authUrl, tokens kept and refreshed; Azure client credentials; client credentials",
+    ),
+    "ECO-1": ("ours", "import from and export to the clients people use, nothing lost silently"),
+    "ECO-2": ("design card, ours", "dev container feature, pre-commit hooks, GitHub Action, systemd unit"),
+    "OPS-1": ("ours", "status, events, logs, metrics, audit log, doctor"),
+    "SCALE-1": ("ours, later", "several engines on NATS JetStream, each server held by exactly one"),
+}
+
+_BUILT = {
+    "CFG-1:yaml-declares": "a YAML file declares servers, groups, enabled flags and approval settings",
+    "CFG-1:mcp-json-is-valid": "a client's .mcp.json is a valid file as it is",
+    "CFG-1:edit-keeps-comments": "a merge patch applied to the text leaves comments and every other byte alone",
+    "CFG-2:seed-fields": "every field of the seed is read under its name",
+    "CFG-2:seed-defaults": "enabled true, requireApproval true, name equal to the id, oauth false",
+    "CFG-3:transports": "the transport is inferred from command or url, or named by type",
+    "CFG-3:stdio": "a server with a command is reached over its pipes",
+    "CFG-3:http": "a server with a url is reached over streamable HTTP",
+    "CFG-3:sse": "a server of type sse is reached over HTTP with server-sent events",
+    "CFG-3:mock": "a mock answers from what the file says, and runs nothing",
+    "CFG-4:extra-fields": "description, group, headers, metadata, OAuth and Azure settings are read per server",
+    "CFG-5:schema-published": "the published schema is the one the model makes, and accepts what the reader accepts",
+    "CFG-6:all-problems-at-once": "all mistakes of a file are reported together, sorted by place",
+    "CFG-6:did-you-mean": "a misspelt field or value names the one that was meant",
+    "CFG-6:place-and-caret": "a mistake is shown with file:line:column, its line and a caret",
+    "PLAN-1:merge-patch-and-actions": "the plan holds an RFC 7396 merge patch and one named action per server",
+    "PLAN-1:null-removes": "null in a merge patch removes, and a removed server is null in the plan's patch",
+    "PLAN-2:patch-is-a-patch-body": "the plan's patch, applied to what was accepted, gives what the file says",
+    "PLAN-3:saved-plan-stale": "a saved plan is refused when the state or the file moved on, and is consumed once",
+    "PLAN-3:deletion-guard": "many deletions that nobody named are blocked, with the way out",
+    "PLAN-3:risk-and-marks": "an action carries its risk, and the marks launch and loosen where they hold",
+    "PLAN-3:json-markdown": "the plan is printed as text, JSON and Markdown from the same actions",
+    "PLAN-3:exit-codes": "exit codes are those of the one table",
+    "APPLY-1:only-what-changed": "a session whose server did not change is not touched",
+    "APPLY-1:watch": "a saved file is carried to the live sessions by the watcher",
+    "APPLY-2:make-before-break": "the new session is ready before the old one closes",
+    "APPLY-2:failed-change-keeps-old": "a change that cannot be made leaves the old session serving",
+    "APPLY-3:broken-edit": "a broken edit touches no session and is reported with its place",
+    "LIVE-1:status": "status names the state of each server, with the reason",
+    "LIVE-1:tools-listed": "the tools of each live server are listed",
+    "LIVE-1:both-eras": "servers of both protocol eras connect",
+    "LIVE-1:reason-has-http-status": "the reason of a failed connection over HTTP holds the status code",
+    "LIVE-2:no-orphans": "no process of a server outlives its session or the engine",
+    "LIVE-2:death-noticed": "the end of a server's process is noticed at once",
+    "LIVE-2:backoff": "a server that fails is tried again with growing pauses",
+    "GATE-2:gate-decides": "every call passes the gate, which allows it or refuses it with a clear message",
+    "API-4:secrets-never-render": "no secret appears in a plan, a rendering or a message",
+    "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",
+    "OPS-1:events-logs": "events and the logs of each server can be read",
+}
+
+_LATER = {
+    "CFG-3:uplink": "a server that dials in is a session like any other",
+}
+
+
+def _manifest() -> dict[str, Requirement]:
+    behaviours = {**dict.fromkeys(_BUILT, True), **dict.fromkeys(_LATER, False)}
+    begun = {name.partition(":")[0] for name in _BUILT}
+    rows = [Requirement(name, source, text, name in begun) for name, (source, text) in _ROWS.items()]
+    parts = [
+        Requirement(name, _ROWS[name.partition(":")[0]][0], (_BUILT | _LATER)[name], built)
+        for name, built in behaviours.items()
+    ]
+    return {each.id: each for each in (*rows, *parts)}
+
+
+REQUIREMENTS = _manifest()
+"""Everything, by id. A row is built as soon as one of its behaviours is."""
+
+
+def requirement(*ids: str) -> pytest.MarkDecorator:
+    """Say which requirements a test shows. An id that the list does not have stops the import."""
+    if not ids:
+        raise LookupError("requirement() needs at least one id")
+    unknown = unknown_ids(ids)
+    if unknown:
+        raise LookupError(f"no such requirement: {', '.join(unknown)}; the list is in tests/requirements.py")
+    return pytest.mark.requirement(*ids)
+
+
+def unknown_ids(ids: Iterable[str]) -> list[str]:
+    """Those of `ids` that the list does not have."""
+    return sorted({name for name in ids if name not in REQUIREMENTS})
