@@ -1,0 +1,268 @@
+"""All live sessions of a project: one owner task each, and the switch from an old one to a proven new one.
+
+The hub decides nothing; the engine's loop says what to open, switch and close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from reconciler.model.server import Server, Stdio
+from reconciler.sessions.listing import Listing, list_all
+from reconciler.sessions.session import (
+    DeadlineExceeded,
+    End,
+    Notify,
+    Opened,
+    Progress,
+    RpcError,
+    Session,
+    SessionError,
+)
+
+State = Literal["opening", "ready", "draining", "closed"]
+Open: TypeAlias = Callable[[Server, str, Notify], Opened]
+"""Server, instance id and where notifications go -> the connection to enter."""
+
+DRAIN_SECONDS = 10.0
+PING_SECONDS = 30.0
+MISSED_PINGS = 3
+RELIST_SECONDS = 600.0
+REFRESH_SECONDS = 2.0
+"""At most one refresh of the lists in this time, however often a server says that they changed."""
+SLOT_SECONDS = 2.0
+"""A slow starter gives its place in the queue of starts back after this time."""
+
+_LISTS = {
+    "notifications/tools/list_changed",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+}
+
+
+class NotLive(Exception):
+    """There is no session to ask; the message says why and what is being done."""
+
+
+class Instance:
+    """One session of one server. Its task enters and leaves the connection; everybody else only asks."""
+
+    def __init__(self, server: Server, opened: Open, slots: asyncio.Semaphore, on_change: Callable[[], None]) -> None:
+        self.id = f"ins-{secrets.token_hex(4)}"
+        self.server = server
+        self.state: State = "opening"
+        self.session: Session | None = None
+        self.listing = Listing()
+        self.end: End | None = None
+        self.failure: SessionError | None = None
+        self.in_flight = 0
+        self._opened = opened
+        self._slots = slots
+        self._on_change = on_change
+        self._stop = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._refresh = asyncio.Event()
+        self._task = asyncio.create_task(self._own(), name=f"owner of {server.id}")
+
+    async def request(
+        self, method: str, params: Mapping[str, Any] | None, *, timeout: float, on_progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Ask the server; see Session.request. Draining waits for requests in flight."""
+        if self.session is None:
+            raise NotLive("the session is not ready")
+        self.in_flight += 1
+        self._idle.clear()
+        try:
+            return await self.session.request(method, params, timeout=timeout, on_progress=on_progress)
+        finally:
+            self.in_flight -= 1
+            if self.in_flight == 0:
+                self._idle.set()
+
+    def look_now(self) -> None:
+        """Ask for the lists again as soon as the refresh limit allows."""
+        self._refresh.set()
+
+    async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Let requests in flight finish for at most `seconds`, then close. Returns when nothing is left."""
+        if self.state == "ready":
+            self.state = "draining"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
+        await self.close()
+
+    async def close(self) -> None:
+        """End the session and whatever it started. Returns when nothing is left."""
+        self._stop.set()
+        if self.state == "opening":
+            self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _own(self) -> None:
+        try:
+            await self._live()
+        except SessionError as error:
+            self.failure = error
+        except RpcError as error:
+            self.failure = SessionError(f"the server refused: {error}", code="rpc")
+        except asyncio.CancelledError:
+            self.failure = SessionError("closed before it was ready", code="closed")
+        except Exception as error:  # a defect of ours or of a library must stay with this server
+            self.failure = SessionError(f"{type(error).__name__}: {error}", code="internal")
+        finally:
+            self.state = "closed"
+            self._idle.set()
+            self._on_change()
+
+    async def _live(self) -> None:
+        give_back = await self._slot()
+        try:
+            async with self._opened(self.server, self.id, self._notified) as session:
+                give_back()
+                self.listing = await list_all(session, timeout=self.server.timeouts.list)
+                self.session, self.state = session, "ready"
+                self._on_change()
+                await self._serve(session)
+        finally:
+            give_back()
+
+    async def _slot(self) -> Callable[[], None]:
+        """Wait for a place among the starts; the answer gives it back, at the latest after SLOT_SECONDS."""
+        await self._slots.acquire()
+        held = [self._slots]
+        timer = asyncio.get_running_loop().call_later(SLOT_SECONDS, lambda: held and held.pop().release())
+
+        def give_back() -> None:
+            timer.cancel()
+            if held:
+                held.pop().release()
+
+        return give_back
+
+    async def _serve(self, session: Session) -> None:
+        waits = [asyncio.create_task(wait) for wait in (session.ended(), self._stop.wait(), self._keep(session))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            ended, _, kept = waits
+            if ended.done():
+                self.end = ended.result()  # type: ignore[assignment]  # the first of the three answers an End
+            elif kept.done():
+                kept.result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _keep(self, session: Session) -> None:
+        """Ping and re-read the lists, for as long as the server answers."""
+        loop = asyncio.get_running_loop()
+        missed, relist_at = 0, loop.time() + RELIST_SECONDS
+        while True:
+            try:
+                await asyncio.wait_for(self._refresh.wait(), PING_SECONDS)
+            except TimeoutError:
+                missed = 0 if await self._answers(session) else missed + 1
+                if missed >= MISSED_PINGS:
+                    raise SessionError(f"no answer to {MISSED_PINGS} pings", code="ping") from None
+            if self._refresh.is_set() or loop.time() >= relist_at:
+                self._refresh.clear()
+                await self._relist(session)
+                relist_at = loop.time() + RELIST_SECONDS
+                await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _answers(self, session: Session) -> bool:
+        method = "ping" if session.handshake.era == "handshake" else "server/discover"
+        try:
+            await session.request(method, {}, timeout=self.server.timeouts.list)
+        except DeadlineExceeded:
+            return False
+        except RpcError:
+            return True  # an error is an answer
+        return True
+
+    async def _relist(self, session: Session) -> None:
+        with suppress(DeadlineExceeded, RpcError):  # the lists of before stay
+            self.listing = await list_all(session, timeout=self.server.timeouts.list)
+            self._on_change()
+
+    def _notified(self, method: str, params: Mapping[str, Any]) -> None:
+        if method in _LISTS:
+            self._refresh.set()
+
+
+@dataclass(slots=True)
+class Slot:
+    """The sessions of one server: the one that serves, the one being proven, those that finish their calls."""
+
+    live: Instance | None = None
+    opening: Instance | None = None
+    draining: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Hub:
+    """The sessions of a project by server id."""
+
+    def __init__(self, opened: Open, *, starts: int = 10, spawns: int = 4) -> None:
+        self._opened = opened
+        self._starts = asyncio.Semaphore(starts)
+        self._spawns = asyncio.Semaphore(spawns)
+        self._slots: dict[str, Slot] = {}
+
+    def slot(self, server_id: str) -> Slot:
+        """The sessions of a server; an empty Slot when it has none."""
+        return self._slots.setdefault(server_id, Slot())
+
+    def open(self, server: Server, on_change: Callable[[], None]) -> Instance:
+        """Start proving a new session of `server`. `on_change` is called whenever it gets ready, changes or ends."""
+        slots = self._spawns if isinstance(server.transport, Stdio) else self._starts
+        instance = Instance(server, self._opened, slots, on_change)
+        self.slot(server.id).opening = instance
+        return instance
+
+    def switch(self, server_id: str) -> Instance:
+        """The proven session serves from now on; the old one finishes its calls and goes. Returns the new one."""
+        slot = self.slot(server_id)
+        if slot.opening is None or slot.opening.state != "ready":
+            raise RuntimeError(f"nothing proven to switch to for {server_id}")
+        old, slot.live, slot.opening = slot.live, slot.opening, None
+        if old is not None:
+            self._drain(slot, old)
+        return slot.live
+
+    def retire(self, server_id: str) -> None:
+        """The serving session finishes its calls and goes; nothing serves until something is opened."""
+        slot = self.slot(server_id)
+        if slot.live is not None:
+            self._drain(slot, slot.live)
+            slot.live = None
+
+    def abandon(self, server_id: str) -> None:
+        """Stop proving whatever is being proven."""
+        slot = self.slot(server_id)
+        if slot.opening is not None:
+            self._drain(slot, slot.opening)
+            slot.opening = None
+
+    async def gone(self, server_id: str) -> None:
+        """Wait until every retired session of the server has left."""
+        slot = self.slot(server_id)
+        while slot.draining:
+            await asyncio.wait(set(slot.draining))
+
+    async def close(self) -> None:
+        """End every session at once."""
+        instances = [i for s in self._slots.values() for i in (s.live, s.opening) if i is not None]
+        draining = [task for slot in self._slots.values() for task in slot.draining]
+        await asyncio.gather(*(instance.drain(0) for instance in instances), *draining, return_exceptions=True)
+        self._slots.clear()
+
+    def _drain(self, slot: Slot, instance: Instance) -> None:
+        task = asyncio.create_task(instance.drain())
+        slot.draining.add(task)
+        task.add_done_callback(slot.draining.discard)

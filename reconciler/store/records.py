@@ -1,0 +1,195 @@
+"""What only the engine remembers, in SQLite: history, consumed plans, events, audit, exits. One writer thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from reconciler.store.accepted import set_aside
+
+T = TypeVar("T")
+VERSION = 1
+KEPT_HISTORY = 20
+KEPT_EVENTS = 5000
+KEPT_EXITS = 5
+
+_TABLES = """
+create table history (serial integer primary key, at text not null, who text not null, plan text not null,
+    result text not null, summary text not null, document text not null) strict;
+create table consumed (digest text primary key, at text not null) strict;
+create table events (id integer primary key autoincrement, at text not null, kind text not null, server text,
+    message text not null, count integer not null default 1) strict;
+create table exits (id integer primary key autoincrement, server text not null, instance text not null,
+    at text not null, code integer, reason text not null, stderr text not null) strict;
+create table audit (id integer primary key autoincrement, at text not null, principal text not null,
+    server text not null, tool text not null, arguments text not null, decision text not null,
+    outcome text not null) strict;
+"""
+
+
+class RecordsTooNew(Exception):
+    """A newer reconciler wrote the database; it is left as it is."""
+
+    def __init__(self, path: Path, version: int) -> None:
+        super().__init__(f"{path} has schema version {version}; this reconciler knows {VERSION}")
+
+
+class Records:
+    """The database of one project. Methods are coroutines; the work happens in one thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
+        self._database: sqlite3.Connection | None = None
+
+    async def open(self, at: str) -> Path | None:
+        """Open or make the database. Returns where a damaged one was set aside, None when all was well.
+
+        Raises RecordsTooNew."""
+        return await self._run(lambda: self._open(at))
+
+    async def close(self) -> None:
+        """Write everything out and let go."""
+        await self._run(self._close)
+        self._thread.shutdown()
+
+    async def add_history(self, row: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+        """Remember an applied plan: serial, at, who, plan, result, summary, and the sealed document after it."""
+        values = (*(row[k] for k in ("serial", "at", "who", "plan", "result")), _text(row["summary"]), _text(document))
+        await self._write("insert or replace into history values (?, ?, ?, ?, ?, ?, ?)", values)
+        await self._write(
+            "delete from history where serial not in (select serial from history order by serial desc limit ?)",
+            (KEPT_HISTORY,),
+        )
+
+    async def history(self) -> list[dict[str, Any]]:
+        """The last 20 applied plans, newest first, without their documents."""
+        rows = await self._read("select serial, at, who, plan, result, summary from history order by serial desc", ())
+        names = ("serial", "at", "who", "plan", "result", "summary")
+        return [{**dict(zip(names, row, strict=True)), "summary": json.loads(row[5])} for row in rows]
+
+    async def document_at(self, serial: int) -> dict[str, Any] | None:
+        """The sealed document as it was after `serial`."""
+        rows = await self._read("select document from history where serial = ?", (serial,))
+        return json.loads(rows[0][0]) if rows else None
+
+    async def consume(self, digest: str, at: str) -> bool:
+        """Mark a saved plan as used; False when it was used before."""
+        return await self._write("insert or ignore into consumed values (?, ?)", (digest, at)) == 1
+
+    async def consumed(self) -> set[str]:
+        """Digests of every saved plan that was used."""
+        return {row[0] for row in await self._read("select digest from consumed", ())}
+
+    async def add_event(self, at: str, kind: str, server: str | None, message: str) -> int:
+        """Append an event; the same one again directly after itself is only counted. Returns its id."""
+        return await self._run(lambda: self._add_event(at, kind, server, message))
+
+    async def events(self, after: int, limit: int, server: str | None) -> list[dict[str, Any]]:
+        """Events with an id above `after`, oldest first: the last `limit` of them."""
+        rows = await self._read(
+            "select * from (select id, at, kind, server, message, count from events "
+            "where id > ? and (? is null or server = ?) order by id desc limit ?) order by id",
+            (after, server, server, limit),
+        )
+        return [dict(zip(("id", "at", "kind", "server", "message", "count"), row, strict=True)) for row in rows]
+
+    async def add_exit(self, row: Mapping[str, Any]) -> None:
+        """Remember how a session ended: server, instance, at, code, reason, stderr lines. Five are kept per server."""
+        values = (row["server"], row["instance"], row["at"], row["code"], row["reason"], _text(row["stderr"]))
+        await self._write(
+            "insert into exits (server, instance, at, code, reason, stderr) values (?, ?, ?, ?, ?, ?)", values
+        )
+        await self._write(
+            "delete from exits where server = ? and id not in "
+            "(select id from exits where server = ? order by id desc limit ?)",
+            (row["server"], row["server"], KEPT_EXITS),
+        )
+
+    async def exits(self, server: str) -> list[dict[str, Any]]:
+        """The last five endings of a server's sessions, newest first."""
+        rows = await self._read(
+            "select instance, at, code, reason, stderr from exits where server = ? order by id desc", (server,)
+        )
+        names = ("instance", "at", "code", "reason", "stderr")
+        return [{**dict(zip(names, row, strict=True)), "stderr": json.loads(row[4])} for row in rows]
+
+    async def add_audit(self, row: Mapping[str, Any]) -> None:
+        """Append one decision about a call: at, principal, server, tool, arguments (a hash), decision, outcome."""
+        names = ("at", "principal", "server", "tool", "arguments", "decision", "outcome")
+        await self._write(
+            "insert into audit (at, principal, server, tool, arguments, decision, outcome) "
+            "values (?, ?, ?, ?, ?, ?, ?)",
+            tuple(row[name] for name in names),
+        )
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _write(self, statement: str, values: Sequence[Any]) -> int:
+        return await self._run(lambda: self._now().execute(statement, values).rowcount)
+
+    async def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        return await self._run(lambda: self._now().execute(statement, values).fetchall())
+
+    def _now(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise RuntimeError("the records are closed")
+        return self._database
+
+    def _open(self, at: str) -> Path | None:
+        try:
+            self._database = _connect(self._path)
+            return None
+        except sqlite3.DatabaseError:
+            aside = set_aside(self._path, at.replace(":", ""))
+            for extra in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + extra).unlink(missing_ok=True)
+            self._database = _connect(self._path)
+            return aside
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _add_event(self, at: str, kind: str, server: str | None, message: str) -> int:
+        database = self._now()
+        last = database.execute("select id, kind, server, message from events order by id desc limit 1").fetchone()
+        if last and last[1:] == (kind, server, message):
+            database.execute("update events set count = count + 1, at = ? where id = ?", (at, last[0]))
+            return int(last[0])
+        row = database.execute(
+            "insert into events (at, kind, server, message) values (?, ?, ?, ?)", (at, kind, server, message)
+        )
+        database.execute("delete from events where id <= ?", ((row.lastrowid or 0) - KEPT_EVENTS,))
+        return row.lastrowid or 0
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open, check and, when new, fill. Raises sqlite3.DatabaseError for a damaged file, RecordsTooNew."""
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        path.chmod(0o600)
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = full")
+        if database.execute("pragma quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+        version = database.execute("pragma user_version").fetchone()[0]
+        if version == 0:
+            database.executescript(f"begin; {_TABLES} pragma user_version = {VERSION}; commit;")
+        elif version != VERSION:
+            raise RecordsTooNew(path, version)
+    except (sqlite3.DatabaseError, RecordsTooNew):
+        database.close()
+        raise
+    return database
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,93 @@
+"""Literal secrets inside state: taken out of a JSON value, sealed, and put back. AES-256-GCM, bound to their place."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reconciler.model.document import Path as FieldPath
+from reconciler.model.document import hidden, is_secret_path
+from reconciler.model.secret import masked
+
+_NONCE = 12
+
+
+def seal(value: Mapping[str, Any], key: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """`value` with its literal secrets as `***`, and those secrets sealed under their JSON pointers."""
+    sealed: dict[str, str] = {}
+
+    def hide(text: str, path: FieldPath) -> str:
+        shown = masked(text, hidden, secret_field=_is_secret(path))
+        if shown != text:
+            sealed[_pointer(path)] = _encrypt(key, text, _pointer(path))
+        return shown
+
+    return _mapped(value, hide, ()), sealed
+
+
+def unseal(value: dict[str, Any], sealed: Mapping[str, str], key: bytes | None) -> dict[str, Any]:
+    """`value` with its secrets back in their places (it is changed and returned).
+
+    Raises ValueError when the key is missing, a place is gone, or a sealed text was altered.
+    """
+    if sealed and key is None:
+        raise ValueError("the key of the sealed values is missing")
+    for pointer, secret in sealed.items():
+        _put(value, pointer, _decrypt(key or b"", secret, pointer))
+    return value
+
+
+def _put(value: Any, pointer: str, text: str) -> None:
+    *parents, last = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    try:
+        for step in parents:
+            value = value[int(step)] if isinstance(value, list) else value[step]
+        value[int(last) if isinstance(value, list) else last] = text
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise ValueError(f"nothing stands at {pointer}") from None
+
+
+def _is_secret(path: FieldPath) -> bool:
+    """A server's fields stand two levels down: `document/mcpServers/<id>/...` and `ready/<id>/...`."""
+    if path[:2] == ("document", "mcpServers"):
+        return is_secret_path(path[3:])
+    return path[:1] == ("ready",) and is_secret_path(path[2:])
+
+
+def _pointer(path: FieldPath) -> str:
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def _mapped(value: Any, change: Callable[[str, FieldPath], str], path: FieldPath) -> Any:
+    if isinstance(value, str):
+        return change(value, path)
+    if isinstance(value, Mapping):
+        return {key: _mapped(member, change, (*path, key)) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mapped(item, change, (*path, index)) for index, item in enumerate(value)]
+    return value
+
+
+def _cipher(key: bytes) -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # a door: 30 ms that `plan` rarely needs
+
+    return AESGCM(key)
+
+
+def _encrypt(key: bytes, text: str, place: str) -> str:
+    nonce = secrets.token_bytes(_NONCE)
+    sealed = _cipher(key).encrypt(nonce, text.encode("utf-8"), place.encode("utf-8"))
+    return base64.b64encode(nonce + sealed).decode("ascii")
+
+
+def _decrypt(key: bytes, sealed: str, place: str) -> str:
+    from cryptography.exceptions import InvalidTag  # the same door
+
+    data = base64.b64decode(sealed)
+    try:
+        text: bytes = _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], place.encode("utf-8"))
+    except InvalidTag:
+        raise ValueError(f"the sealed value at {place} was altered") from None
+    return text.decode("utf-8")
