@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["tests.canary", "tests.needs"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): what the product must do that this test shows")

@@ -1,0 +1,117 @@
+"""The watch for the marked secret sees what it should; tried on small suites of their own."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from reconciler.model.document import SECRET_PATHS, Document
+from reconciler.model.secret import HIDDEN
+from tests.canary import CANARY, VARIABLE, canary_written, encodings_in
+
+ROOT = Path(__file__).parent.parent
+BEGIN = "import os, sqlite3, subprocess, sys, logging, pytest\nfrom tests.canary import CANARY\n"
+
+LEAKS = {
+    "print": ("def test(): print('x', CANARY[::-1])", "stdout: reversed"),
+    "capsys": ("def test(capsys):\n    print(CANARY)\n    capsys.readouterr()", "stdout: raw"),
+    "stderr": ("def test(): print(CANARY, file=sys.stderr)", "stderr: raw"),
+    "log": ("def test(): logging.getLogger('any').debug(CANARY)", "log: raw"),
+    "process": (
+        "def test(): subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"CANARY_TOKEN\"])'],"
+        " stdout=subprocess.PIPE)",
+        "stdout: raw",
+    ),
+    "file": ("def test(tmp_path): (tmp_path / 'accepted.json').write_text(CANARY)", "file accepted.json: raw"),
+    "fixture": (
+        "@pytest.fixture\ndef late(tmp_path):\n    yield\n    (tmp_path / 'log').write_text(CANARY)\n"
+        "def test(late): pass",
+        "file log: raw",
+    ),
+    "database": (
+        "def test(tmp_path):\n    db = sqlite3.connect(tmp_path / 's.db')\n    db.execute('pragma journal_mode=wal')\n"
+        "    db.execute('create table t (v)')\n    db.execute('insert into t values (?)', [CANARY])\n"
+        "    db.commit()\n    globals()['kept_open'] = db",
+        "file s.db-wal: raw",
+    ),
+}
+
+CLEAN = {
+    "silent": "def test(tmp_path): (tmp_path / 'log').write_text('nothing')",
+    "input": "def test(tmp_path): (tmp_path / 'reconciler.yaml').write_text(CANARY)",
+    "marked": "@pytest.mark.canary_inputs('*.py', 'stdout')\n"
+    "def test(tmp_path):\n    (tmp_path / 'server.py').write_text(CANARY)\n    print(CANARY)",
+}
+
+ENCODED = {
+    "raw": f"token={CANARY}",
+    "base64": base64.b64encode(f"user:{CANARY}@".encode()).decode(),
+    "base64url": base64.urlsafe_b64encode(f'{{"token":"{CANARY}"}}'.encode()).decode(),
+    "hex": f"0x{CANARY.encode().hex()}",
+    "URL-encoded": f"?token={quote(CANARY, safe='')}",
+    "JSON-escaped": json.dumps(CANARY).replace("/", "\\/"),
+    "reversed": CANARY[::-1],
+}
+
+
+@pytest.fixture(scope="module")
+def inner_run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a suite of all leaks and all clean tests prints."""
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "pytest.ini").write_text("[pytest]\nlog_level = DEBUG\n", encoding="utf-8")
+    for name, body in [*((name, body) for name, (body, _) in LEAKS.items()), *CLEAN.items()]:
+        (folder / f"test_{name}.py").write_text(f"{BEGIN}{body}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.canary", "-p", "no:cacheprovider", "--tb=short", "-rA"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", LEAKS)
+@pytest.mark.canary_inputs("stdout")
+def test_a_leak_fails_the_test_and_names_the_place(name: str, inner_run: str) -> None:
+    lines = [line for line in inner_run.splitlines() if line.startswith(f"ERROR test_{name}.py::test ")]
+    assert lines == [f"ERROR test_{name}.py::test - The marked secret came out: {LEAKS[name][1]}"]
+
+
+@pytest.mark.parametrize("name", CLEAN)
+@pytest.mark.canary_inputs("stdout")
+def test_what_may_hold_the_secret_is_left_out(name: str, inner_run: str) -> None:
+    assert f"PASSED test_{name}.py::test" in inner_run
+    assert f"ERROR test_{name}.py" not in inner_run
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_the_secret_is_found_in_every_encoding(name: str) -> None:
+    assert name in encodings_in(ENCODED[name])
+    assert name in encodings_in(f"before {ENCODED[name]} after".encode())
+
+
+def test_the_secret_is_found_at_every_alignment_of_base64() -> None:
+    texts = [base64.b64encode(b"x" * before + CANARY.encode() + b"tail") for before in range(6)]
+    assert [encodings_in(text) for text in texts] == [["base64"]] * 6
+
+
+def test_other_text_holds_no_secret() -> None:
+    assert encodings_in("token=cnry, no more") == []
+
+
+def test_every_secret_field_of_the_model_holds_the_secret(canary_document: dict[str, Any]) -> None:
+    assert len(canary_document["mcpServers"]) == len(SECRET_PATHS)
+    masked = Document(canary_document).masked()
+    texts = json.dumps(canary_document).count(CANARY), json.dumps(masked).count(f'"{HIDDEN}"')
+    assert texts == (len(SECRET_PATHS), len(SECRET_PATHS))
+
+
+def test_the_file_with_the_secret_is_a_test_s_own_input(canary_file: Path) -> None:
+    assert json.loads(canary_file.read_text(encoding="utf-8")) == canary_written()
+
+
+def test_the_variable_holds_the_secret_while_the_suite_runs() -> None:
+    assert os.environ[VARIABLE] == CANARY
