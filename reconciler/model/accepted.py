@@ -14,8 +14,8 @@ class Accepted:
     """The accepted document and what was decided about it.
 
     `lineage` names this state for ever; `serial` counts applied plans; `yeses` are the launch digests a person said
-    yes to; `ready` is, per server, the written spec that last reached ready; `protected` the servers whose deletion
-    is refused although their lines may be gone.
+    yes to; `ready` holds, per server, the facts of the session that last got ready; `protected` the servers whose
+    deletion is refused although their lines may be gone; `changed` the serial that last changed a server.
     """
 
     lineage: str = ""
@@ -24,6 +24,7 @@ class Accepted:
     yeses: frozenset[str] = frozenset()
     protected: frozenset[str] = frozenset()
     ready: Mapping[str, Any] = field(default_factory=dict)
+    changed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:

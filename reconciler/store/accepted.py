@@ -51,6 +51,7 @@ def read_accepted(state: StateDir, *, default_project: str) -> Accepted:
         yeses=frozenset(body["yeses"]),
         protected=frozenset(body["protected"]),
         ready=opened["ready"],
+        changed=body["changed"],
     )
 
 
@@ -62,6 +63,7 @@ def write_accepted(state: StateDir, accepted: Accepted) -> None:
         "serial": accepted.serial,
         "yeses": sorted(accepted.yeses),
         "protected": sorted(accepted.protected),
+        "changed": dict(accepted.changed),
         **parts,
         "sealed": sealed,
     }

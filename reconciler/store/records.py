@@ -26,6 +26,8 @@ create table events (id integer primary key autoincrement, at text not null, kin
     message text not null, count integer not null default 1) strict;
 create table exits (id integer primary key autoincrement, server text not null, instance text not null,
     at text not null, code integer, reason text not null, stderr text not null) strict;
+create table hints (launch text not null, tool text not null, read_only integer not null,
+    primary key (launch, tool)) strict;
 create table audit (id integer primary key autoincrement, at text not null, principal text not null,
     server text not null, tool text not null, arguments text not null, decision text not null,
     outcome text not null) strict;
@@ -119,14 +121,21 @@ class Records:
         names = ("instance", "at", "code", "reason", "stderr")
         return [{**dict(zip(names, row, strict=True)), "stderr": json.loads(row[4])} for row in rows]
 
+    async def add_hints(self, launch: str, hints: Mapping[str, bool]) -> None:
+        """Remember which tools were read-only when first listed after a launch; later words are ignored."""
+        rows = [(launch, tool, int(read_only)) for tool, read_only in hints.items()]
+        await self._run(lambda: self._now().executemany("insert or ignore into hints values (?, ?, ?)", rows))
+
+    async def read_only_tools(self, launch: str) -> frozenset[str]:
+        """The tools that were first listed as read-only after this launch."""
+        rows = await self._read("select tool from hints where launch = ? and read_only = 1", (launch,))
+        return frozenset(row[0] for row in rows)
+
     async def add_audit(self, row: Mapping[str, Any]) -> None:
         """Append one decision about a call: at, principal, server, tool, arguments (a hash), decision, outcome."""
         names = ("at", "principal", "server", "tool", "arguments", "decision", "outcome")
-        await self._write(
-            "insert into audit (at, principal, server, tool, arguments, decision, outcome) "
-            "values (?, ?, ?, ?, ?, ?, ?)",
-            tuple(row[name] for name in names),
-        )
+        values = tuple(row[name] for name in names)
+        await self._write(f"insert into audit ({', '.join(names)}) values (?, ?, ?, ?, ?, ?, ?)", values)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,0 +1,187 @@
+"""Typed client of our own HTTP API (`/api/v1`) over an engine's local socket. Standard library only: it starts fast."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+
+Answer = dict[str, Any]
+OnProgress = Callable[[Answer], None]
+
+
+class NoEngine(Exception):
+    """Nothing listens on the socket."""
+
+
+class ApiError(Exception):
+    """The engine said no: HTTP status, a code, a sentence, and whatever else the answer held."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        error = body.get("error", {})
+        super().__init__(error.get("message", f"HTTP {status}"))
+        self.status = status
+        self.code: str = error.get("code", "error")
+        self.body = dict(body)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """An engine, asked for one of its projects. Methods raise NoEngine and ApiError."""
+
+    def __init__(self, path: Path, project: str | None = None) -> None:
+        self.path = path
+        self._root = f"/p/{quote(project, safe='')}/api/v1" if project else "/api/v1"
+
+    def hello(self) -> Answer:
+        """`{"pid", "version", "startedAt", "url", "projects": [...]}`."""
+        return self._get("/hello")
+
+    def status(self) -> Answer:
+        """The status document."""
+        return self._get("/status")
+
+    def apply(
+        self,
+        *,
+        expected: str | None = None,
+        saved: Mapping[str, Any] | None = None,
+        yes: Literal["all"] | list[str],
+        allow: list[str],
+        on_failure: str,
+        wait: float,
+        who: str,
+        environment: Mapping[str, str],
+        on_progress: OnProgress,
+    ) -> Answer:
+        """Apply what the file says, if its plan has the id `expected`, or a saved plan. Answers the apply result.
+
+        ApiError 409 `stale`: it is another plan by now. 422 `invalid`: the file has errors (`problems`).
+        """
+        body = {
+            "expected": expected,
+            "saved": saved,
+            "yes": yes,
+            "allow": allow,
+            "onFailure": on_failure,
+            "wait": wait,
+            "who": who,
+            "environment": dict(environment),
+        }
+        return self._stream("/apply", body, on_progress)
+
+    def follow(self, *, on: bool, auto_approve: str = "no") -> Answer:
+        """Turn following the file on or off."""
+        return self._post("/follow", {"on": on, "autoApprove": auto_approve})
+
+    def history(self) -> list[Answer]:
+        """Applied plans, newest first."""
+        rows: list[Answer] = self._get("/history")["history"]
+        return rows
+
+    def rollback_patch(self, serial: int | None) -> Answer:
+        """`{"serial", "patch"}`: the masked patch that would bring the file back to what it was at `serial`."""
+        return self._get("/rollback", serial=serial)
+
+    def rollback(self, serial: int, *, yes: Literal["all"] | list[str], who: str, on_progress: OnProgress) -> Answer:
+        """Write that patch to the file and apply it. Answers the apply result."""
+        return self._stream("/rollback", {"serial": serial, "yes": yes, "who": who}, on_progress)
+
+    def restart(self, server: str) -> Answer:
+        """Replace the server's session, the new one first; answers its status row once settled."""
+        return self._post(f"/servers/{quote(server, safe='')}/restart", {})
+
+    def logs(self, server: str, *, lines: int) -> Answer:
+        """`{"lines": [...], "exits": [{"instance", "at", "code", "reason", "stderr"}]}`."""
+        return self._get(f"/servers/{quote(server, safe='')}/logs", lines=lines)
+
+    def events(self, *, after: int = 0, limit: int = 100, server: str | None = None) -> list[Answer]:
+        """Events, oldest first."""
+        rows: list[Answer] = self._get("/events", after=after, limit=limit, server=server)["events"]
+        return rows
+
+    def listen(self) -> Iterator[Answer]:
+        """Events as they happen, until the engine stops."""
+        connection, response = self._open("GET", "/events/stream", None, None)
+        with closing(connection):
+            yield from (json.loads(line) for line in response if line.strip())
+
+    def tools(self, server: str | None) -> Answer:
+        """`{"tools": [{"server", "name", "description", "asks", "by", "pin"}]}`."""
+        return self._get("/tools", server=server)
+
+    def call(self, server: str, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress) -> Answer:
+        """The raw CallToolResult. ApiError 403: refused; 404: no such server; 502: the server failed."""
+        return self._stream("/call", {"server": server, "tool": tool, "arguments": dict(arguments)}, on_progress)
+
+    def approve(self, plan: str, servers: list[str], who: str, on_progress: OnProgress) -> Answer:
+        """Say yes to the waiting actions of a plan (all, or those of `servers`). Answers the apply result."""
+        return self._stream("/approve", {"plan": plan, "servers": servers, "who": who}, on_progress)
+
+    def deny(self, plan: str, servers: list[str]) -> Answer:
+        """Say no; answers `{"denied": [server, ...]}`."""
+        return self._post("/deny", {"plan": plan, "servers": servers})
+
+    def stop(self) -> Answer:
+        """End the engine; it answers before it goes."""
+        return self._post("/stop", {})
+
+    def _get(self, path: str, **query: Any) -> Answer:
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._answer("GET", f"{path}?{urlencode(given)}" if given else path, None)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        return self._answer("POST", path, body)
+
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+        connection, response = self._open(method, path, body, 120.0)
+        with closing(connection):
+            answer: Answer = json.loads(response.read())
+            return answer
+
+    def _stream(self, path: str, body: Mapping[str, Any], on_progress: OnProgress) -> Answer:
+        """Lines of `{"progress": ...}` and at the end one `{"result": ...}` or `{"error": ..., "status": ...}`."""
+        connection, response = self._open("POST", path, body, None)
+        with closing(connection):
+            for line in response:
+                message: Answer = json.loads(line)
+                if "result" in message:
+                    result: Answer = message["result"]
+                    return result
+                if "error" in message:
+                    raise ApiError(message.get("status", 500), message)
+                on_progress(message["progress"])
+        raise NoEngine("the engine went away before it answered")
+
+    def _open(
+        self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None
+    ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
+        connection = _UnixConnection(self.path, timeout)
+        try:
+            headers = {"Content-Type": "application/json"} if body is not None else {}
+            connection.request(method, self._root + path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise ApiError(response.status, json.loads(response.read() or b"{}"))
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise NoEngine(str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection, response

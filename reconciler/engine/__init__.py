@@ -1,0 +1,1 @@
+"""The plan meets the world: one project per file, driven towards what was accepted."""

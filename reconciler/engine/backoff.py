@@ -1,0 +1,38 @@
+"""How long to wait before the next try. Pure: chance is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BASE = 0.5
+CAP = 60.0
+CRASH_LOOP_CAP = 300.0
+CRASH_LOOP = 5
+"""This many failures without a stable minute between them are a crash loop."""
+STABLE = 60.0
+"""A session that lived this long starts counting afresh."""
+REPROBE = 300.0
+"""Terminal causes are looked at again this often."""
+LONGEST_RETRY_AFTER = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Seconds until the next try, and whether blind retries have stopped (`stalled`)."""
+
+    seconds: float
+    stalled: bool = False
+
+
+def next_try(failures: int, chance: float, *, terminal: bool = False, retry_after: float | None = None) -> Wait:
+    """After the `failures`-th failure in a row: at once, then full jitter from 0.5 s doubling to 60 s (300 s when it
+    keeps crashing). `chance` is uniform in [0, 1). A server's Retry-After is obeyed up to an hour.
+    """
+    if terminal:
+        return Wait(REPROBE, stalled=True)
+    if retry_after is not None:
+        return Wait(min(retry_after, LONGEST_RETRY_AFTER))
+    if failures <= 1:
+        return Wait(0.0)
+    cap = CRASH_LOOP_CAP if failures > CRASH_LOOP else CAP
+    return Wait(chance * min(cap, BASE * 2 ** min(failures - 1, 20)))

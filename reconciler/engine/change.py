@@ -1,0 +1,204 @@
+"""Planning and applying for a project that lives: from the file's text to what became of every action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.engine.events import now_text
+from reconciler.engine.execute import OnFailure, Outcome, Report, execute
+from reconciler.engine.pending import Pending, key_of, waiting_marks
+from reconciler.engine.project import Project, utc_now
+from reconciler.engine.status import status
+from reconciler.model.document import Document
+from reconciler.model.pins import Pins
+from reconciler.plan.actions import PROJECT, Plan, Source
+from reconciler.plan.build import make_plan
+from reconciler.plan.document import plan_id
+from reconciler.problems import Problem, errors
+from reconciler.store.files import text_digest
+from reconciler.store.git import git_facts
+from reconciler.store.observed import write_observed
+from reconciler.store.sealed import seal
+from reconciler.store.sources import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The files have errors; nothing was planned."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who said yes to what. `servers` None means the whole plan; `allow` lifts guards by name."""
+
+    who: str
+    servers: frozenset[str] | None = frozenset()
+    allow: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a plan. `exit` is the exit code for it, `outcomes` one per action and repair."""
+
+    plan: Plan
+    plan_id: str
+    serial: int
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def exit(self) -> int:
+        """0 done, 5 in part, 6 nothing but waiting or blocked actions left (4-plan-and-apply, exit codes)."""
+        statuses = {outcome.status for outcome in self.outcomes}
+        if statuses & {"failed", "skipped", "rolled-back", "late"}:
+            return 5
+        return 6 if "waiting" in statuses else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer to an apply."""
+        counts: dict[str, int] = {}
+        for outcome in self.outcomes:
+            counts[outcome.status] = counts.get(outcome.status, 0) + 1
+        return {
+            "format": "reconciler.apply",
+            "formatVersion": "1.0",
+            "id": self.plan_id,
+            "project": self.plan.project,
+            "serial": self.serial,
+            "results": [outcome.to_json() for outcome in self.outcomes],
+            "summary": {**counts, "unchanged": self.plan.unchanged},
+            "exit": self.exit,
+        }
+
+
+async def plan_file(project: Project, *, allow: frozenset[str] = frozenset()) -> Plan | Invalid:
+    """The plan from what is accepted to what the files say now, under the session's truth."""
+    snapshot = await project.read()
+    if errors(snapshot.reading.problems):
+        return Invalid(snapshot.reading.problems)
+    return plan_to(project, project.desired(snapshot), snapshot, allow=allow)
+
+
+def plan_to(
+    project: Project,
+    desired: Document,
+    snapshot: Snapshot,
+    *,
+    allow: frozenset[str] = frozenset(),
+    named: frozenset[str] = frozenset(),
+) -> Plan:
+    """The plan from what is accepted to `desired`."""
+    return make_plan(
+        project.ledger.accepted,
+        desired,
+        project.observed(),
+        read_pins(project),
+        now=utc_now(),
+        place=snapshot.reading.place,
+        source=Source(snapshot.digests, git_facts(project.sources.main)),
+        named_deletions=named,
+        allow=allow,
+    )
+
+
+def read_pins(project: Project) -> Pins:
+    """The lock beside the file."""
+    lock = project.sources.lock
+    return Pins(text_digest(lock.read_bytes()) if lock.is_file() else None)
+
+
+async def apply_plan(
+    project: Project,
+    plan: Plan,
+    consent: Consent,
+    report: Report,
+    *,
+    held: Mapping[str, tuple[str, ...]] | None = None,
+    on_failure: OnFailure = "continue",
+    wait: float = 120.0,
+) -> Applied:
+    """Take up everything in `plan` that nobody has to be asked about (any more), and wait until it settled.
+
+    The caller holds `project.applying`. What waits is kept in `project.waiting`; `held` are servers that go on
+    waiting, with their marks, whatever the plan says.
+    """
+    known = plan_id(plan)
+    planned = {action.server for action in plan.actions}
+    waiting = {server: marks for server, marks in (held or {}).items() if server in planned}
+    waiting |= waiting_marks(plan, consent.servers)
+    taken = [action for action in plan.actions if action.server not in waiting]
+    if taken:
+        project.ledger.begin()
+        project.ledger.say_yes(frozenset(a.launch for a in taken if a.launch and "launch" in a.marks))
+        project.events.say("applying", f"{known}: {', '.join(a.server for a in taken)}")
+    outcomes = await execute(plan, project, waiting, report, on_failure=on_failure, wait=wait)
+    project.note(outcomes)
+    project.waiting.update(plan, known, waiting, now_text())
+    applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
+    if taken:
+        await _remember(project, applied, consent)
+    for pending in project.waiting.all:
+        project.events.say(
+            "waiting", f"{pending.action} waits for a yes: reconciler approve {pending.plan}", pending.server
+        )
+    project.changed_at.set()
+    return applied
+
+
+async def apply_file(
+    project: Project,
+    consent: Consent,
+    report: Report,
+    *,
+    expected: str | None = None,
+    on_failure: OnFailure = "continue",
+    wait: float = 120.0,
+) -> Applied | Invalid | Plan:
+    """Plan the files and apply; the plan itself comes back unapplied when its digest is not the `expected` id."""
+    async with project.applying:
+        plan = await plan_file(project, allow=consent.allow)
+        if isinstance(plan, Invalid) or (expected is not None and plan_id(plan) != expected):
+            return plan
+        return await apply_plan(project, plan, consent, report, on_failure=on_failure, wait=wait)
+
+
+async def approve(
+    project: Project, chosen: list[Pending], who: str, report: Report, *, wait: float = 120.0
+) -> Applied | Invalid:
+    """A person said yes to exactly these waiting actions; they are taken up, the rest goes on waiting."""
+    chosen = _with_settings(project, chosen)
+    keys = {pending.key for pending in chosen}
+    async with project.applying:
+        snapshot = await project.read()
+        if errors(snapshot.reading.problems):
+            return Invalid(snapshot.reading.problems)
+        named = frozenset(p.server for p in chosen if p.action == "delete" and "protected" not in p.marks)
+        plan = plan_to(project, project.desired(snapshot), snapshot, named=named)
+        yes = frozenset(action.server for action in plan.actions if key_of(action) in keys)
+        held = {p.server: p.marks for p in project.waiting.all if p.server not in yes}
+        return await apply_plan(project, plan, Consent(who, yes), report, held=held, wait=wait)
+
+
+def _with_settings(project: Project, chosen: list[Pending]) -> list[Pending]:
+    """A settings change and everything it touches are answered together."""
+    if not any("with-settings" in p.marks or p.server == PROJECT for p in chosen):
+        return chosen
+    together = [p for p in project.waiting.all if "with-settings" in p.marks or p.server == PROJECT]
+    return [*chosen, *(p for p in together if p not in chosen)]
+
+
+async def _remember(project: Project, applied: Applied, consent: Consent) -> None:
+    parts, sealed = seal({"document": project.ledger.document.written}, project.state.ensure_key())
+    row = {
+        "serial": applied.serial,
+        "at": now_text(),
+        "who": consent.who,
+        "plan": applied.plan_id,
+        "result": "applied" if applied.exit in (0, 6) else "applied in part",
+        "summary": applied.to_json()["summary"],
+    }
+    await project.records.add_history(row, {**parts, "sealed": sealed})
+    write_observed(project.state, status(project, None))

@@ -1,0 +1,91 @@
+"""Where references get their values: the env file, the engine's environment, and what a caller offered.
+
+Also the text that must not be shown: every value that was handed out is known here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.model.document import Document
+from reconciler.model.secret import HIDDEN, SecretRef
+from reconciler.sessions.session import Resolve, Unresolved
+from reconciler.store.env_file import read_env_file
+
+_LARGEST_FILE = 64 * 1024
+_SHORTEST_SECRET = 8  # hiding shorter values would make logs unreadable and hide little
+
+
+class Environment:
+    """The values a project's references stand for. `folder` is the directory of its file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._offered: dict[str, str] = {}
+        self._handed_out: set[str] = set()
+
+    def offer(self, values: Mapping[str, str]) -> None:
+        """Keep what a caller's environment holds for names the file mentions; in memory only."""
+        self._offered.update(values)
+
+    def resolver(self, document: Document) -> Resolve:
+        """Look-ups for the servers of `document`; raises Unresolved saying where was looked."""
+        env_file = document.written.get("envFile")
+
+        def resolve(reference: SecretRef) -> str:
+            value = self._value(reference, env_file)
+            if len(value) >= _SHORTEST_SECRET:
+                self._handed_out.add(value)
+            return value
+
+        return resolve
+
+    def hide(self, text: str) -> str:
+        """`text` without any value that was handed out."""
+        for value in sorted(self._handed_out, key=len, reverse=True):
+            text = text.replace(value, HIDDEN)
+        return text
+
+    def _value(self, reference: SecretRef, env_file: str | None) -> str:
+        match reference.scheme:
+            case "workspaceFolder":
+                return str(self.folder)
+            case "file":
+                return self._file(reference.name)
+            case "secret":
+                raise Unresolved(f'no secret named "{reference.name}" is stored')
+            case "env":
+                return self._variable(reference, env_file)
+
+    def _variable(self, reference: SecretRef, env_file: str | None) -> str:
+        name = reference.name
+        for values in (self._from_file(env_file), os.environ, self._offered):
+            value = values.get(name)
+            if value is not None and (value or reference.default is None):
+                return value
+        if reference.default is not None:
+            return reference.default
+        looked = [env_file] if env_file else []
+        places = ", ".join([*looked, "the engine's environment", "the environment of the command that applied"])
+        raise Unresolved(f"{name} is not set; looked in {places}")
+
+    def _from_file(self, env_file: str | None) -> Mapping[str, str]:
+        if env_file is None:
+            return {}
+        try:
+            return read_env_file(self.folder / env_file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unresolved(f"envFile {env_file} cannot be read: {error}") from error
+
+    def _file(self, name: str) -> str:
+        path = (self.folder / name).expanduser()
+        try:
+            with path.open("rb") as file:
+                data = file.read(_LARGEST_FILE + 1)
+            if len(data) > _LARGEST_FILE:
+                raise Unresolved(f"{name} has more than {_LARGEST_FILE // 1024} KiB")
+            return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unresolved(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error

@@ -1,0 +1,52 @@
+"""What happened, said once: to the records and to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.store.records import Records
+
+_BACKLOG = 1000
+
+
+def now_text() -> str:
+    """The time for people and programs: UTC, ISO 8601, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Events:
+    """The events of one project. A listener that does not keep up loses events, never the engine its time."""
+
+    def __init__(self, records: Records, hide: Callable[[str], str]) -> None:
+        self._records = records
+        self._hide = hide
+        self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
+        self._writing: set[asyncio.Task[int]] = set()
+
+    def say(self, kind: str, message: str, server: str | None = None) -> None:
+        """Something happened: `kind` is one word, `message` a sentence without any secret that was handed out."""
+        event = {"at": now_text(), "kind": kind, "server": server, "message": self._hide(message)}
+        for queue in self._listeners:
+            if queue.qsize() < _BACKLOG:
+                queue.put_nowait(event)
+        task = asyncio.create_task(self._records.add_event(event["at"], kind, server, event["message"]))  # type: ignore[arg-type]  # "at" is text
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:
+        """A queue of everything said from now on."""
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)
+
+    async def flush(self) -> None:
+        """Return when everything said so far is recorded."""
+        await asyncio.gather(*self._writing, return_exceptions=True)

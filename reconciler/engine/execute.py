@@ -1,0 +1,208 @@
+"""Turn a plan's actions into accepted entries and wait for what they do. Reads: Plan. Writes: ledger, workers' wake.
+
+Order: tighten first; close; open; update; loosen last. Failures stay with their server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, assert_never
+
+from reconciler.engine.ledger import Ledger
+from reconciler.plan.actions import (
+    PROJECT,
+    Action,
+    Create,
+    Delete,
+    Disable,
+    Enable,
+    Plan,
+    Reconnect,
+    Regroup,
+    Update,
+    word,
+)
+from reconciler.sessions.session import SessionError
+
+OnFailure = Literal["continue", "stop", "rollback"]
+OutcomeStatus = Literal["applied", "failed", "skipped", "waiting", "rolled-back", "late"]
+AT_ONCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action. `late` means that it was still on its way when the wait was over."""
+
+    server: str
+    action: str
+    status: OutcomeStatus
+    milliseconds: int = 0
+    error: str | None = None
+    code: str | None = None
+    marks: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """One member of `results` in the answer to an apply."""
+        error = None if self.error is None else {"code": self.code, "message": self.error}
+        return {
+            "server": self.server,
+            "action": self.action,
+            "status": self.status,
+            "ms": self.milliseconds,
+            "error": error,
+            "marks": list(self.marks),
+        }
+
+
+Report: TypeAlias = Callable[[Outcome | tuple[str, str]], None]
+"""Told of every start `(server, action)` and every Outcome."""
+
+
+class Hands(Protocol):
+    """What the executor needs of a project."""
+
+    ledger: Ledger
+
+    def wake(self, server_id: str) -> None:
+        """The server's accepted entry changed."""
+        ...
+
+    def retry(self, server_id: str) -> None:
+        """The server is to be tried again at once."""
+        ...
+
+    async def settled(self, server_id: str) -> SessionError | None:
+        """Wait until the server is as accepted, or failed to become so."""
+        ...
+
+
+async def execute(
+    plan: Plan,
+    hands: Hands,
+    waiting: Mapping[str, tuple[str, ...]],
+    report: Report,
+    *,
+    on_failure: OnFailure = "continue",
+    wait: float = 120.0,
+) -> list[Outcome]:
+    """Carry out what does not wait; answers one Outcome per action and repair, in plan order."""
+    outcomes: dict[str, Outcome] = {
+        action.server: Outcome(action.server, word(action), "waiting", marks=waiting[action.server])
+        for action in plan.actions
+        if action.server in waiting
+    }
+    before = hands.ledger.document
+    todo = [action for action in (*plan.actions, *plan.drift) if action.server not in outcomes]
+    run = _Run(plan, hands, report, time.monotonic() + wait)
+    for phase in _phases(todo):
+        if on_failure != "continue" and _any_failed(outcomes):
+            outcomes |= {a.server: Outcome(a.server, word(a), "skipped") for a in phase}
+            continue
+        outcomes |= {outcome.server: outcome for outcome in await run.phase(phase)}
+    if on_failure == "rollback" and _any_failed(outcomes):
+        outcomes |= await run.roll_back(before.written, todo, outcomes)
+    return [outcomes[action.server] for action in (*plan.actions, *plan.drift)]
+
+
+def _phases(actions: Sequence[Action]) -> list[list[Action]]:
+    phases: list[list[Action]] = [[], [], [], [], []]
+    for action in actions:
+        phases[_phase(action)].append(action)
+    return [phase for phase in phases if phase]
+
+
+def _phase(action: Action) -> int:
+    if "loosen" in action.marks:
+        return 4
+    if action.tightens or action.server == PROJECT:
+        return 0
+    match action:
+        case Disable() | Delete():
+            return 1
+        case Create() | Reconnect() | Enable():
+            return 2
+        case Update() | Regroup():
+            return 3
+        case _:
+            assert_never(action)
+
+
+def _any_failed(outcomes: Mapping[str, Outcome]) -> bool:
+    return any(outcome.status == "failed" for outcome in outcomes.values())
+
+
+class _Run:
+    """One execution of one plan."""
+
+    def __init__(self, plan: Plan, hands: Hands, report: Report, deadline: float) -> None:
+        self._plan = plan
+        self._hands = hands
+        self._report = report
+        self._deadline = deadline
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def phase(self, actions: Iterable[Action]) -> list[Outcome]:
+        """Take up all actions of a phase, so many at a time, and wait for them."""
+        return list(await asyncio.gather(*map(self._take_up, actions)))
+
+    async def roll_back(
+        self, before: Mapping[str, Any], actions: Iterable[Action], outcomes: Mapping[str, Outcome]
+    ) -> dict[str, Outcome]:
+        """Accept again what was accepted before for every server that this run changed."""
+        undone = {}
+        for action in actions:
+            outcome = outcomes[action.server]
+            if outcome.status not in ("applied", "failed", "late") or action.server == PROJECT:
+                continue
+            self._hands.ledger.accept(action.server, before["mcpServers"].get(action.server))
+            self._hands.wake(action.server)
+            if outcome.status != "failed":
+                undone[action.server] = Outcome(action.server, word(action), "rolled-back")
+        await self._hands.ledger.commit()
+        await asyncio.gather(*(self._settled(server) for server in undone))
+        return undone
+
+    async def _take_up(self, action: Action) -> Outcome:
+        async with self._places:
+            started = time.monotonic()
+            self._report((action.server, word(action)))
+            self._accept(action)
+            await self._hands.ledger.commit()
+            failure = await self._settled(action.server) if action.server != PROJECT else None
+            outcome = _outcome(action, failure, started)
+            self._report(outcome)
+            return outcome
+
+    def _accept(self, action: Action) -> None:
+        ledger, desired = self._hands.ledger, self._plan.desired
+        if action.server == PROJECT:
+            ledger.accept_settings(desired.settings, default_project=desired.default_project)
+            for server in ledger.document.servers:
+                self._hands.wake(server)
+            return
+        if isinstance(action, Reconnect) and action.server not in self._changed():
+            self._hands.retry(action.server)
+            return
+        ledger.accept(action.server, desired.servers.get(action.server))
+        self._hands.wake(action.server)
+
+    def _changed(self) -> set[str]:
+        return {action.server for action in self._plan.actions}
+
+    async def _settled(self, server: str) -> SessionError | None:
+        left = max(self._deadline - time.monotonic(), 0.01)
+        try:
+            return await asyncio.wait_for(self._hands.settled(server), left)
+        except TimeoutError:
+            return SessionError("still on its way", code="late")
+
+
+def _outcome(action: Action, failure: SessionError | None, started: float) -> Outcome:
+    milliseconds = int((time.monotonic() - started) * 1000)
+    if failure is None:
+        return Outcome(action.server, word(action), "applied", milliseconds)
+    status: OutcomeStatus = "late" if failure.code == "late" else "failed"
+    return Outcome(action.server, word(action), status, milliseconds, str(failure), failure.code)

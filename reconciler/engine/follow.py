@@ -1,0 +1,132 @@
+"""Following a file: what is saved is planned and taken up, and what may not be believed changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from reconciler.engine.change import Consent, apply_plan, plan_to
+from reconciler.engine.execute import Outcome
+from reconciler.engine.project import Project
+from reconciler.engine.watch import Signature, Verdict, changes, judge, replaced_by_host
+from reconciler.problems import errors
+from reconciler.store.sources import all_paths
+
+AutoApprove = Literal["no", "start", "all"]
+
+
+class Follower:
+    """Takes up what is saved, for one project. `settled` is set once the file as found at start was looked at."""
+
+    def __init__(self, project: Project, auto_approve: AutoApprove = "no", *, poll: bool = False) -> None:
+        self.settled = asyncio.Event()
+        self._project = project
+        self._auto = auto_approve
+        self._poll = poll
+        self._first = True
+        self._believed = b""
+        self._inode: int | None = None
+        self._said = ""
+        project.followed.on = True
+        self._task = asyncio.create_task(self._run(), name=f"follower of {project.name}")
+
+    async def stop(self) -> None:
+        """Stop following; what was accepted stays."""
+        self._project.followed.on = False
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        async for found in changes(self._paths, poll=self._poll):
+            try:
+                await self._saved(found)
+            except OSError as error:
+                self._hold(f"the file cannot be read for the moment: {error}")
+            finally:
+                self._first = False
+                self.settled.set()
+
+    def _paths(self) -> list[Path]:
+        env_file = self._project.ledger.document.written.get("envFile")
+        extra = [self._project.environment.folder / env_file] if env_file else []
+        return [*all_paths([self._project.sources]), *extra]
+
+    async def _saved(self, found: Mapping[Path, Signature]) -> None:
+        main = self._project.sources.main
+        renamed = self._was_renamed(found.get(main))
+        text = await asyncio.to_thread(_bytes_of, main)
+        if text is None:
+            self._hold("the file is not there; what was applied stays")
+            return
+        verdict = await self._verdict(main, text, renamed)
+        if verdict.kind == "hold":
+            self._hold(verdict.why)
+        else:
+            await self._take_up(main)
+
+    async def _verdict(self, main: Path, text: bytes, renamed: bool) -> Verdict:
+        """Wait until the text has been quiet for long enough to be believed."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        while True:
+            verdict = judge(self._believed, text, renamed=renamed, quiet=loop.time() - since)
+            if verdict.kind != "wait" or self._first:
+                return verdict
+            await asyncio.sleep(verdict.seconds)
+            now = await asyncio.to_thread(_bytes_of, main)
+            if now is not None and now != text:
+                text, since = now, loop.time()
+
+    def _was_renamed(self, found: Signature) -> bool:
+        inode = found[2] if found else None
+        renamed = self._inode is not None and inode != self._inode
+        self._inode = inode
+        return renamed
+
+    async def _take_up(self, main: Path) -> None:
+        project = self._project
+        async with project.applying:
+            text = await asyncio.to_thread(_bytes_of, main) or b""
+            snapshot = await project.read()
+            wrong = errors(snapshot.reading.problems)
+            if wrong:
+                at = f"{wrong[0].place}: " if wrong[0].place else ""
+                self._hold(f"the file has errors, what was applied stays: {at}{wrong[0].detail}")
+                return
+            self._believed = text
+            self._release(main)
+            plan = plan_to(project, project.desired(snapshot), snapshot)
+            if plan.actions or project.waiting.all:
+                everything = self._auto == "all" or (self._auto == "start" and self._first)
+                await apply_plan(project, plan, Consent("watch", None if everything else frozenset()), _ignore, wait=0)
+            project.changed_at.set()
+
+    def _release(self, main: Path) -> None:
+        self._project.followed.held = None
+        if replaced_by_host(main):
+            self._say("the host replaced this bind-mounted file; mount its directory instead to see changes")
+        else:
+            self._said = ""
+
+    def _hold(self, why: str) -> None:
+        self._project.followed.held = why
+        self._project.changed_at.set()
+        self._say(why)
+
+    def _say(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            self._project.events.say("source", why)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return path.read_bytes()
+    return None
+
+
+def _ignore(_: Outcome | tuple[str, str]) -> None:
+    """Under `watch` progress is told as events."""

@@ -1,0 +1,101 @@
+"""The accepted document in memory, moved server by server and written in groups. The loop drives towards this."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.canonical import digest
+from reconciler.model.accepted import Accepted
+from reconciler.model.document import RECONNECT_FIELDS, Document, masked_fields
+from reconciler.model.server import Server, server_of
+from reconciler.store.accepted import write_accepted
+from reconciler.store.state_dir import StateDir
+
+
+class Ledger:
+    """Everything that was accepted. Changes are in memory at once; `commit` returns when they are on the disk."""
+
+    def __init__(self, state: StateDir, accepted: Accepted) -> None:
+        self.accepted = accepted
+        self._state = state
+        self._servers: dict[str, Server] = {}
+        self._version = 0
+        self._written = 0
+        self._writing = asyncio.Lock()
+
+    @property
+    def document(self) -> Document:
+        return self.accepted.document
+
+    def begin(self) -> None:
+        """A plan with changes is taken up: a new serial, and at the very first one a lineage."""
+        self._set(lineage=self.accepted.lineage or str(uuid.uuid4()), serial=self.accepted.serial + 1)
+
+    def say_yes(self, launches: frozenset[str]) -> None:
+        """Remember a person's consent to these launch digests."""
+        self._set(yeses=self.accepted.yeses | launches)
+
+    def accept(self, server_id: str, written: Mapping[str, Any] | None) -> None:
+        """The server's accepted entry is now `written`; None removes it."""
+        servers, changed = dict(self.document.servers), dict(self.accepted.changed)
+        protected, ready = set(self.accepted.protected), dict(self.accepted.ready)
+        protected.discard(server_id)
+        if written is None:
+            for kept in (servers, changed, ready):
+                kept.pop(server_id, None)  # type: ignore[attr-defined]  # all three are dicts
+        else:
+            servers[server_id], changed[server_id] = written, self.accepted.serial
+            if written.get("protect"):
+                protected.add(server_id)
+        document = replace(self.document, written={**self.document.written, "mcpServers": servers})
+        self._set(document=document, changed=changed, ready=ready, protected=frozenset(protected))
+        self._servers.pop(server_id, None)
+
+    def accept_settings(self, settings: Mapping[str, Any], *, default_project: str) -> None:
+        """Everything outside `mcpServers` is now `settings`."""
+        written = {**settings, "mcpServers": dict(self.document.servers)}
+        self._set(document=replace(self.document, written=written, default_project=default_project))
+        self._servers.clear()
+
+    def server(self, server_id: str) -> Server | None:
+        """The accepted server, effective; None when there is none."""
+        if server_id not in self.document.servers:
+            return None
+        if server_id not in self._servers:
+            self._servers[server_id] = self.document.server(server_id)
+        return self._servers[server_id]
+
+    def ready(self, server_id: str) -> Server | None:
+        """The server with the facts that last got ready, under today's policy."""
+        facts = self.accepted.ready.get(server_id)
+        if facts is None or server_id not in self.document.servers:
+            return None
+        now = {k: v for k, v in self.document.facts(server_id).items() if k not in RECONNECT_FIELDS}
+        return server_of(server_id, {**now, **facts}, digest(masked_fields(facts, self.document.hide)))
+
+    def remember_ready(self, server_id: str) -> bool:
+        """The accepted spec of the server got ready. Returns whether that is news."""
+        facts = self.document.facts(server_id)
+        spec = {key: facts[key] for key in RECONNECT_FIELDS if key in facts}
+        if self.accepted.ready.get(server_id) == spec:
+            return False
+        self._set(ready={**self.accepted.ready, server_id: spec})
+        return True
+
+    async def commit(self) -> None:
+        """Return when everything said so far is on the disk; callers that wait together share one write."""
+        version = self._version
+        async with self._writing:
+            if self._written >= version:
+                return
+            newest, accepted = self._version, self.accepted
+            await asyncio.to_thread(write_accepted, self._state, accepted)
+            self._written = newest
+
+    def _set(self, **changes: Any) -> None:
+        self.accepted = replace(self.accepted, **changes)
+        self._version += 1

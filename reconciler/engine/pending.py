@@ -1,0 +1,102 @@
+"""What waits for a person: actions with an unanswered mark, and deletions that are guarded. Derived from every plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.canonical import digest
+from reconciler.plan.actions import PROJECT, Action, Plan, word
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One action that waits. `plan` is the id of the plan in which it was first seen, so that it can be answered."""
+
+    plan: str
+    server: str
+    action: str
+    marks: tuple[str, ...]
+    since: str
+    key: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `pending` in status."""
+        return {
+            "id": self.plan,
+            "server": self.server,
+            "action": self.action,
+            "marks": list(self.marks),
+            "since": self.since,
+        }
+
+
+class Waiting:
+    """The waiting actions of one project, and those a person said no to."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Pending] = {}
+        self._denied: set[str] = set()
+
+    @property
+    def all(self) -> list[Pending]:
+        """Everything that waits, by server."""
+        return [self._pending[server] for server in sorted(self._pending)]
+
+    def update(self, plan: Plan, plan_id: str, marks: dict[str, tuple[str, ...]], now: str) -> None:
+        """`marks` are the waiting servers of `plan` with why; one that waited before keeps its id and its time."""
+        pending = {}
+        for action in plan.actions:
+            if action.server not in marks:
+                continue
+            key = key_of(action)
+            if key in self._denied:
+                continue
+            known = self._pending.get(action.server)
+            pending[action.server] = (
+                known
+                if known and known.key == key
+                else Pending(plan_id, action.server, word(action), marks[action.server], now, key)
+            )
+        self._pending = pending
+
+    def chosen(self, plan_id: str, servers: Iterable[str]) -> list[Pending]:
+        """The waiting actions of a plan id, all of them or only those of `servers`."""
+        wanted = set(servers)
+        return [p for p in self.all if p.plan == plan_id and (not wanted or p.server in wanted)]
+
+    def deny(self, pending: Iterable[Pending]) -> None:
+        """Do not ask for these again until the file says something else."""
+        for one in pending:
+            self._denied.add(one.key)
+            self._pending.pop(one.server, None)
+
+
+def waiting_marks(plan: Plan, yes: frozenset[str] | None) -> dict[str, tuple[str, ...]]:
+    """Servers of `plan` whose actions may not be taken up yet, with their marks.
+
+    `yes` are the servers somebody said yes to; None means everything. A guarded or protected deletion waits
+    whatever was said: lifting the guard is done when the plan is made. When a server that a settings change touches
+    waits, the whole settings change waits with everything it touches.
+    """
+    marks = {server: (blocked.code,) for blocked in plan.blocked for server in blocked.servers}
+    for action in plan.actions:
+        if action.marks and yes is not None and action.server not in yes:
+            marks.setdefault(action.server, tuple(sorted(action.marks)))
+    project = next((action for action in plan.actions if action.server == PROJECT), None)
+    touched = [action for action in plan.actions if _touched_by_project(action)]
+    if project is not None and any(action.server in marks for action in [project, *touched]):
+        for action in [project, *touched]:
+            marks.setdefault(action.server, ("with-settings",))
+    return marks
+
+
+def _touched_by_project(action: Action) -> bool:
+    """Its patch is empty although it changes something: the settings outside `mcpServers` do."""
+    return action.server != PROJECT and action.patch == {}
+
+
+def key_of(action: Action) -> str:
+    """What a person is shown of an action, as a digest: a yes holds for exactly this."""
+    return digest([word(action), action.patch, action.launch, sorted(action.marks)])

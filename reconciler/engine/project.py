@@ -1,0 +1,311 @@
+"""One file, its state and its loop. Everything a face asks of an engine goes through a Project."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reconciler.engine.environment import Environment
+from reconciler.engine.events import Events, now_text
+from reconciler.engine.execute import Outcome
+from reconciler.engine.ledger import Ledger
+from reconciler.engine.loop import Worker
+from reconciler.engine.pending import Waiting
+from reconciler.gate.gate import Gate
+from reconciler.gate.policy import Policy, policy_of
+from reconciler.model.accepted import Accepted
+from reconciler.model.document import Document
+from reconciler.model.observed import Observed, ObservedServer, Status
+from reconciler.model.server import Server
+from reconciler.problems import Problem, errors
+from reconciler.sessions.door import Surroundings, open_session, sweep_leftovers
+from reconciler.sessions.hub import Hub, Instance, NotLive
+from reconciler.sessions.session import End, Notify, Opened, Progress, SessionError
+from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
+from reconciler.store.observed import read_observed
+from reconciler.store.records import Records
+from reconciler.store.sources import Snapshot, Sources, read_sources
+from reconciler.store.state_dir import StateDir, fingerprint
+
+RETRY_WAIT = 30.0
+"""Seconds a call waits for a session that is on its way."""
+
+
+@dataclass(slots=True)
+class Times:
+    """When a server was first accepted, last changed, last connected: texts, None when never."""
+
+    created: str
+    updated: str
+    connected: str | None = None
+
+
+@dataclass(slots=True)
+class Followed:
+    """What following the file has come to. `held` says why a saved text is not applied by itself."""
+
+    on: bool = False
+    held: str | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Project:
+    """A configuration file that is being made true."""
+
+    def __init__(self, sources: Sources, state: StateDir) -> None:
+        self.sources = sources
+        self.state = state
+        self.waiting = Waiting()
+        self.followed = Followed()
+        self.applying = asyncio.Lock()
+        self.environment = Environment(sources.main.resolve().parent)
+        self.records = Records(state.records)
+        self.events = Events(self.records, self.environment.hide)
+        self.ledger = Ledger(state, Accepted())
+        self.hub = Hub(self._open)
+        self.gate = Gate(self._policy, self._forward, self.records.add_audit)
+        self.times: dict[str, Times] = {}
+        self.missing_names: dict[str, tuple[str, ...]] = {}
+        self.changed_at = asyncio.Event()
+        self._workers: dict[str, Worker] = {}
+        self._read_only: dict[str, frozenset[str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Load what was accepted, remove what a killed engine left behind, and drive towards the accepted document."""
+        self.state.ensure()
+        self.state.ensure_key()
+        sweep_leftovers(self._cookie)
+        aside = await self.records.open(now_text())
+        if aside is not None:
+            self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
+        self.ledger = Ledger(self.state, self._load())
+        self._remember_times()
+        for server_id in self.ledger.document.servers:
+            await self._load_hints(server_id)
+            self.wake(server_id)
+
+    async def stop(self) -> None:
+        """End every session and process, and write everything out."""
+        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+        await self.hub.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.events.flush()
+        await self.records.close()
+
+    @property
+    def name(self) -> str:
+        """The project's name: as accepted, else as the file is called."""
+        document = self.ledger.document
+        return document.project if self.ledger.accepted.exists else self.sources.project
+
+    async def read(self) -> Snapshot:
+        """What the files say now."""
+        snapshot = await asyncio.to_thread(read_sources, self.sources)
+        self.followed.problems = list(snapshot.reading.problems)
+        return snapshot
+
+    def desired(self, snapshot: Snapshot) -> Document:
+        """The document of a snapshot without errors."""
+        if errors(snapshot.reading.problems):
+            raise ValueError("the configuration has errors")
+        return snapshot.reading.document(hide=fingerprint(self.state.key()))
+
+    def observed(self) -> Observed:
+        """What lives, for the plan."""
+        return Observed(True, {server_id: self.observe(server_id) for server_id in self.ledger.document.servers})
+
+    def observe(self, server_id: str) -> ObservedServer:
+        """One server as it lives."""
+        worker, live = self._workers.get(server_id), self.hub.slot(server_id).live
+        status, reason = self.status_of(server_id)
+        serves = live is not None and live.state == "ready"
+        down = None if serves or status == "connecting" or status == "disconnected" else reason
+        return ObservedServer(
+            server_id,
+            status,
+            live.id if live else None,
+            live.server.spec if live and serves else None,
+            down,
+            worker.life.since if worker else None,
+        )
+
+    def status_of(self, server_id: str) -> tuple[Status, str]:
+        """The seeds' word for a server and a sentence: why it is so."""
+        worker, slot = self._workers.get(server_id), self.hub.slot(server_id)
+        reason = worker.life.reason if worker else ""
+        if slot.live is not None and slot.live.state == "ready":
+            failed = worker is not None and worker.life.failed_spec is not None
+            return "connected", f"the new version failed, the old one serves: {reason}" if failed else ""
+        match worker.life.phase if worker else "Closed":
+            case "Connecting" | "Ready":
+                return "connecting", reason
+            case "Backoff":
+                return ("connecting" if slot.opening else "error"), reason
+            case "Stalled":
+                return "error", reason
+            case _:
+                return "disconnected", reason
+
+    def worker(self, server_id: str) -> Worker | None:
+        """Who drives the server; None when it was never accepted."""
+        return self._workers.get(server_id)
+
+    # What the workers ask (engine.loop.World) and the executor needs (engine.execute.Hands).
+
+    def wanted(self, server_id: str) -> Server | None:
+        return self.ledger.server(server_id)
+
+    def last_ready(self, server_id: str) -> Server | None:
+        return self.ledger.ready(server_id)
+
+    def became_ready(self, instance: Instance) -> None:
+        server = instance.server
+        self._times(server.id).connected = now_text()
+        self.events.say("connected", f"{server.name} is connected", server.id)
+        wanted = self.wanted(server.id)
+        if wanted is not None and wanted.spec == server.spec and self.ledger.remember_ready(server.id):
+            self._spawn(self.ledger.commit())
+        self._spawn(self._note_hints(instance))
+
+    def changed(self, server_id: str) -> None:
+        worker = self._workers.get(server_id)
+        if worker is not None and worker.life.phase in ("Backoff", "Stalled"):
+            self.events.say("error", worker.life.reason, server_id)
+        self.changed_at.set()
+
+    def went_down(self, instance: Instance, end: End) -> None:
+        row = {
+            "server": instance.server.id,
+            "instance": instance.id,
+            "at": now_text(),
+            "code": end.code,
+            "reason": end.reason,
+            "stderr": [self.environment.hide(line) for line in end.stderr[-50:]],
+        }
+        self._spawn(self.records.add_exit(row))
+        self.events.say("down", end.reason, instance.server.id)
+
+    def wake(self, server_id: str) -> None:
+        worker = self._workers.get(server_id)
+        if worker is None or worker.done:
+            if server_id not in self.ledger.document.servers:
+                return
+            worker = self._workers[server_id] = Worker(server_id, self)
+        worker.wake()
+
+    def retry(self, server_id: str) -> None:
+        self.wake(server_id)
+        self._workers[server_id].retry_now()
+
+    async def settled(self, server_id: str) -> SessionError | None:
+        worker = self._workers.get(server_id)
+        return await worker.settled() if worker is not None else None
+
+    def note(self, outcomes: list[Outcome]) -> None:
+        """Keep the times that status shows up to date with what was carried out."""
+        for outcome in outcomes:
+            if outcome.status in ("waiting", "skipped"):
+                continue
+            if outcome.server not in self.ledger.document.servers:
+                self.times.pop(outcome.server, None)
+            else:
+                self._times(outcome.server).updated = now_text()
+
+    def policy(self, server_id: str) -> Policy | None:
+        """What the accepted document says about the server's tools; None for an unknown server."""
+        return self._policy(server_id)
+
+    def _policy(self, server_id: str) -> Policy | None:
+        if server_id not in self.ledger.document.servers:
+            return None
+        return policy_of(self.ledger.document, server_id, self._read_only.get(server_id, frozenset()))
+
+    async def _forward(
+        self, server_id: str, params: Mapping[str, Any], timeout: float, on_progress: Progress | None
+    ) -> dict[str, Any]:
+        live = self.hub.slot(server_id).live
+        if live is None or live.state != "ready":
+            live = await self._first_retry(server_id)
+        return await live.request("tools/call", params, timeout=timeout, on_progress=on_progress)
+
+    async def _first_retry(self, server_id: str) -> Instance:
+        """Calls wait only where a new session is on its way; otherwise they fail at once with the reason."""
+        worker = self._workers.get(server_id)
+        if worker is not None and (worker.life.phase == "Connecting" or worker.life.failures <= 1):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(worker.settled(), RETRY_WAIT)
+        live = self.hub.slot(server_id).live
+        if live is None or live.state != "ready":
+            status, reason = self.status_of(server_id)
+            raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}')
+        return live
+
+    async def _note_hints(self, instance: Instance) -> None:
+        launch = self.ledger.document.launch_digest(instance.server.id) if self.wanted(instance.server.id) else None
+        if launch is None:
+            return
+        hints = {t["name"]: bool((t.get("annotations") or {}).get("readOnlyHint")) for t in instance.listing.tools}
+        await self.records.add_hints(launch, hints)
+        await self._load_hints(instance.server.id)
+
+    async def _load_hints(self, server_id: str) -> None:
+        launch = self.ledger.document.launch_digest(server_id)
+        if launch is not None:
+            self._read_only[server_id] = await self.records.read_only_tools(launch)
+
+    def _open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:
+        resolve = self.environment.resolver(self.ledger.document)
+        surroundings = Surroundings(
+            workspace=str(self.environment.folder),
+            cookie=self._cookie,
+            instance=instance_id,
+            log=self.state.server_logs / f"{server.id}.log",
+            hide=self.environment.hide,
+        )
+        return open_session(server, resolve, on_notification, surroundings)
+
+    @property
+    def _cookie(self) -> str:
+        """What marks our child processes; the same for every engine of this project."""
+        return self.state.path.name
+
+    def _load(self) -> Accepted:
+        try:
+            return read_accepted(self.state, default_project=self.sources.project)
+        except StateDamaged as damage:
+            aside = set_aside(damage.path, now_text().replace(":", ""))
+            self.events.say("state", f"{damage}; it is kept as {aside.name} and nothing counts as applied")
+            return Accepted(document=Document(default_project=self.sources.project))
+
+    def _remember_times(self) -> None:
+        report = read_observed(self.state) or {}
+        for row in report.get("servers", []):
+            if row.get("id") in self.ledger.document.servers and row.get("createdAt"):
+                self.times[row["id"]] = Times(row["createdAt"], row["updatedAt"], row.get("lastConnectedAt"))
+
+    def _times(self, server_id: str) -> Times:
+        now = now_text()
+        return self.times.setdefault(server_id, Times(now, now))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def main_file(path: Path) -> Path:
+    """A configuration file as the project knows it: absolute, links kept."""
+    return path.absolute()
+
+
+def utc_now() -> datetime:
+    """The time the engine hands to the pure core."""
+    return datetime.now(UTC)

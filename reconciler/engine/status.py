@@ -1,0 +1,185 @@
+"""The truth about a project as one JSON document: what was accepted, what lives, what waits, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from reconciler import __version__
+from reconciler.engine.loop import Life
+from reconciler.engine.project import Project
+from reconciler.model.server import Remote, Server, Stdio, Uplink
+from reconciler.problems import errors
+from reconciler.sessions.hub import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """The process that hosts projects; `url` is that of the listener, None while there is none."""
+
+    started_at: str
+    url: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), "version": __version__, "startedAt": self.started_at, "url": self.url}
+
+
+def status(project: Project, engine: EngineFacts | None) -> dict[str, Any]:
+    """The status document (`status -o json`). `engine` is None in what is kept for when no engine runs."""
+    document = project.ledger.document
+    waiting = {pending.server: pending for pending in project.waiting.all}
+    unborn = [server for server in waiting if server not in document.servers and not server.startswith("@")]
+    problems = project.followed.problems
+    return {
+        "project": project.name,
+        "serial": project.ledger.accepted.serial,
+        "engine": engine.to_json() if engine else None,
+        "source": {
+            "valid": not errors(problems),
+            "files": [project.sources.shown(path) for path in project.sources.paths],
+            "problems": [problem.to_json() for problem in problems],
+            "following": project.followed.on,
+            "held": project.followed.held,
+        },
+        "pending": [pending.to_json() for pending in project.waiting.all],
+        "servers": sorted(
+            [*(server_status(project, server_id) for server_id in document.servers), *map(_unborn, unborn)],
+            key=lambda row: row["id"],
+        ),
+    }
+
+
+def server_status(project: Project, server_id: str) -> dict[str, Any]:
+    """One member of `servers` in the status document."""
+    server = project.ledger.server(server_id)
+    if server is None:
+        raise KeyError(server_id)
+    worker, live = project.worker(server_id), project.hub.slot(server_id).live
+    life = worker.life if worker else Life()
+    word, reason = project.status_of(server_id)
+    times = project.times.get(server_id)
+    waits = any(pending.server == server_id for pending in project.waiting.all)
+    serves = live is not None and live.state == "ready"
+    synced = not waits and (
+        not server.enabled or life.ready_spec == server.spec or isinstance(server.transport, Uplink)
+    )
+    health = _health(server, word, life, serves)
+    return {
+        "id": server_id,
+        "name": server.name,
+        "transport": transport_word(server),
+        "group": server.group,
+        "enabled": server.enabled,
+        "requireApproval": {"always": True, "never": False, "writes": "writes"}[server.approval],
+        "status": word,
+        "sync": "Synced" if synced else "OutOfSync",
+        "health": health,
+        "conditions": _conditions(project, server_id, life, waits=waits, synced=synced, serves=serves, reason=reason),
+        "reason": project.environment.hide(reason) or None,
+        "pid": live.session.pid if live and live.session else None,
+        "instance": live.id if live else None,
+        "restarts": life.restarts,
+        "nextRetryAt": _text(life.next_retry_at) if life.phase in ("Backoff", "Stalled") else None,
+        "toolCount": len(live.listing.tools) if live and serves else None,
+        **_handshake(live if serves else None),
+        "authUrl": None,
+        "createdAt": times.created if times else None,
+        "updatedAt": times.updated if times else None,
+        "lastConnectedAt": times.connected if times else None,
+    }
+
+
+def transport_word(server: Server) -> str:
+    """stdio, http, sse, uplink or mock."""
+    match server.transport:
+        case Stdio():
+            return "stdio"
+        case Remote(kind=kind):
+            return kind
+        case Uplink():
+            return "uplink"
+        case _:
+            return "mock"
+
+
+def _health(server: Server, word: str, life: Life, serves: bool) -> str:
+    if not server.enabled:
+        return "Suspended"
+    if serves:
+        return "Degraded" if life.failed_spec else "Healthy"
+    return {"connecting": "Progressing", "error": "Degraded"}.get(word, "Missing")
+
+
+def _handshake(live: Instance | None) -> dict[str, Any]:
+    if live is None or live.session is None:
+        return {"capabilities": None, "serverInfo": None, "protocolVersion": None}
+    handshake = live.session.handshake
+    return {
+        "capabilities": {name: name in handshake.capabilities for name in ("tools", "resources", "prompts")},
+        "serverInfo": handshake.server_info,
+        "protocolVersion": handshake.protocol_version,
+    }
+
+
+def _conditions(
+    project: Project, server_id: str, life: Life, *, waits: bool, synced: bool, serves: bool, reason: str
+) -> list[dict[str, Any]]:
+    generation = project.ledger.accepted.changed.get(server_id, project.ledger.accepted.serial)
+    since = _text(life.since)
+    facts: list[tuple[str, bool, str, str]] = [
+        ("Approved", not waits, "WaitsForYes" if waits else "Accepted", ""),
+        ("Synced", synced, "Applied" if synced else "NotAsAccepted", "" if synced else reason),
+        ("Ready", serves, "Serving" if serves else life.phase, "" if serves else reason),
+        ("Reconciling", life.phase in ("Connecting", "Draining", "Backoff"), life.phase, ""),
+        ("Stalled", life.phase == "Stalled", life.phase, reason if life.phase == "Stalled" else ""),
+    ]
+    live = project.hub.slot(server_id).live
+    missing = tuple(getattr(live.session, "missing", ())) if live and live.session else ()
+    if missing:
+        facts.append(("EnvironmentComplete", False, "NamesUnset", f"not set and left out: {', '.join(missing)}"))
+    if live and live.listing.withheld:
+        withheld = "; ".join(f"{name}: {why}" for name, why in live.listing.withheld)
+        facts.append(("ToolsComplete", False, "Withheld", withheld))
+    return [
+        {
+            "type": kind,
+            "status": "True" if holds else "False",
+            "reason": word,
+            "message": project.environment.hide(message),
+            "observedGeneration": generation,
+            "lastTransitionTime": since,
+        }
+        for kind, holds, word, message in facts
+    ]
+
+
+def _unborn(server_id: str) -> dict[str, Any]:
+    """A server of the file that waits for its first yes."""
+    empty: Mapping[str, Any] = dict.fromkeys(
+        ("group", "requireApproval", "pid", "instance", "nextRetryAt", "toolCount", "capabilities", "serverInfo")
+    )
+    return {
+        "id": server_id,
+        "name": server_id,
+        "transport": None,
+        **empty,
+        "enabled": False,
+        "status": "disconnected",
+        "sync": "OutOfSync",
+        "health": "Missing",
+        "conditions": [],
+        "reason": "waits for a yes",
+        "restarts": 0,
+        "protocolVersion": None,
+        "authUrl": None,
+        "createdAt": None,
+        "updatedAt": None,
+        "lastConnectedAt": None,
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
