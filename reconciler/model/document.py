@@ -91,6 +91,11 @@ class Document:
         """`written` with every literal secret replaced by what `hide` makes of it."""
         return masked_document(self.written, self.hide)
 
+    @cached_property
+    def digest(self) -> str:
+        """What plans and state know this document by: the digest of `masked()`."""
+        return digest(self.masked())
+
 
 def _effective(document: Document, written: Mapping[str, Any], server_id: str) -> Facts:
     top, defaults = document.written, document.written.get("defaults") or {}

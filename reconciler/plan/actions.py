@@ -55,10 +55,18 @@ class SessionDown:
 
 @dataclass(frozen=True, slots=True)
 class ProjectChanged:
-    """A setting outside the server changed what holds for it; `path` is a JSON pointer into the document."""
+    """A setting outside the server changed what holds for it; `path` is a JSON pointer into the document.
+
+    `field` is a JSON pointer inside the server: what changed there, from `before` to `after` (masked, effective).
+    """
 
     path: str
+    field: str
+    before: Any
+    after: Any
+    effect: Effect
     place: Place | None = None
+    sensitive: bool = False
 
 
 Reason: TypeAlias = FieldChanged | NotAccepted | NotInFile | SessionDown | ProjectChanged
@@ -81,7 +89,9 @@ class _Action:
     launch: str | None = None
     expects: str | None = None
     tightens: bool = False
-    """Whether it makes approvals or filters stricter; such actions are taken up first."""
+    """Whether it only makes approvals or filters stricter; such actions are taken up first."""
+    notes: tuple[str, ...] = ()
+    """What the marks are about, in words: `new command`, `loosens approval`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +180,16 @@ class Source:
 class Plan:
     """The difference between what was applied and what the file says, and what lives meanwhile.
 
-    `patch` leads from accepted to desired and `reverse` back (RFC 7396, masked). `actions` are sorted by id and hold
-    no no-ops; `drift` are repairs of sessions that are down although nothing in the file changed.
+    `base` is what was applied, or what `against` names (a file, `git:REF`) when that is compared with instead.
+    `patch` leads from accepted to desired and `reverse` back (RFC 7396, masked). `actions` are sorted by id,
+    `@project` first, and hold no no-ops; `drift` are repairs of sessions that are down although
+    nothing in the file changed.
     """
 
     project: str
-    base_digest: str
+    base: Document
     lineage: str
     serial: int
-    target_digest: str
     desired: Document
     actions: tuple[Action, ...]
     drift: tuple[Reconnect, ...]
@@ -191,6 +202,17 @@ class Plan:
     checks: tuple[Check, ...] = ()
     blocked: tuple[Blocked, ...] = ()
     has_state: bool = True
+    against: str | None = None
+
+    @property
+    def base_digest(self) -> str:
+        """Digest of the masked base; computed when first asked for."""
+        return self.base.digest
+
+    @property
+    def target_digest(self) -> str:
+        """Digest of the masked desired document."""
+        return self.desired.digest
 
     @property
     def empty(self) -> bool:

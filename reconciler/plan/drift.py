@@ -1,0 +1,26 @@
+"""Which sessions are down although they should be live. Reads what the engine observed."""
+
+from __future__ import annotations
+
+from reconciler.model.document import Document
+from reconciler.model.observed import Observed
+from reconciler.plan.actions import SessionDown
+
+
+def session_down(observed: Observed, accepted: Document, server_id: str) -> SessionDown | None:
+    """Why an accepted and enabled server needs a new session; None when it lives, is starting, or nothing is known."""
+    if not observed.engine:
+        return None
+    seen = observed.servers.get(server_id)
+    if seen is None:
+        return SessionDown("no session")
+    if seen.down is not None:
+        return SessionDown(seen.down, seen.since)
+    match seen.status:
+        case "connecting":
+            return None
+        case "connected":
+            stale = seen.spec is not None and seen.spec != accepted.spec_digest(server_id)
+            return SessionDown("the session still has earlier settings", seen.since) if stale else None
+        case "disconnected" | "error":
+            return SessionDown(f"session is {'in error' if seen.status == 'error' else 'disconnected'}", seen.since)

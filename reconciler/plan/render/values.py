@@ -1,0 +1,69 @@
+"""Any JSON value as short harmless text: files and servers may be hostile, so nothing that is unseen survives."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+from reconciler.plan.pointers import FORWARDED, tokens
+
+LIMIT = 60
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(0xFE00 + i) for i in range(16)}
+
+
+def visible(text: str, *, ascii_only: bool = False) -> str:
+    """`text` with control, bidirectional, zero-width and other unseen characters as JSON escapes."""
+    return "".join(_cells(text, ascii_only))
+
+
+def shown(value: Any, *, ascii_only: bool = False, whole: bool = False) -> str:
+    """A JSON value on one line: text in quotes, the middle left out beyond 60 characters unless `whole`."""
+    if value == FORWARDED:
+        return "(forwarded)"
+    text = json.dumps(value, ensure_ascii=False)
+    cells = _cells(text, ascii_only)
+    return "".join(cells) if whole else _elided(cells, ascii_only)
+
+
+def label(path: str, *, ascii_only: bool = False) -> str:
+    """A JSON pointer as people write it: `/args/1` is `args[1]`, `/env/NAME` is `env.NAME`."""
+    first, *rest = tokens(path)
+    text = first + "".join(f"[{token}]" if token.isdecimal() else f".{token}" for token in rest)
+    return "".join(_elided(_cells(text, ascii_only), ascii_only))
+
+
+def _cells(text: str, ascii_only: bool) -> list[str]:
+    """One piece of text per character, so that leaving some out never cuts an escape in two."""
+    return [char if _is_plain(char, ascii_only) else json.dumps(char)[1:-1] for char in text]
+
+
+def _is_plain(char: str, ascii_only: bool) -> bool:
+    if " " <= char <= "~":
+        return True
+    if ascii_only or char in _INVISIBLE or unicodedata.category(char) in _INVISIBLE_CATEGORIES:
+        return False
+    return not (char.isspace() or 0xE0100 <= ord(char) <= 0xE01EF)
+
+
+def _elided(cells: list[str], ascii_only: bool) -> str:
+    if sum(map(len, cells)) <= LIMIT:
+        return "".join(cells)
+    gap = "..." if ascii_only else "…"
+    room = (LIMIT - len(gap)) // 2
+    return _fitting(cells, room) + gap + "".join(reversed(_fitting_cells(cells[::-1], room)))
+
+
+def _fitting(cells: list[str], room: int) -> str:
+    return "".join(_fitting_cells(cells, room))
+
+
+def _fitting_cells(cells: list[str], room: int) -> list[str]:
+    taken: list[str] = []
+    for cell in cells:
+        room -= len(cell)
+        if room < 0:
+            break
+        taken.append(cell)
+    return taken
