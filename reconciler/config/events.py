@@ -1,72 +1,94 @@
 """YAML 1.2 core from parser events: values, guards, duplicate keys and positions all come from the same pass.
 
-The scanner is libyaml's (through PyYAML); which words are booleans, numbers or null is decided here, by the YAML 1.2
-core schema (section 10.3). Nothing is built that the guards refuse.
+The scanner is libyaml's (through PyYAML); which words are booleans, numbers or null is decided in `config/scalars`.
+Nothing is built that the guards refuse.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
 
-from reconciler.config.tree import Alias, Mapping, Mark, Node, Scalar, Sequence, place_of
-from reconciler.problems import Problem
+from reconciler.config.characters import unreadable
+from reconciler.config.codes import problem
+from reconciler.config.scalars import NotPlain, plain_value, tagged_value
+from reconciler.config.tree import Alias, Lines, Mapping, Node, Scalar, Sequence
+from reconciler.problems import Place, Problem
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_ALIAS_NODES = 100_000
-MAX_INTEGER = 2**53 - 1
+MAX_ALIAS_CHARACTERS = 4 * 1024 * 1024
+MAX_NODES = 500_000
 
 Collection: TypeAlias = Mapping | Sequence
 _LOADER: Any = getattr(yaml, "CLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
-_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-_WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_NUMBER_START = frozenset("+-.0123456789")
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-@dataclass(slots=True)
+class _Weight(NamedTuple):
+    """What an alias to a node adds: values, characters of text, and levels of nesting."""
+
+    nodes: int
+    characters: int
+    levels: int
+
+
+class _Anchor(NamedTuple):
+    node: Scalar | Collection
+    weight: _Weight | None
+    """None while the collection is still open."""
+
+
+class _Stop(Exception):
+    """A guard refused; nothing more is read."""
+
+
 class _Builder:
-    """Turns events into nodes; every refusal is a Problem and reading goes on."""
+    """Turns events into nodes; every refusal is a Problem, and reading goes on."""
 
-    file: str
-    problems: list[Problem] = field(default_factory=list)
-    anchors: dict[str, tuple[Scalar | Collection, int]] = field(default_factory=dict)
-    alias_nodes: int = 0
-    count: int = 0
+    def __init__(self, lines: Lines, next_event: Callable[[], Any]) -> None:
+        self.lines, self.next = lines, next_event
+        self.problems: list[Problem] = []
+        self.anchors: dict[str, _Anchor] = {}
+        self.added = _Weight(0, 0, 0)
+        self.nodes = self.characters = self.deepest = 0
 
-    def refuse(self, code: str, summary: str, detail: str, at: Any, hint: str | None = None) -> None:
-        place = place_of(self.file, _mark(at.start_mark), _mark(at.end_mark))
-        self.problems.append(Problem("error", code, summary, detail, place, hint))
-
-
-class _TooDeep(Exception):
-    pass
+    def refuse(self, code: str, detail: str, at: Any, hint: str | None = None) -> None:
+        place = self.lines.place(at.start_mark.index, at.end_mark.index)
+        self.problems.append(problem(code, detail, place, hint))
 
 
 def parse_yaml(text: str, file: str) -> tuple[Node | None, list[Problem]]:
     """The one document in `text`. The node is None when it is empty or cannot be parsed; then a Problem says why."""
-    builder = _Builder(file)
+    lines = Lines(file, text)
+    if refused := unreadable(lines):
+        return None, refused
+    # libyaml does not count a byte order mark; a line end in its place keeps the offsets those of the text
+    loader = _LOADER("\n" + text[1:] if text.startswith("\ufeff") else text)
+    builder = _Builder(lines, loader.get_event)
     root: Node | None = None
     try:
-        root = _document(builder, yaml.parse(text, Loader=_LOADER))
+        root = _document(builder)
     except yaml.MarkedYAMLError as error:
-        builder.problems.append(_syntax(error, text, file))
+        builder.problems.append(_syntax(error, lines))
         return None, builder.problems
-    except yaml.reader.ReaderError as error:
-        builder.problems.append(_unreadable(error, text, file))
+    except _Stop:
         return None, builder.problems
-    except _TooDeep:
-        return None, builder.problems
+    finally:
+        loader.dispose()
     if root is None and not builder.problems:
         builder.problems.append(empty(file))
     return root, builder.problems
@@ -75,225 +97,207 @@ def parse_yaml(text: str, file: str) -> tuple[Node | None, list[Problem]]:
 def empty(file: str) -> Problem:
     """The Problem of a text without any value in it."""
     hint = "write `mcpServers: {}` for no servers at all"
-    return Problem("error", "empty-file", "The file is empty", f"{file} holds no document", None, hint)
+    return problem("empty-file", f"{file} holds no document", Place(file, 1, 1), hint)
 
 
-def _document(builder: _Builder, events: Iterator[Any]) -> Node | None:
+def _document(builder: _Builder) -> Node | None:
     root: Node | None = None
     documents = 0
-    for event in events:
-        if isinstance(event, yaml.DocumentStartEvent):
+    while not isinstance(event := builder.next(), StreamEndEvent):
+        if isinstance(event, DocumentStartEvent):
             documents += 1
             _check_start(builder, event, documents)
-        elif isinstance(event, yaml.NodeEvent):
-            node = _node(builder, events, event, 0)
+        elif isinstance(event, NodeEvent):
+            node = _node(builder, event, 0)
             root = node if documents == 1 else root
-    if isinstance(root, Scalar) and root.value is None and root.style == "" and root.start.offset == root.end.offset:
-        return None
-    return root
+    nothing = isinstance(root, Scalar) and root.value is None and root.style == "" and root.first == root.last
+    return None if nothing else root
 
 
 def _check_start(builder: _Builder, event: Any, documents: int) -> None:
     if documents == 2:
-        builder.refuse(
-            "several-documents",
-            "More than one YAML document",
-            "a configuration is one document",
-            event,
-            "keep one and split the rest into files given with -f",
-        )
+        hint = "keep one and split the rest into files given with -f"
+        builder.refuse("several-documents", "a configuration is one document", event, hint)
     if event.version not in (None, (1, 2)):
         version = ".".join(map(str, event.version))
-        builder.refuse(
-            "yaml-version",
-            "Not YAML 1.2",
-            f"the directive %YAML {version} would change what words mean",
-            event,
-            "delete the %YAML line",
-        )
+        detail = f"the directive %YAML {version} would change what words mean"
+        builder.refuse("yaml-version", detail, event, "delete the %YAML line")
 
 
-def _node(builder: _Builder, events: Iterator[Any], event: Any, depth: int) -> Node:
-    builder.count += 1
-    if isinstance(event, yaml.ScalarEvent):
-        scalar = _scalar(builder, event)
-        _anchor(builder, event, scalar, builder.count - 1)
-        return scalar
-    if isinstance(event, yaml.AliasEvent):
-        return _alias(builder, event)
+def _node(builder: _Builder, event: Any, depth: int) -> Node:
+    kind = type(event)
+    if kind is ScalarEvent:
+        return _scalar(builder, event)
+    if kind is AliasEvent:
+        return _alias(builder, event, depth)
+    _enter(builder, event, depth)
+    return (_mapping if kind is MappingStartEvent else _sequence)(builder, event, depth)
+
+
+def _enter(builder: _Builder, event: Any, depth: int) -> None:
+    """Count a collection; raises _Stop beyond the limits."""
     if depth >= MAX_DEPTH:
-        builder.refuse("too-deep", "Nested too deeply", f"more than {MAX_DEPTH} levels", event)
-        raise _TooDeep
-    if isinstance(event, yaml.MappingStartEvent):
-        return _mapping(builder, events, event, depth)
-    return _sequence(builder, events, event, depth)
+        _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
+    _count(builder, event)
+    builder.deepest = max(builder.deepest, depth + 1)
+    allowed = "map" if isinstance(event, MappingStartEvent) else "seq"
+    if event.tag is not None and event.tag not in ("!", _CORE + allowed):
+        _refuse_tag(builder, event)
 
 
-def _mapping(builder: _Builder, events: Iterator[Any], event: Any, depth: int) -> Mapping:
-    _check_tag(builder, event, "map")
-    node, before = Mapping(_mark(event.start_mark), flow=event.flow_style, anchor=event.anchor), builder.count - 1
-    _open_anchor(builder, event, node)
-    for key_event in events:
-        if isinstance(key_event, yaml.MappingEndEvent):
-            node.end = _mark(key_event.end_mark)
-            break
-        key = _node(builder, events, key_event, depth + 1)
-        member = _node(builder, events, next(events), depth + 1)
+def _count(builder: _Builder, event: Any) -> None:
+    builder.nodes += 1
+    if builder.nodes > MAX_NODES:
+        _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
+
+
+def _stop(builder: _Builder, code: str, detail: str, event: Any) -> None:
+    builder.refuse(code, detail, event)
+    raise _Stop
+
+
+def _mapping(builder: _Builder, event: Any, depth: int) -> Mapping:
+    node = Mapping(builder.lines, event.start_mark.index, flow=event.flow_style, anchor=event.anchor)
+    before = _open_anchor(builder, node, depth)
+    next_event, keys, children, value = builder.next, node.keys, node.children, node.value
+    while type(key_event := next_event()) is not MappingEndEvent:
+        key = _node(builder, key_event, depth + 1)
+        member = _node(builder, next_event(), depth + 1)
         if isinstance(key, Scalar) and _key_is_fine(builder, node, key, key_event):
-            node.keys[key.value] = key
-            node.children[key.value] = member
-            node.value[key.value] = member.value
+            word = key.value
+            keys[word], children[word], value[word] = key, member, member.value
         elif not isinstance(key, Scalar):
-            _refuse_key(builder, key_event, "use a plain name")
-    _anchor(builder, event, node, before)
+            builder.refuse("key-not-text", "a collection or an alias is not text", key_event, "use a plain name")
+    node.last = _last(key_event)
+    _close_anchor(builder, node, depth, before)
     return node
 
 
-def _sequence(builder: _Builder, events: Iterator[Any], event: Any, depth: int) -> Sequence:
-    _check_tag(builder, event, "seq")
-    node, before = Sequence(_mark(event.start_mark), flow=event.flow_style, anchor=event.anchor), builder.count - 1
-    _open_anchor(builder, event, node)
-    for item_event in events:
-        if isinstance(item_event, yaml.SequenceEndEvent):
-            node.end = _mark(item_event.end_mark)
-            break
-        item = _node(builder, events, item_event, depth + 1)
+def _sequence(builder: _Builder, event: Any, depth: int) -> Sequence:
+    node = Sequence(builder.lines, event.start_mark.index, flow=event.flow_style, anchor=event.anchor)
+    before = _open_anchor(builder, node, depth)
+    while type(item_event := builder.next()) is not SequenceEndEvent:
+        item = _node(builder, item_event, depth + 1)
         node.items.append(item)
         node.value.append(item.value)
-    _anchor(builder, event, node, before)
+    node.last = _last(item_event)
+    _close_anchor(builder, node, depth, before)
     return node
 
 
-def _refuse_key(builder: _Builder, event: Any, hint: str) -> None:
-    word = getattr(event, "value", "a collection") or "an empty key"
-    builder.refuse("key-not-text", "A key that is not text", f"{word} is not text", event, hint)
+def _last(event: Any) -> int:
+    return event.end_mark.index  # type: ignore[no-any-return]  # the parser's marks are untyped
 
 
 def _key_is_fine(builder: _Builder, node: Mapping, key: Scalar, event: Any) -> bool:
     if not isinstance(key.value, str):
-        _refuse_key(builder, event, f'quote it: "{event.value}"')
+        word = event.value
+        detail, hint = (f"{word} is not text", f'quote it: "{word}"') if word else ("no key at all", "write a name")
+        builder.refuse("key-not-text", detail, event, hint)
         return False
     if key.value == "<<" and not key.style:
         hint = "repeat the fields, or put what is common under `defaults:`"
-        builder.refuse("merge-key", "A YAML 1.1 merge key", "YAML 1.2 has no `<<`", event, hint)
+        builder.refuse("merge-key", "YAML 1.2 has no `<<`", event, hint)
         return False
     if key.value in node.keys:
-        first = node.keys[key.value].start
-        detail = f'"{key.value}" stands here and in line {first.line + 1}'
-        builder.refuse("duplicate-key", "The same key twice", detail, event, "delete one of the two")
+        builder.problems.append(duplicate_key(node.keys[key.value], key))
         return False
     return True
 
 
-def _anchor(builder: _Builder, event: Any, node: Scalar | Collection, before: int) -> None:
-    if event.anchor:
-        builder.anchors[event.anchor] = (node, builder.count - before)
+def duplicate_key(first: Scalar, second: Scalar) -> Problem:
+    """The Problem of a key that already stands in the same object."""
+    detail = f'"{second.value[:60]}" stands here and in line {first.start.line + 1}'
+    return problem("duplicate-key", detail, second.place, "delete one of the two")
 
 
-def _open_anchor(builder: _Builder, event: Any, node: Collection) -> None:
-    if event.anchor:
-        builder.anchors[event.anchor] = (node, 0)  # size 0 marks a collection that is still open
+def _open_anchor(builder: _Builder, node: Collection, depth: int) -> _Weight | None:
+    """Note that the anchor is open; answers the counters so far, with the depth reached elsewhere."""
+    if not node.anchor:
+        return None
+    before = _Weight(builder.nodes - 1, builder.characters, builder.deepest)
+    builder.anchors[node.anchor] = _Anchor(node, None)
+    builder.deepest = depth + 1
+    return before
 
 
-def _alias(builder: _Builder, event: Any) -> Node:
-    start, end = _mark(event.start_mark), _mark(event.end_mark)
-    target, size = builder.anchors.get(event.anchor, (None, 0))
-    if target is None:
-        builder.refuse("unknown-anchor", "An alias without an anchor", f"nothing is named &{event.anchor}", event)
-        return Scalar(None, start, end)
-    if size == 0:
-        builder.refuse("recursive-alias", "An alias inside itself", f"*{event.anchor} stands inside its anchor", event)
-        raise _TooDeep
-    builder.alias_nodes += size
-    builder.count += size - 1
-    if builder.alias_nodes > MAX_ALIAS_NODES:
-        builder.refuse("too-many-aliases", "Aliases add too much", f"more than {MAX_ALIAS_NODES} values", event)
-        raise _TooDeep
-    return Alias(target, start, end)
+def _close_anchor(builder: _Builder, node: Collection, depth: int, before: _Weight | None) -> None:
+    if node.anchor and before:
+        levels = builder.deepest - depth
+        weight = _Weight(builder.nodes - before.nodes, builder.characters - before.characters, levels)
+        builder.anchors[node.anchor] = _Anchor(node, weight)
+        builder.deepest = max(builder.deepest, before.levels)
+
+
+def _alias(builder: _Builder, event: Any, depth: int) -> Node:
+    first, last = event.start_mark.index, event.end_mark.index
+    anchor = builder.anchors.get(event.anchor)
+    if anchor is None:
+        builder.refuse("unknown-anchor", f"nothing is named &{event.anchor}", event, "write the value itself")
+        return Scalar(None, builder.lines, first, last)
+    if anchor.weight is None:
+        _stop(builder, "recursive-alias", f"*{event.anchor} stands inside its own anchor", event)
+    else:
+        _add(builder, anchor.weight, event, depth)
+    return Alias(anchor.node, builder.lines, first, last)
+
+
+def _add(builder: _Builder, weight: _Weight, event: Any, depth: int) -> None:
+    """Count what an alias adds as if it were written out; raises _Stop beyond the limits."""
+    added = _Weight(builder.added.nodes + weight.nodes, builder.added.characters + weight.characters, 0)
+    if added.nodes > MAX_ALIAS_NODES:
+        _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_NODES} values", event)
+    if added.characters > MAX_ALIAS_CHARACTERS:
+        _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_CHARACTERS} characters", event)
+    if depth + weight.levels > MAX_DEPTH:
+        _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
+    builder.added = added
+    builder.nodes += weight.nodes
+    builder.characters += weight.characters
+    builder.deepest = max(builder.deepest, depth + weight.levels)
 
 
 def _scalar(builder: _Builder, event: Any) -> Scalar:
-    plain = event.implicit[0]
-    style = "" if event.style is None or plain else event.style
-    if event.tag and event.tag != "!":
+    builder.nodes += 1
+    if builder.nodes > MAX_NODES:
+        _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
+    value, plain = event.value, event.implicit[0]
+    builder.characters += len(value)
+    if event.tag is not None and event.tag != "!":
         value = _tagged(builder, event)
     elif plain:
-        value = _plain(builder, event)
-    else:
-        value = event.value
-    return Scalar(value, _mark(event.start_mark), _mark(event.end_mark), style, event.anchor)
-
-
-def _plain(builder: _Builder, event: Any) -> Any:
-    """The value of an unquoted word (YAML 1.2 core schema, section 10.3.2)."""
-    word = event.value
-    if word in _WORDS:
-        return _WORDS[word]
-    if word[0] not in _NUMBER_START:
-        return word
-    if _INTEGER.fullmatch(word):
-        return _integer(builder, event, word, 10)
-    if _OCTAL.fullmatch(word):
-        return _integer(builder, event, word[2:], 8)
-    if _HEX.fullmatch(word):
-        return _integer(builder, event, word[2:], 16)
-    if _INFINITE.fullmatch(word):
-        builder.refuse("not-json", "Not a number JSON has", f"{word} cannot be kept", event, f'quote it: "{word}"')
-        return word
-    return _float(builder, event, word) if _FLOAT.fullmatch(word) else word
-
-
-def _integer(builder: _Builder, event: Any, digits: str, base: int) -> Any:
-    value = int(digits, base) if len(digits) <= 60 else MAX_INTEGER + 1
-    if abs(value) > MAX_INTEGER:
-        hint = "quote it to keep it as text"
-        builder.refuse("number-too-large", "A number too large", "integers end at 2^53-1", event, hint)
-    return value
-
-
-def _float(builder: _Builder, event: Any, word: str) -> Any:
-    value = float(word)
-    if value in (float("inf"), float("-inf")):
-        builder.refuse("number-too-large", "A number too large", f"{word[:40]} does not fit a double", event)
-        return word
-    return value
+        try:
+            value = plain_value(value)
+        except NotPlain as error:
+            builder.refuse(error.code, error.detail, event, error.hint)
+    style = "" if plain or event.style is None else event.style
+    node = Scalar(value, builder.lines, event.start_mark.index, event.end_mark.index, style, event.anchor)
+    if event.anchor:
+        builder.anchors[event.anchor] = _Anchor(node, _Weight(1, len(event.value), 0))
+    return node
 
 
 def _tagged(builder: _Builder, event: Any) -> Any:
-    match event.tag.removeprefix(_CORE) if event.tag.startswith(_CORE) else "":
-        case "str":
-            return event.value
-        case "int" | "float" | "bool" | "null":
-            return _plain(builder, event)
-        case _:
-            _check_tag(builder, event, "")
-            return event.value
+    try:
+        return tagged_value(event.value, event.tag.removeprefix(_CORE))
+    except NotPlain as error:
+        builder.refuse(error.code, error.detail, event, error.hint)
+    except LookupError:
+        _refuse_tag(builder, event)
+    return event.value
 
 
-def _check_tag(builder: _Builder, event: Any, allowed: str) -> None:
-    if event.tag and event.tag != "!" and event.tag != _CORE + allowed:
-        hint = "delete the tag; values here are plain data"
-        builder.refuse("custom-tag", "A YAML tag", f"the tag {event.tag[:60]} is not allowed", event, hint)
+def _refuse_tag(builder: _Builder, event: Any) -> None:
+    hint = "delete the tag; values here are plain data"
+    builder.refuse("custom-tag", f"the tag {event.tag[:60]} is not allowed here", event, hint)
 
 
-def _mark(mark: Any) -> Mark:
-    return Mark(mark.line, mark.column, mark.index)
-
-
-def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+def _syntax(error: yaml.MarkedYAMLError, lines: Lines) -> Problem:
     mark = error.problem_mark or error.context_mark
-    at = _mark(mark) if mark else Mark(0, 0, 0)
-    lines = text.splitlines()
-    line = lines[at.line] if at.line < len(lines) else ""
-    hint = "indent with spaces" if "\t" in line[: at.column + 1] else None
+    offset = mark.index if mark else 0
+    at = lines.mark(offset)
+    before = lines.text[at.offset - at.column : offset + 1]
+    hint = "indent with spaces" if "\t" in before else None
     words = [error.context, error.problem] if error.context else [error.problem]
     detail = ", ".join(word for word in words if word)
-    return Problem("error", "yaml-syntax", "Not valid YAML", detail, place_of(file, at), hint)
-
-
-def _unreadable(error: yaml.reader.ReaderError, text: str, file: str) -> Problem:
-    before = text[: error.position] if isinstance(error.position, int) else ""
-    at = Mark(before.count("\n"), len(before) - before.rfind("\n") - 1, len(before))
-    code = error.character if isinstance(error.character, int) else ord(error.character)
-    detail = f"the character U+{code:04X} may not stand in YAML"
-    return Problem("error", "bad-character", "A character YAML does not allow", detail, place_of(file, at), "delete it")
+    return problem("yaml-syntax", detail, lines.place(offset, offset), hint)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.problems import Place
@@ -16,45 +18,95 @@ class Mark(NamedTuple):
     offset: int
 
 
-class Scalar:
-    """A leaf. `plain` tells an unquoted YAML scalar; `style` is the YAML style character (`'`, `"`, `|`, `>`) or ""."""
+class Lines:
+    """A text and its lines. Nodes keep offsets; a line and a column are worked out only where people see them."""
 
-    __slots__ = ("anchor", "end", "start", "style", "value")
+    def __init__(self, file: str, text: str) -> None:
+        self.file, self.text = file, text
 
-    def __init__(self, value: Any, start: Mark, end: Mark, style: str = "", anchor: str | None = None) -> None:
-        self.value, self.start, self.end, self.style, self.anchor = value, start, end, style, anchor
+    @cached_property
+    def starts(self) -> list[int]:
+        """The offset at which each line starts; a byte order mark stands before the first one."""
+        first = 1 if self.text.startswith("\ufeff") else 0
+        starts = [first]
+        while (end := self.text.find("\n", starts[-1])) >= 0:
+            starts.append(end + 1)
+        return starts
+
+    def mark(self, offset: int) -> Mark:
+        """The position of the character at `offset`."""
+        line = max(bisect_right(self.starts, offset) - 1, 0)
+        return Mark(line, max(offset - self.starts[line], 0), offset)
+
+    def place(self, first: int, last: int) -> Place:
+        """The characters from `first` up to `last` (exclusive), for people."""
+        return place_of(self.file, self.mark(first), self.mark(last))
 
 
-class Mapping:
+class Span:
+    """Where a node stands: the characters from `first` up to `last` (exclusive) of its text."""
+
+    __slots__ = ("first", "last", "lines")
+
+    lines: Lines
+    first: int
+    last: int
+
+    @property
+    def start(self) -> Mark:
+        return self.lines.mark(self.first)
+
+    @property
+    def end(self) -> Mark:
+        return self.lines.mark(self.last)
+
+    @property
+    def place(self) -> Place:
+        return self.lines.place(self.first, self.last)
+
+
+class Scalar(Span):
+    """A leaf. `style` is the YAML style character (`'`, `"`, `|`, `>`), or "" for an unquoted word."""
+
+    __slots__ = ("anchor", "style", "value")
+
+    def __init__(
+        self, value: Any, lines: Lines, first: int, last: int, style: str = "", anchor: str | None = None
+    ) -> None:
+        self.value, self.lines, self.first, self.last = value, lines, first, last
+        self.style, self.anchor = style, anchor
+
+
+class Mapping(Span):
     """An object. `keys` and `children` have the same keys, in file order; `value` is the plain dict."""
 
-    __slots__ = ("anchor", "children", "end", "flow", "keys", "start", "value")
+    __slots__ = ("anchor", "children", "flow", "keys", "value")
 
-    def __init__(self, start: Mark, *, flow: bool, anchor: str | None = None) -> None:
-        self.start, self.end, self.flow, self.anchor = start, start, flow, anchor
+    def __init__(self, lines: Lines, first: int, *, flow: bool, anchor: str | None = None) -> None:
+        self.lines, self.first, self.last, self.flow, self.anchor = lines, first, first, flow, anchor
         self.keys: dict[str, Scalar] = {}
         self.children: dict[str, Node] = {}
         self.value: dict[str, Any] = {}
 
 
-class Sequence:
+class Sequence(Span):
     """An array; `value` is the plain list."""
 
-    __slots__ = ("anchor", "end", "flow", "items", "start", "value")
+    __slots__ = ("anchor", "flow", "items", "value")
 
-    def __init__(self, start: Mark, *, flow: bool, anchor: str | None = None) -> None:
-        self.start, self.end, self.flow, self.anchor = start, start, flow, anchor
+    def __init__(self, lines: Lines, first: int, *, flow: bool, anchor: str | None = None) -> None:
+        self.lines, self.first, self.last, self.flow, self.anchor = lines, first, first, flow, anchor
         self.items: list[Node] = []
         self.value: list[Any] = []
 
 
-class Alias:
+class Alias(Span):
     """A YAML `*name`: the value of `target`, standing somewhere else."""
 
-    __slots__ = ("anchor", "end", "start", "target", "value")
+    __slots__ = ("anchor", "target", "value")
 
-    def __init__(self, target: Scalar | Mapping | Sequence, start: Mark, end: Mark) -> None:
-        self.target, self.start, self.end, self.anchor = target, start, end, None
+    def __init__(self, target: Scalar | Mapping | Sequence, lines: Lines, first: int, last: int) -> None:
+        self.target, self.lines, self.first, self.last, self.anchor = target, lines, first, last, None
         self.value: Any = target.value
 
 
@@ -87,7 +139,9 @@ def key_of(node: Node, path: tuple[Step, ...]) -> Scalar | None:
     """The key under which the last step of `path` stands, where it is a member of an object."""
     parent = find(node, path[:-1])
     parent = parent.target if isinstance(parent, Alias) else parent
-    return parent.keys.get(path[-1]) if isinstance(parent, Mapping) and isinstance(path[-1], str) else None
+    if not isinstance(parent, Mapping) or not path or not isinstance(path[-1], str):
+        return None
+    return parent.keys.get(path[-1])
 
 
 def place_of(file: str, start: Mark, end: Mark | None = None) -> Place:

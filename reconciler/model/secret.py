@@ -125,6 +125,17 @@ def _digits_spread(word: str) -> bool:
     return len(re.findall(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])", word)) >= 4
 
 
+_TELLING = re.compile(
+    r"(?i)(?:token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|cookie)$"
+    r"|^(?:proxy-)?authorization$"
+)
+
+
+def tells_secret(name: str) -> bool:
+    """Whether the name of a variable, header or field says that its value is a secret."""
+    return _TELLING.search(name) is not None
+
+
 def masked(text: str, hide: Fingerprint, *, secret_field: bool) -> str:
     """`text` with its literal secrets hidden: the whole literal in a secret field, else what looks like one.
 
