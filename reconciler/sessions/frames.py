@@ -1,0 +1,100 @@
+"""Bytes to lines to JSON values, strictly and in linear time. Used by every session that is ours."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ID_FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*"?(\d{1,18})"?\s*,')
+_ID_LAST = re.compile(rb'"id"\s*:\s*"?(\d{1,18})"?\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
+_NEAR_THE_END = 80
+
+
+class LineTooLong(Exception):
+    """A line exceeds its limit, whether or not its end has come."""
+
+
+class Framer:
+    """Cuts a byte stream at newlines; every byte is searched once. Line ends are not part of a line."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._start = 0
+        self._searched = 0
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def next_line(self) -> bytes | None:
+        """The next whole line, or None until more is fed. Raises LineTooLong."""
+        end = self._buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._keep_rest()
+            return None
+        if end - self._start > self._limit:
+            raise LineTooLong
+        line = bytes(memoryview(self._buffer)[self._start : end])
+        self._start = self._searched = end + 1
+        return line
+
+    def _keep_rest(self) -> None:
+        del self._buffer[: self._start]
+        self._start = 0
+        self._searched = len(self._buffer)
+        if self._searched > self._limit:
+            raise LineTooLong
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def encode(message: object) -> bytes:
+    """Compact JSON and a newline, ASCII only, so that no text of a caller can break it. Raises ValueError for NaN."""
+    return _ENCODER.encode(message).encode("ascii") + b"\n"
+
+
+def decode(line: bytes, depth: int) -> Any:
+    """The JSON value of a line. Raises ValueError for what RFC 8259 or UTF-8 does not allow, and for deep nesting."""
+    text = line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8")
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if line.count(b"[") + line.count(b"{") > depth and is_deeper(value, depth):
+        raise ValueError("nested too deeply")
+    if b"\\ud" in line or b"\\uD" in line:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def is_deeper(value: Any, limit: int) -> bool:
+    """Whether arrays and objects nest in more than `limit` levels; a bare string or number has none."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return False
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return True
+
+
+def id_in_broken(line: bytes) -> int | None:
+    """The id of an answer that is no JSON, where the usual member orders let it be told."""
+    match = _ID_FIRST.match(line) or _ID_LAST.search(line, max(0, len(line) - _NEAR_THE_END))
+    return int(match[1]) if match else None

@@ -1,0 +1,309 @@
+"""The thin JSON-RPC session of ours: requests in flight, progress, questions of the server. Knows lines, not pipes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+from reconciler.sessions import frames
+from reconciler.sessions.limits import LIMITS, Limits
+from reconciler.sessions.questions import BUSY, INTERNAL_ERROR, Answer, Questions
+from reconciler.sessions.session import (
+    DeadlineExceeded,
+    End,
+    Handshake,
+    Notify,
+    Progress,
+    RpcError,
+    SessionError,
+)
+
+PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo"
+CLIENT_CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+_OURS = frozenset({PROTOCOL_VERSION_KEY, CLIENT_INFO_KEY, CLIENT_CAPABILITIES_KEY, "progressToken"})
+
+
+class Channel(Protocol):
+    """Where the lines of a session go."""
+
+    @property
+    def full(self) -> bool:
+        """True while more waits to be read than the limit allows."""
+        ...
+
+    def send(self, line: bytes) -> None:
+        """Queue a whole line; never blocks, never raises."""
+        ...
+
+    def room(self) -> asyncio.Future[None]:
+        """Done when it is worth looking at `full` again."""
+        ...
+
+
+@dataclass(slots=True)
+class _Waiting:
+    future: asyncio.Future[dict[str, Any]]
+    on_progress: Progress | None
+
+
+class PipeSession:
+    """A Session on any channel. `feed` takes each line that arrives, `finish` says that no more will.
+
+    `envelope` is merged into `_meta` of everything sent; the stateless era wants it. `skipped` counts lines that were
+    no JSON-RPC (the first few are kept in `bad_lines`), `stray` the answers to nothing that was asked;
+    `spoke` says whether anything understandable came at all.
+    """
+
+    handshake: Handshake
+    pid: int | None = None
+
+    def __init__(
+        self, channel: Channel, on_notification: Notify, *, answer: Answer | None = None, limits: Limits = LIMITS
+    ) -> None:
+        self.envelope: Mapping[str, Any] = {}
+        self.skipped = 0
+        self.bad_lines: tuple[str, ...] = ()
+        self.stray = 0
+        self.spoke = False
+        self.end: End | None = None
+        self._channel = channel
+        self._on_notification = on_notification
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._numbers = count(1)
+        self._waiting: dict[int, _Waiting] = {}
+        self._questions = Questions(self._send_if_room, answer, limits.questions)
+        self._bad_in_a_row = 0
+        self._over = asyncio.Event()
+        self._over_code = "ended"
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None,
+        on_progress: Progress | None = None,
+        cancellable: bool = True,
+    ) -> dict[str, Any]:
+        """As `Session.request`. `timeout` None waits for ever; `cancellable` False keeps quiet when giving up."""
+        number = next(self._numbers)
+        line = self._line(method, self._stamped(params, number if on_progress else None), number)
+        waiting = _Waiting(self._loop.create_future(), on_progress)
+        alarm = self._loop.call_later(timeout, _expire, waiting.future, method, timeout) if timeout else None
+        self._waiting[number] = waiting
+        sent = False
+        try:
+            await self._room_for(waiting.future)
+            if not waiting.future.done():
+                self._channel.send(line)
+                sent = True
+            return await waiting.future
+        except (DeadlineExceeded, asyncio.CancelledError):
+            if sent and cancellable:
+                self._tell("notifications/cancelled", {"requestId": number, "reason": "no longer awaited"})
+            raise
+        finally:
+            del self._waiting[number]
+            if alarm:
+                alarm.cancel()
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        """As `Session.notify`. Raises SessionError when the session is over; dropped when the server does not read."""
+        self._line_allowed()
+        self._tell(method, self._stamped(params, None))
+
+    async def ended(self) -> End:
+        await self._over.wait()
+        assert self.end is not None
+        return self.end
+
+    def feed(self, line: bytes) -> bool:
+        """Take one line. True when it answers something we asked, False for everything a server sends unasked."""
+        if self.end or not line.strip():
+            return False
+        try:
+            message = frames.decode(line, self._limits.depth)
+        except ValueError as error:
+            return self._broken(line, error)
+        if isinstance(message, list) and message:
+            answers = [self._take(member, line) for member in message]
+            return all(answers)
+        return self._take(message, line)
+
+    def finish(self, end: End, code: str = "ended") -> None:
+        """Everything waiting fails with `end.reason`; the first end holds."""
+        if self.end:
+            return
+        self.end, self._over_code = end, code
+        for waiting in self._waiting.values():
+            _fail(waiting.future, self._error())
+        self._questions.close()
+        self._over.set()
+
+    # Sending
+
+    def _line(self, method: str, params: Mapping[str, Any] | None, number: int) -> bytes:
+        self._line_allowed()
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+        if params is not None:
+            message["params"] = params
+        line = frames.encode(message)
+        if len(line) - 1 > self._limits.outgoing_line:
+            reason = f"The request {method} is {len(line)} bytes long; {self._limits.outgoing_line} are allowed."
+            raise SessionError(reason, code="message-too-large")
+        return line
+
+    def _line_allowed(self) -> None:
+        if self.end:
+            raise self._error()
+
+    def _error(self) -> SessionError:
+        assert self.end is not None
+        return SessionError(
+            self.end.reason, terminal=self.end.terminal, retry_after=self.end.retry_after, code=self._over_code
+        )
+
+    def _stamped(self, params: Mapping[str, Any] | None, token: int | None) -> Mapping[str, Any] | None:
+        """`params` with our `_meta`: a caller's token or envelope would be taken for ours."""
+        if token is None and not self.envelope and (params is None or "_meta" not in params):
+            return params
+        given = params or {}
+        meta = given.get("_meta")
+        kept = {key: value for key, value in meta.items() if key not in _OURS} if isinstance(meta, Mapping) else {}
+        kept |= self.envelope
+        if token is not None:
+            kept["progressToken"] = token
+        rest = {key: value for key, value in given.items() if key != "_meta"}
+        return rest | {"_meta": kept} if kept else rest
+
+    async def _room_for(self, future: asyncio.Future[dict[str, Any]]) -> None:
+        while self._channel.full and not future.done():
+            either: set[asyncio.Future[Any]] = {future, self._channel.room()}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+
+    def _tell(self, method: str, params: Mapping[str, Any] | None) -> None:
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        self._send_if_room(message if params is None else message | {"params": params})
+
+    def _send_if_room(self, message: Mapping[str, Any]) -> None:
+        if not self._channel.full and not self.end:
+            self._channel.send(frames.encode(message))
+
+    # Receiving
+
+    def _take(self, message: Any, line: bytes) -> bool:
+        if not isinstance(message, dict):
+            return self._broken(line, ValueError("not an object"))
+        method, number = message.get("method"), message.get("id")
+        if isinstance(method, str):
+            self._understood()
+            if number is None:
+                self._told(method, _params(message))
+            else:
+                self._questions.ask(number, method, _params(message))
+            return False
+        if "id" in message and ("result" in message or "error" in message or _number(number) in self._waiting):
+            self._understood()
+            return self._answered(number, message)
+        return self._broken(line, ValueError("neither a request nor an answer"))
+
+    def _understood(self) -> None:
+        self.spoke = True
+        self._bad_in_a_row = 0
+
+    def _answered(self, number: Any, message: Mapping[str, Any]) -> bool:
+        waiting = self._waiting.get(_number(number))
+        if waiting is None or waiting.future.done():
+            self.stray += 1
+            return False
+        result, error = message.get("result"), message.get("error")
+        if isinstance(result, dict) and "error" not in message:
+            waiting.future.set_result(result)
+        elif isinstance(error, dict) and "result" not in message:
+            waiting.future.set_exception(RpcError(error))
+        else:
+            waiting.future.set_exception(_bad_answer("it must hold an object as either result or error"))
+        return True
+
+    def _broken(self, line: bytes, error: ValueError) -> bool:
+        number = frames.id_in_broken(line)
+        waiting = self._waiting.get(number) if number is not None else None
+        if waiting:
+            _fail(waiting.future, _bad_answer(_plain(error)))
+        self.skipped += 1
+        self._bad_in_a_row += 1
+        if len(self.bad_lines) < self._limits.bad_lines_kept:
+            shown = line[: self._limits.shown].decode("utf-8", "replace")
+            self.bad_lines = (*self.bad_lines, shown)
+        if self._bad_in_a_row >= self._limits.bad_lines:
+            text = (
+                f"It printed {self._bad_in_a_row} lines in a row that are no JSON-RPC, the first: {self.bad_lines[0]}"
+            )
+            self.finish(End(text), "bad-output")
+        return waiting is not None
+
+    def _told(self, method: str, params: Mapping[str, Any]) -> None:
+        match method:
+            case "notifications/progress":
+                self._progress(params)
+            case "notifications/cancelled":
+                self._withdrawn(params.get("requestId"))
+            case "notifications/subscriptions/acknowledged":
+                return
+            case _:
+                self._guarded(self._on_notification, method, params)
+
+    def _progress(self, params: Mapping[str, Any]) -> None:
+        waiting = self._waiting.get(_number(params.get("progressToken")))
+        if waiting is None or waiting.on_progress is None:
+            self.stray += 1
+            return
+        self._guarded(waiting.on_progress, params)
+
+    def _withdrawn(self, number: Any) -> None:
+        """The server takes back its question, or ends a stream that it answers with silence."""
+        waiting = self._waiting.get(_number(number))
+        if not self._questions.withdraw(number) and waiting:
+            _fail(waiting.future, RpcError({"code": BUSY, "message": "The server cancelled the request"}))
+
+    def _guarded(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """A listener's mistake is the listener's: it must not stop the reading of later lines."""
+        try:
+            callback(*arguments)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a session's listener failed", "exception": error})
+
+
+def _params(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    params = message.get("params")
+    return params if isinstance(params, dict) else {}
+
+
+def _number(value: Any) -> int:
+    """The number of a request of ours; servers may give it back as text. Otherwise one that never waits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    return value if type(value) is int else 0
+
+
+def _expire(future: asyncio.Future[dict[str, Any]], method: str, timeout: float) -> None:
+    _fail(future, DeadlineExceeded(f"No answer to {method} within {timeout:g} s."))
+
+
+def _fail(future: asyncio.Future[dict[str, Any]], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _bad_answer(what: str) -> RpcError:
+    return RpcError({"code": INTERNAL_ERROR, "message": f"The server's answer cannot be used: {what}"})
+
+
+def _plain(error: ValueError) -> str:
+    """The reason without the data that a UnicodeError would quote."""
+    return "it is not UTF-8" if isinstance(error, UnicodeError) else str(error)

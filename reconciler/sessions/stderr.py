@@ -1,0 +1,123 @@
+"""What a server prints on standard error: always drained, its end kept in memory, a log file beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconciler.model.secret import HIDDEN
+from reconciler.sessions.limits import Limits
+from reconciler.sessions.streams import CHUNK, Ration
+
+SHORTEST_SECRET = 8
+LONGEST_SHOWN_LINE = 1000
+
+
+class StderrDrain:
+    """Reads a pipe to its end and keeps the last part. `secrets` never show. Owns the descriptor."""
+
+    def __init__(self, descriptor: int, secrets: Sequence[str], log: LogFile | None, limits: Limits) -> None:
+        self._descriptor = descriptor
+        self._mask = Mask(secrets)
+        self._log = log
+        self._limit = limits.stderr
+        self._ring = bytearray()
+        self._loop = asyncio.get_running_loop()
+        os.set_blocking(descriptor, False)
+        self._loop.add_reader(descriptor, self.read_some)
+
+    def read_some(self) -> bool:
+        """Take what is there, at most one chunk; False when there is nothing now or ever."""
+        if self._descriptor < 0:
+            return False
+        try:
+            data = os.read(self._descriptor, CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return False
+        self._ring += data
+        del self._ring[: len(self._ring) - self._limit]
+        if self._log:
+            self._log.write(data, self._mask, self._loop.time())
+        return True
+
+    def tail(self, lines: int) -> tuple[str, ...]:
+        """The last lines, decoded with replacement characters, without secrets, each at most 1000 characters."""
+        shown = self._mask.hide(self._ring.decode("utf-8", "replace")).splitlines()
+        return tuple(line[:LONGEST_SHOWN_LINE] for line in shown[-lines:])
+
+    def close(self) -> None:
+        """Stop reading; what was read stays. Safe to call again."""
+        if self._descriptor < 0:
+            return
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        if self._log:
+            self._log.flush(self._mask)
+
+
+class Mask:
+    """Hides known secrets in text, line by line for those of several lines; short ones would hide too much else."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        words = {word for secret in secrets for word in secret.splitlines() if len(word) >= SHORTEST_SECRET}
+        self._words = sorted(words, key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        for word in self._words:
+            text = text.replace(word, HIDDEN)
+        return text
+
+
+class LogFile:
+    """A file of whole lines and its predecessor `<name>.1`. A disk that refuses is no reason to fail: lines are lost.
+
+    The file is opened for each write, so that hundreds of quiet servers hold no descriptors.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+        self._ration = Ration(limits.log_per_second, 4 * limits.log_per_second)
+        self._partial = b""
+        self._dropped = 0
+
+    def write(self, data: bytes, mask: Mask, now: float) -> None:
+        """Append the whole lines in `data`; the last part waits for its end. Beyond the ration all of it is dropped."""
+        if not self._ration.take(len(data), now):
+            self._dropped += len(data)
+            self._partial = b""
+            return
+        if self._dropped:
+            self._partial = b"[%d bytes were not written here]\n" % self._dropped
+            self._dropped = 0
+        whole, newline, rest = (self._partial + data).rpartition(b"\n")
+        self._partial = rest
+        self._append(mask.hide((whole + newline).decode("utf-8", "replace")))
+
+    def flush(self, mask: Mask) -> None:
+        """Write the part of a line that never ended."""
+        self._append(mask.hide(self._partial.decode("utf-8", "replace")))
+        self._partial = b""
+
+    def _append(self, text: str) -> None:
+        if not text:
+            return
+        try:
+            self._rotate(len(text))
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(self._path, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 flags
+                file.write(text)
+        except OSError:
+            pass
+
+    def _rotate(self, coming: int) -> None:
+        if self._path.exists() and self._path.stat().st_size + coming > self._limits.log_file:
+            self._path.replace(self._path.with_name(self._path.name + ".1"))

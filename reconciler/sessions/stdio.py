@@ -1,0 +1,179 @@
+"""A session with a server on standard input and output: launch, greet, watch, end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+
+from reconciler.model.server import Server, Stdio
+from reconciler.sessions.child import HASTY, PATIENT, Child, Patience
+from reconciler.sessions.frames import LineTooLong
+from reconciler.sessions.handshake import greet
+from reconciler.sessions.launch import Launch, prepare
+from reconciler.sessions.limits import LIMITS, Limits
+from reconciler.sessions.orphans import sweep
+from reconciler.sessions.pipes import PipeSession
+from reconciler.sessions.questions import Answer
+from reconciler.sessions.session import DeadlineExceeded, End, Era, Notify, Resolve, SessionError
+from reconciler.sessions.stderr import LogFile, StderrDrain
+from reconciler.sessions.streams import LineReader, LineWriter
+from reconciler.sessions.subscriptions import follow_changes
+
+__all__ = ["StartFailed", "StdioSession", "open_stdio", "sweep"]
+
+LAST_OUTPUT = 0.25
+"""Seconds after a death in which output may still come, when something else holds the pipe open."""
+LONGEST_PATIENCE = 3.0
+NOT_FOUND_BY_A_SHELL = (126, 127)
+
+
+class StartFailed(SessionError):
+    """The process started but no session came of it; `end` tells what became of it, with its last words."""
+
+    def __init__(self, error: SessionError, end: End) -> None:
+        words = f" Its last words: {end.stderr[-1]}" if end.stderr else ""
+        super().__init__(f"{error}{words}", terminal=error.terminal, retry_after=error.retry_after, code=error.code)
+        self.end = end
+
+
+class StdioSession(PipeSession):
+    """A PipeSession whose other end is a process of ours. `missing` are the forwarded names that were unset."""
+
+    pid: int
+
+    def __init__(
+        self, launch: Launch, on_notification: Notify, *, answer: Answer | None, log: LogFile | None, limits: Limits
+    ) -> None:
+        self._child = Child(launch, self._died)
+        self._writer = LineWriter(self._child.stdin, self._broke, limits)
+        super().__init__(self._writer, on_notification, answer=answer, limits=limits)
+        self.pid = self._child.pid
+        self.missing = launch.missing
+        self._stderr = StderrDrain(self._child.stderr, launch.secrets, log, limits)
+        self._reader = LineReader(self._child.stdout, self.feed, self._fell_silent, limits)
+        self._silent = False
+
+    def stderr_tail(self, lines: int = 20) -> tuple[str, ...]:
+        """The last lines that it printed on standard error."""
+        return self._stderr.tail(lines)
+
+    async def close(self, patience: Patience) -> None:
+        """End the process and everything it started. Goes through even when the caller is cancelled meanwhile."""
+        ending = asyncio.ensure_future(self._close(patience))
+        with anyio.CancelScope(shield=True):
+            await asyncio.shield(ending)
+
+    async def _close(self, patience: Patience) -> None:
+        self.finish(End("The session was closed."), "closed")
+        try:
+            self._writer.close()
+            await self._child.end(patience)
+        finally:
+            self._reader.close()
+            self._stderr.close()
+
+    # Ways to end. First whatever comes first, then a moment for the rest of the truth
+
+    def _died(self) -> None:
+        if self._silent:
+            self._conclude()
+        else:
+            self._loop.call_later(LAST_OUTPUT, self._conclude)
+
+    def _fell_silent(self, error: LineTooLong | None) -> None:
+        self._silent = True
+        if error:
+            limit = self._limits.line
+            self.finish(self._end(f"It sent a line of more than {limit} bytes."), "message-too-large")
+        elif self._child.code is not None:
+            self._conclude()
+        else:
+            self._loop.call_later(LAST_OUTPUT, self._conclude)
+
+    def _broke(self) -> None:
+        self._loop.call_later(LAST_OUTPUT, self._conclude)
+
+    def _conclude(self) -> None:
+        if not self.end:
+            self.finish(self._end(_fate(self._child.code)))
+
+    def _end(self, reason: str) -> End:
+        while self._stderr.read_some():
+            pass
+        terminal = self._child.code in NOT_FOUND_BY_A_SHELL and not hasattr(self, "handshake")
+        return End(reason, self._child.code, self.stderr_tail(), terminal=terminal)
+
+
+def _fate(code: int | None) -> str:
+    if code is None:
+        return "It closed its output but did not exit."
+    if code < 0:
+        with suppress(ValueError):
+            return f"It was ended by {signal.Signals(-code).name}."
+        return f"It was ended by signal {-code}."
+    if code in NOT_FOUND_BY_A_SHELL:
+        return f"It exited with status {code}, as when a command is not found or not executable."
+    return f"It exited with status {code}."
+
+
+@asynccontextmanager
+async def open_stdio(
+    server: Server,
+    resolve: Resolve,
+    on_notification: Notify,
+    *,
+    workspace: str,
+    cookie: str,
+    instance: str,
+    log_path: Path | None = None,
+    era: Era | None = None,
+    environment: Mapping[str, str] | None = None,
+    answer: Answer | None = None,
+    limits: Limits = LIMITS,
+) -> AsyncIterator[StdioSession]:
+    """Start the server's process and shake hands; leave with nothing of it left behind.
+
+    `workspace` is the file's directory; `cookie` names the state directory and with `instance` marks every process of
+    this start, for `sweep(f"{cookie}:")`; `environment` is ours (os.environ); `era` what this server spoke last time.
+    `answer` replies to the server's own requests. Call from the main thread: the kernel ends the child with the thread.
+    Raises SessionError. Code "exited-on-probe" means: it died before it said anything, try once with era="handshake".
+    """
+    if not isinstance(server.transport, Stdio):
+        raise TypeError(f"{server.id} is no stdio server")
+    ours = os.environ if environment is None else environment
+    launch = prepare(server.transport, resolve, workspace=workspace, environment=ours, owner=f"{cookie}:{instance}")
+    log = LogFile(log_path, limits) if log_path else None
+    session = StdioSession(launch, on_notification, answer=answer, log=log, limits=limits)
+    del launch
+    try:
+        await _start(session, era, server.timeouts.start)
+    except BaseException:
+        await session.close(HASTY)
+        raise
+    following = asyncio.ensure_future(follow_changes(session, on_notification))
+    try:
+        yield session
+    finally:
+        following.cancel()
+        await session.close(PATIENT)
+
+
+async def _start(session: StdioSession, era: Era | None, seconds: float) -> None:
+    """Greet it within the deadline; what went wrong is told with the process's end and last words."""
+    try:
+        async with asyncio.timeout(seconds):
+            await greet(session, era=era, patience=min(LONGEST_PATIENCE, seconds / 3))
+    except TimeoutError:
+        late = DeadlineExceeded(f"It did not complete the handshake within {seconds:g} s.")
+        raise StartFailed(late, End(str(late), stderr=session.stderr_tail())) from None
+    except SessionError as error:
+        end = session.end or End(str(error), stderr=session.stderr_tail(), terminal=error.terminal)
+        mute = end.code is not None and era is None and not end.terminal and not session.spoke
+        code = "exited-on-probe" if mute else "command-not-found" if end.code == 127 else error.code
+        raise StartFailed(SessionError(str(error), terminal=error.terminal, code=code), end) from error
