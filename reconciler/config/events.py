@@ -137,7 +137,7 @@ def _node(builder: _Builder, event: Any, depth: int) -> Node:
 def _enter(builder: _Builder, event: Any, depth: int) -> None:
     """Count a collection; raises _Stop beyond the limits."""
     if depth >= MAX_DEPTH:
-        _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
+        raise _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
     _count(builder, event)
     builder.deepest = max(builder.deepest, depth + 1)
     allowed = "map" if isinstance(event, MappingStartEvent) else "seq"
@@ -148,12 +148,12 @@ def _enter(builder: _Builder, event: Any, depth: int) -> None:
 def _count(builder: _Builder, event: Any) -> None:
     builder.nodes += 1
     if builder.nodes > MAX_NODES:
-        _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
+        raise _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
 
 
-def _stop(builder: _Builder, code: str, detail: str, event: Any) -> None:
+def _stop(builder: _Builder, code: str, detail: str, event: Any) -> _Stop:
     builder.refuse(code, detail, event)
-    raise _Stop
+    return _Stop()
 
 
 def _mapping(builder: _Builder, event: Any, depth: int) -> Mapping:
@@ -236,9 +236,8 @@ def _alias(builder: _Builder, event: Any, depth: int) -> Node:
         builder.refuse("unknown-anchor", f"nothing is named &{event.anchor}", event, "write the value itself")
         return Scalar(None, builder.lines, first, last)
     if anchor.weight is None:
-        _stop(builder, "recursive-alias", f"*{event.anchor} stands inside its own anchor", event)
-    else:
-        _add(builder, anchor.weight, event, depth)
+        raise _stop(builder, "recursive-alias", f"*{event.anchor} stands inside its own anchor", event)
+    _add(builder, anchor.weight, event, depth)
     return Alias(anchor.node, builder.lines, first, last)
 
 
@@ -246,11 +245,11 @@ def _add(builder: _Builder, weight: _Weight, event: Any, depth: int) -> None:
     """Count what an alias adds as if it were written out; raises _Stop beyond the limits."""
     added = _Weight(builder.added.nodes + weight.nodes, builder.added.characters + weight.characters, 0)
     if added.nodes > MAX_ALIAS_NODES:
-        _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_NODES} values", event)
+        raise _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_NODES} values", event)
     if added.characters > MAX_ALIAS_CHARACTERS:
-        _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_CHARACTERS} characters", event)
+        raise _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_CHARACTERS} characters", event)
     if depth + weight.levels > MAX_DEPTH:
-        _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
+        raise _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
     builder.added = added
     builder.nodes += weight.nodes
     builder.characters += weight.characters
@@ -260,7 +259,7 @@ def _add(builder: _Builder, weight: _Weight, event: Any, depth: int) -> None:
 def _scalar(builder: _Builder, event: Any) -> Scalar:
     builder.nodes += 1
     if builder.nodes > MAX_NODES:
-        _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
+        raise _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
     value, plain = event.value, event.implicit[0]
     builder.characters += len(value)
     if event.tag is not None and event.tag != "!":
