@@ -1,0 +1,210 @@
+"""Everything we use of the MCP SDK's insides, in one place: a test fails when an update changes one of these names.
+
+Private today: `ClientSession._stamp`, `ClientSession._build_capabilities`, `mcp.client._probe.negotiate_auto`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import anyio
+import httpx2
+import mcp_types
+from mcp.client._probe import negotiate_auto
+from mcp.client.session import ClientSession
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.dispatcher import CallOptions, DispatchContext, OnNotify, OnNotifyIntercept, OnRequest
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import find_invalid_x_mcp_header, mcp_param_headers, x_mcp_header_map
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.transport_context import TransportContext
+
+from reconciler import __version__
+from reconciler.sessions.http_client import EXCHANGE, Exchange, HttpClient
+from reconciler.sessions.limits import LIMITS
+from reconciler.sessions.questions import Answer
+from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, Era, RpcError
+
+__all__ = [
+    "CallOptions",
+    "Conversation",
+    "MCPError",
+    "Wire",
+    "headers_of",
+    "made_here",
+    "param_headers",
+    "transport_of",
+]
+
+Told: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+_MADE_HERE = ("Connection closed", "Failed to parse", "SSE stream", "Unexpected content type", "server answered a")
+"""How errors begin that the SDK makes itself where a server's answer should have been."""
+
+_LOUD = ("mcp.client", "client", "mcp.shared.jsonrpc_dispatcher", "httpx2", "httpcore2")
+for _name in _LOUD:
+    # They print tracebacks of what we report as a sentence, and URLs and headers that may hold secrets.
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+
+class Wire(JSONRPCDispatcher[TransportContext]):
+    """The SDK's request correlation: every request in an Exchange, everything the server says passed on raw.
+
+    `over` is set when nothing more can arrive. `start_deadline`, in loop time, bounds what the SDK's handshake asks.
+    """
+
+    def __init__(self, read: Any, write: Any, *, told: Told, answer: Answer, start_deadline: float) -> None:
+        super().__init__(read, write)
+        self.over = asyncio.Event()
+        self.last_result: dict[str, Any] = {}
+        self._told = told
+        self._answer = answer
+        self._start_deadline = start_deadline
+        self._calls: set[asyncio.Task[dict[str, Any]]] = set()
+
+    async def send_raw_request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        opts: CallOptions | None = None,
+        *,
+        _related_request_id: str | int | None = None,
+    ) -> dict[str, Any]:
+        """What the SDK's own handshake asks. Raises MCPError, which it takes for an answer, and SessionError."""
+        exchange = Exchange(self._start_deadline, lenient=method == "server/discover")
+        self.last_result = await self.call(method, params, opts or {}, exchange)
+        return self.last_result
+
+    async def call(
+        self, method: str, params: Mapping[str, Any] | None, options: CallOptions, exchange: Exchange
+    ) -> dict[str, Any]:
+        """The raw `result` object. Raises MCPError for an error answer, DeadlineExceeded, or why the exchange failed.
+
+        The SDK tells the server of an abandoned request; that goes on behind the back of whoever gave it up.
+        """
+        call = asyncio.create_task(self._in_exchange(method, params, options, exchange))
+        self._calls.add(call)
+        call.add_done_callback(self._left)
+        try:
+            patience = exchange.deadline - asyncio.get_running_loop().time()
+            waits: set[asyncio.Future[Any]] = {call, exchange.failed}
+            await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            call.cancel()
+        if exchange.failed.done():
+            raise exchange.failed.result()
+        if not call.done():
+            raise DeadlineExceeded(f"No answer to {method} in time.")
+        return call.result()
+
+    async def _in_exchange(
+        self, method: str, params: Mapping[str, Any] | None, options: CallOptions, exchange: Exchange
+    ) -> dict[str, Any]:
+        EXCHANGE.set(exchange)
+        return await super().send_raw_request(method, params, options)
+
+    def _left(self, call: asyncio.Task[dict[str, Any]]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()
+
+    async def leave(self) -> None:
+        """Stop whatever is still on its way."""
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+    async def run(
+        self,
+        on_request: OnRequest,
+        on_notify: OnNotify,
+        on_notify_intercept: OnNotifyIntercept | None = None,
+        *,
+        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        try:
+            await super().run(self._asked, on_notify, self._notified, task_status=task_status)
+        finally:
+            self.over.set()
+
+    def _notified(self, method: str, params: Mapping[str, Any] | None) -> bool:
+        """Every notification ends here, before the typed layer drops what it does not know."""
+        self._told(method, params or {})
+        return True
+
+    async def _asked(
+        self, context: DispatchContext[TransportContext], method: str, params: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        if method == "ping":
+            return {}
+        try:
+            return await self._answer(method, params or {})
+        except RpcError as error:
+            raise MCPError(error.code, str(error), error.error.get("data")) from None
+
+
+class Conversation(ClientSession):
+    """The SDK's session, used for finding the era and for what each message of that era must carry."""
+
+    def __init__(self, wire: Wire) -> None:
+        info = mcp_types.Implementation(name="mcp-reconciler", version=__version__)
+        super().__init__(dispatcher=wire, client_info=info)
+
+    def _build_capabilities(self, version: str) -> mcp_types.ClientCapabilities:
+        return mcp_types.ClientCapabilities.model_validate(CLIENT_CAPABILITIES)
+
+    async def negotiate(self, era: Era | None) -> None:
+        """Agree on a version. `era` is what this server spoke last time; a wrong one costs a round trip.
+
+        Raises MCPError, RuntimeError or ValueError for a server that shares no version with us or makes no sense.
+        """
+        if era == "handshake":
+            try:
+                await self.initialize()
+            except MCPError:
+                await negotiate_auto(self)
+        else:
+            await negotiate_auto(self)
+
+    def stamped(self, method: str, params: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, CallOptions]:
+        """`params` and options with what the era wants in `_meta` and in HTTP headers."""
+        data: dict[str, Any] = {"method": method}
+        if params is not None:
+            data["params"] = dict(params)
+        options: CallOptions = {}
+        self._stamp(data, options)
+        return data.get("params"), options
+
+
+def made_here(error: MCPError) -> bool:
+    """Whether the SDK made this error because no usable answer came."""
+    return error.error.message.startswith(_MADE_HERE)
+
+
+def param_headers(schema: Any) -> dict[tuple[str, ...], str] | None:
+    """Which arguments travel as headers too (`x-mcp-header`, MCP 2026-07-28); None when the schema breaks the rules."""
+    return None if find_invalid_x_mcp_header(schema) else x_mcp_header_map(schema)
+
+
+def headers_of(mapping: Mapping[tuple[str, ...], str], arguments: Any) -> dict[str, str]:
+    """The `Mcp-Param-*` headers of one call."""
+    return mcp_param_headers(mapping, arguments) if isinstance(arguments, Mapping) else {}
+
+
+@asynccontextmanager
+async def transport_of(kind: str, url: httpx2.URL, client: HttpClient) -> AsyncIterator[tuple[Any, Any]]:
+    """The SDK's transport over our client, which is closed with it: the pair of streams that Wire takes."""
+    if kind == "sse":
+
+        def ours(headers: object = None, timeout: object = None, auth: object = None) -> HttpClient:
+            return client
+
+        async with sse_client(str(url), httpx_client_factory=ours) as streams:
+            yield streams
+        return
+    async with client, streamable_http_client(str(url), http_client=client, max_sse_event_size=LIMITS.response) as pair:
+        yield pair
