@@ -6,7 +6,8 @@ Also the text that must not be shown: every value that was handed out is known h
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from reconciler.model.document import Document
@@ -41,6 +42,15 @@ class Environment:
             return value
 
         return resolve
+
+    def forwarding(self, names: Iterable[str], document: Document) -> dict[str, str]:
+        """The engine's environment, with `names` as a reference to them would have them; unset ones stay unset."""
+        values = dict(os.environ)
+        resolve = self.resolver(document)
+        for name in names:
+            with suppress(Unresolved):
+                values[name] = resolve(SecretRef("env", name))
+        return values
 
     def hide(self, text: str) -> str:
         """`text` without any value that was handed out."""

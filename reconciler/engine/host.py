@@ -49,6 +49,11 @@ class Host:
         self._reporters.append(asyncio.create_task(self._report(project)))
         return project
 
+    @property
+    def first(self) -> Project:
+        """The project that also answers at the root: the first by name."""
+        return self.projects[min(self.projects)]
+
     def announce(self, socket: Path) -> None:
         """Write down, in every project's directory, who holds it and how to reach us."""
         facts = {

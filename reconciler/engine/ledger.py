@@ -46,7 +46,7 @@ class Ledger:
         protected.discard(server_id)
         if written is None:
             for kept in (servers, changed, ready):
-                kept.pop(server_id, None)  # type: ignore[attr-defined]  # all three are dicts
+                kept.pop(server_id, None)
         else:
             servers[server_id], changed[server_id] = written, self.accepted.serial
             if written.get("protect"):

@@ -80,7 +80,9 @@ def waiting_marks(plan: Plan, yes: frozenset[str] | None) -> dict[str, tuple[str
     whatever was said: lifting the guard is done when the plan is made. When a server that a settings change touches
     waits, the whole settings change waits with everything it touches.
     """
-    marks = {server: (blocked.code,) for blocked in plan.blocked for server in blocked.servers}
+    marks: dict[str, tuple[str, ...]] = {
+        server: (blocked.code,) for blocked in plan.blocked for server in blocked.servers
+    }
     for action in plan.actions:
         if action.marks and yes is not None and action.server not in yes:
             marks.setdefault(action.server, tuple(sorted(action.marks)))

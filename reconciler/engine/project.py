@@ -21,11 +21,11 @@ from reconciler.gate.policy import Policy, policy_of
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
-from reconciler.model.server import Server
+from reconciler.model.server import Server, Stdio
 from reconciler.problems import Problem, errors
-from reconciler.sessions.door import Surroundings, open_session, sweep_leftovers
 from reconciler.sessions.hub import Hub, Instance, NotLive
-from reconciler.sessions.session import End, Notify, Opened, Progress, SessionError
+from reconciler.sessions.session import End, Era, Notify, Opened, Progress, SessionError
+from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
 from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
 from reconciler.store.observed import read_observed
 from reconciler.store.records import Records
@@ -70,7 +70,7 @@ class Project:
         self.hub = Hub(self._open)
         self.gate = Gate(self._policy, self._forward, self.records.add_audit)
         self.times: dict[str, Times] = {}
-        self.missing_names: dict[str, tuple[str, ...]] = {}
+        self._eras: dict[str, Era] = {}
         self.changed_at = asyncio.Event()
         self._workers: dict[str, Worker] = {}
         self._read_only: dict[str, frozenset[str]] = {}
@@ -143,7 +143,7 @@ class Project:
         reason = worker.life.reason if worker else ""
         if slot.live is not None and slot.live.state == "ready":
             failed = worker is not None and worker.life.failed_spec is not None
-            return "connected", f"the new version failed, the old one serves: {reason}" if failed else ""
+            return "connected", f"the new version failed, the old one serves: {worker.life.failure}" if failed else ""
         match worker.life.phase if worker else "Closed":
             case "Connecting" | "Ready":
                 return "connecting", reason
@@ -169,6 +169,8 @@ class Project:
     def became_ready(self, instance: Instance) -> None:
         server = instance.server
         self._times(server.id).connected = now_text()
+        if instance.session is not None:
+            self._eras[server.spec] = instance.session.handshake.era
         self.events.say("connected", f"{server.name} is connected", server.id)
         wanted = self.wanted(server.id)
         if wanted is not None and wanted.spec == server.spec and self.ledger.remember_ready(server.id):
@@ -262,13 +264,16 @@ class Project:
             self._read_only[server_id] = await self.records.read_only_tools(launch)
 
     def _open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:
-        resolve = self.environment.resolver(self.ledger.document)
+        document = self.ledger.document
+        resolve = self.environment.resolver(document)
+        names = server.transport.forward if isinstance(server.transport, Stdio) else ()
         surroundings = Surroundings(
-            workspace=str(self.environment.folder),
+            workspace=self.environment.folder,
             cookie=self._cookie,
             instance=instance_id,
             log=self.state.server_logs / f"{server.id}.log",
-            hide=self.environment.hide,
+            environment=self.environment.forwarding(names, document),
+            era=self._eras.get(server.spec),
         )
         return open_session(server, resolve, on_notification, surroundings)
 

@@ -136,13 +136,13 @@ class Instance:
         """Wait for a place among the starts; the answer gives it back, at the latest after SLOT_SECONDS."""
         await self._slots.acquire()
         held = [self._slots]
-        timer = asyncio.get_running_loop().call_later(SLOT_SECONDS, lambda: held and held.pop().release())
 
         def give_back() -> None:
             timer.cancel()
             if held:
                 held.pop().release()
 
+        timer = asyncio.get_running_loop().call_later(SLOT_SECONDS, give_back)
         return give_back
 
     async def _serve(self, session: Session) -> None:

@@ -1,0 +1,300 @@
+"""`/api/v1`: our own dialect, spoken by the command line over the local socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Mount, Route
+
+from reconciler.engine.change import Applied, Consent, Invalid, apply_file, approve
+from reconciler.engine.execute import Outcome
+from reconciler.engine.host import Host
+from reconciler.engine.project import Project
+from reconciler.engine.rollback import NoSuchSerial, Target, patch_to, roll_back
+from reconciler.engine.rollback import Refused as RollbackRefused
+from reconciler.engine.saved import Stale, apply_saved
+from reconciler.engine.status import server_status, status
+from reconciler.faces.http import OWNER, HttpProblem, in_lines, json_body, show_problem
+from reconciler.plan.actions import Plan
+from reconciler.sessions.session import SessionError
+
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+def routes() -> list[Route]:
+    """The routes below `/api/v1` of one project (`request.state.project`)."""
+    return [
+        Route("/hello", hello),
+        Route("/status", get_status),
+        Route("/apply", post_apply, methods=["POST"]),
+        Route("/follow", post_follow, methods=["POST"]),
+        Route("/history", get_history),
+        Route("/rollback", get_rollback),
+        Route("/rollback", post_rollback, methods=["POST"]),
+        Route("/servers/{server}/restart", post_restart, methods=["POST"]),
+        Route("/servers/{server}/logs", get_logs),
+        Route("/events", get_events),
+        Route("/events/stream", stream_events),
+        Route("/tools", get_tools),
+        Route("/call", post_call, methods=["POST"]),
+        Route("/approve", post_approve, methods=["POST"]),
+        Route("/deny", post_deny, methods=["POST"]),
+        Route("/stop", post_stop, methods=["POST"]),
+    ]
+
+
+def application(host: Host) -> Starlette:
+    """The app on the local socket: every project under `/p/<project>`, the first by name also at the root."""
+    app = Starlette(
+        routes=[Mount("/p/{project}/api/v1", routes=routes()), Mount("/api/v1", routes=routes())],
+        exception_handlers={Exception: show_problem, HttpProblem: show_problem},
+    )
+    app.state.host = host
+    return app
+
+
+def _host(request: Request) -> Host:
+    host: Host = request.app.state.host
+    return host
+
+
+def _project(request: Request) -> Project:
+    host = _host(request)
+    name = request.path_params.get("project") or min(host.projects, default="")
+    project = host.projects.get(name)
+    if project is None:
+        raise HttpProblem(404, "unknown-project", f'this engine does not host "{name}"')
+    return project
+
+
+def _server(request: Request, project: Project) -> str:
+    server: str = request.path_params["server"]
+    if server not in project.ledger.document.servers:
+        raise HttpProblem(404, "unknown-server", f'no server "{server}" was applied')
+    return server
+
+
+async def hello(request: Request) -> JSONResponse:
+    host = _host(request)
+    return JSONResponse({**host.facts.to_json(), "projects": sorted(host.projects)})
+
+
+async def get_status(request: Request) -> JSONResponse:
+    return JSONResponse(status(_project(request), _host(request).facts))
+
+
+async def post_apply(request: Request) -> StreamingResponse:
+    project, body = _project(request), await json_body(request)
+    project.environment.offer(body.get("environment") or {})
+    consent = _consent(body)
+    options = {"on_failure": body.get("onFailure", "continue"), "wait": float(body.get("wait", 120))}
+
+    async def work(tell: Tell) -> Mapping[str, Any]:
+        report = _reporter(tell)
+        if body.get("saved"):
+            return _applied(await apply_saved(project, body["saved"], consent, report, **options))
+        return _applied(await apply_file(project, consent, report, expected=body.get("expected"), **options))
+
+    return in_lines(work)
+
+
+def _consent(body: Mapping[str, Any]) -> Consent:
+    yes = body.get("yes", [])
+    servers = None if yes == "all" else frozenset(yes)
+    return Consent(str(body.get("who", "owner")), servers, frozenset(body.get("allow", [])))
+
+
+def _reporter(tell: Tell) -> Callable[[Outcome | tuple[str, str]], None]:
+    def report(news: Outcome | tuple[str, str]) -> None:
+        if isinstance(news, Outcome):
+            tell(news.to_json())
+        else:
+            tell({"server": news[0], "action": news[1], "status": "started"})
+
+    return report
+
+
+def _applied(result: Applied | Invalid | Plan | Stale) -> Mapping[str, Any]:
+    match result:
+        case Applied():
+            return result.to_json()
+        case Invalid():
+            problems = [problem.to_json() for problem in result.problems]
+            raise HttpProblem(422, "invalid", "the configuration has errors", problems=problems)
+        case Stale():
+            raise HttpProblem(409, "stale", "; ".join(result.reasons), reasons=list(result.reasons))
+        case Plan():
+            raise HttpProblem(409, "stale", "the file or what is applied changed since the plan was shown")
+
+
+async def post_follow(request: Request) -> JSONResponse:
+    host, project, body = _host(request), _project(request), await json_body(request)
+    if body.get("on", True):
+        follower = host.follow(project, body.get("autoApprove", "no"))
+        await asyncio.wait_for(follower.settled.wait(), 60)
+    else:
+        await host.unfollow(project)
+    return JSONResponse({"following": project.followed.on})
+
+
+async def get_history(request: Request) -> JSONResponse:
+    return JSONResponse({"history": await _project(request).records.history()})
+
+
+async def get_rollback(request: Request) -> JSONResponse:
+    serial = request.query_params.get("serial")
+    target = await _rollback_target(_project(request), int(serial) if serial else None)
+    return JSONResponse({"serial": target.serial, "patch": target.masked})
+
+
+async def post_rollback(request: Request) -> StreamingResponse:
+    project, body = _project(request), await json_body(request)
+
+    async def work(tell: Tell) -> Mapping[str, Any]:
+        target = await _rollback_target(project, int(body["serial"]))
+        try:
+            return _applied(await roll_back(project, target, _consent(body), _reporter(tell)))
+        except RollbackRefused as refused:
+            raise HttpProblem(409, "edit-refused", str(refused), patch=target.masked) from refused
+
+    return in_lines(work)
+
+
+async def _rollback_target(project: Project, serial: int | None) -> Target:
+    try:
+        return await patch_to(project, serial)
+    except NoSuchSerial as error:
+        raise HttpProblem(404, "unknown-serial", str(error)) from error
+    except RollbackRefused as refused:
+        raise HttpProblem(409, "edit-refused", str(refused)) from refused
+
+
+async def post_restart(request: Request) -> JSONResponse:
+    project = _project(request)
+    server = _server(request, project)
+    worker = project.worker(server)
+    wanted = project.wanted(server)
+    if worker is None or wanted is None or not wanted.enabled:
+        raise HttpProblem(409, "disabled", f'server "{server}" is disabled')
+    worker.restart()
+    failure: SessionError | None = await asyncio.wait_for(worker.settled(), wanted.timeouts.start + 30)
+    if failure is not None:
+        raise HttpProblem(502, failure.code, str(failure))
+    return JSONResponse(server_status(project, server))
+
+
+async def get_logs(request: Request) -> JSONResponse:
+    project = _project(request)
+    server = _server(request, project)
+    count = int(request.query_params.get("lines", "50"))
+    lines = await asyncio.to_thread(_tail, project, server, count)
+    return JSONResponse({"lines": lines, "exits": await project.records.exits(server)})
+
+
+def _tail(project: Project, server: str, count: int) -> list[str]:
+    path = project.state.server_logs / f"{server}.log"
+    texts = [p.read_text(encoding="utf-8", errors="replace") for p in (path.with_suffix(".log.1"), path) if p.is_file()]
+    return [project.environment.hide(line) for line in "".join(texts).splitlines()[-count:]]
+
+
+async def get_events(request: Request) -> JSONResponse:
+    query = request.query_params
+    rows = await _project(request).records.events(
+        int(query.get("after", "0")), int(query.get("limit", "100")), query.get("server")
+    )
+    return JSONResponse({"events": rows})
+
+
+async def stream_events(request: Request) -> StreamingResponse:
+    project, host = _project(request), _host(request)
+
+    async def lines() -> AsyncIterator[str]:
+        async with project.events.listen() as queue:
+            while not host.stopping.is_set():
+                try:
+                    yield json.dumps(await asyncio.wait_for(queue.get(), 1.0), ensure_ascii=False) + "\n"
+                except TimeoutError:
+                    yield "\n"  # keeps the connection honest: a caller that went away is noticed
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+async def get_tools(request: Request) -> JSONResponse:
+    project = _project(request)
+    chosen = request.query_params.get("server")
+    if chosen is not None and chosen not in project.ledger.document.servers:
+        raise HttpProblem(404, "unknown-server", f'no server "{chosen}" was applied')
+    servers = [chosen] if chosen else sorted(project.ledger.document.servers)
+    snapshot = await project.read()
+    rows = [row for server in servers for row in _tool_rows(project, server, snapshot.reading.place)]
+    return JSONResponse({"tools": rows})
+
+
+def _tool_rows(project: Project, server: str, place: Callable[[tuple[str | int, ...]], Any]) -> list[dict[str, Any]]:
+    live, policy = project.hub.slot(server).live, project.policy(server)
+    if live is None or policy is None or live.state != "ready":
+        return []
+    rows = []
+    for tool in live.listing.tools:
+        if not policy.offers(tool["name"]):
+            continue
+        answer = policy.answer(tool["name"])
+        at = place(answer.by) if answer.by else None
+        by = f"{'.'.join(answer.by)}{f' ({at})' if at else ''}" if answer.by else "default"
+        rows.append(
+            {
+                "server": server,
+                "name": tool["name"],
+                "description": tool.get("description"),
+                "asks": answer.asks,
+                "by": by,
+                "pin": None,
+            }
+        )
+    return rows
+
+
+async def post_call(request: Request) -> StreamingResponse:
+    project, body = _project(request), await json_body(request)
+    server, tool = str(body.get("server", "")), str(body.get("tool", ""))
+    arguments = body.get("arguments") or {}
+    if not isinstance(arguments, dict):
+        raise HttpProblem(400, "bad-arguments", "arguments must be an object")
+
+    async def work(tell: Tell) -> Mapping[str, Any]:
+        return await project.gate.call(OWNER, server, tool, arguments, tell)
+
+    return in_lines(work)
+
+
+async def post_approve(request: Request) -> StreamingResponse:
+    project, body = _project(request), await json_body(request)
+    chosen = project.waiting.chosen(str(body.get("plan")), body.get("servers") or [])
+    if not chosen:
+        raise HttpProblem(404, "nothing-waits", f"nothing waits under {body.get('plan')}")
+
+    async def work(tell: Tell) -> Mapping[str, Any]:
+        return _applied(await approve(project, chosen, str(body.get("who", "owner")), _reporter(tell)))
+
+    return in_lines(work)
+
+
+async def post_deny(request: Request) -> JSONResponse:
+    project, body = _project(request), await json_body(request)
+    chosen = project.waiting.chosen(str(body.get("plan")), body.get("servers") or [])
+    if not chosen:
+        raise HttpProblem(404, "nothing-waits", f"nothing waits under {body.get('plan')}")
+    project.waiting.deny(chosen)
+    project.changed_at.set()
+    return JSONResponse({"denied": [pending.server for pending in chosen]})
+
+
+async def post_stop(request: Request) -> JSONResponse:
+    _host(request).stopping.set()
+    return JSONResponse({"stopping": True})

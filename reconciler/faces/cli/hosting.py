@@ -1,0 +1,120 @@
+"""Running an engine: in this process, or in one of its own; and finding one that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from reconciler.client import ApiError, Client, NoEngine
+from reconciler.store.sources import Sources
+from reconciler.store.state_dir import StateDir, state_dir_of
+
+START_SECONDS = 30.0
+
+
+class StartFailed(Exception):
+    """No engine came up; the message says why, with the end of its log."""
+
+
+def connect(state: StateDir, project: str | None = None) -> Client | None:
+    """The engine that holds this state; None when none answers."""
+    engine = state.engine()
+    if engine is None:
+        return None
+    client = Client(Path(engine["socket"]), project)
+    try:
+        client.hello()
+    except (NoEngine, ApiError):
+        return None
+    return client
+
+
+def start_in_background(
+    sources: Sources, base: Path, *, follow: bool, auto_approve: str = "no", poll: bool = False
+) -> Client:
+    """Start an engine that outlives this command, and wait until it answers. Raises StartFailed."""
+    state = state_dir_of(sources.main, sources.project, base)
+    state.ensure()
+    with state.log.open("ab") as log:
+        process = subprocess.Popen(
+            _command(sources, base, follow=follow, auto_approve=auto_approve, poll=poll),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        client = connect(state)
+        if client is not None:
+            return client
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise StartFailed(f"the engine did not come up: {_last_words(state.log)} (log: {state.log})")
+
+
+def _command(sources: Sources, base: Path, *, follow: bool, auto_approve: str, poll: bool) -> list[str]:
+    files = [argument for path in (sources.main, *sources.overlays) for argument in ("-f", str(path.absolute()))]
+    command = [sys.executable, "-m", "reconciler", "watch", *files, "--state-dir", str(base.absolute()), "--background"]
+    if not follow:
+        command.append("--no-follow")
+    if auto_approve != "no":
+        command.append("--auto-approve=start" if auto_approve == "start" else "--auto-approve")
+    return [*command, "--poll"] if poll else command
+
+
+def _last_words(log: Path) -> str:
+    with suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "it said nothing"
+    return "it said nothing"
+
+
+def run_engine(
+    projects: Sequence[Sources],
+    base: Path,
+    *,
+    follow: bool,
+    auto_approve: str = "no",
+    poll: bool = False,
+    on_ready: Callable[..., Awaitable[None]] | None = None,
+) -> int:
+    """Host `projects` in this process until it is told to stop. Answers the exit code: 0, or 130 after SIGINT.
+
+    Raises StateBusy when another engine holds one of them. `on_ready(host)` runs beside the engine.
+    """
+    from reconciler.faces.cli.engine import serve  # a door: the engine and its server take 0.3 s to load
+
+    return asyncio.run(serve(projects, base, follow=follow, auto_approve=auto_approve, poll=poll, on_ready=on_ready))
+
+
+def peer_uid(connection: socket.socket) -> int | None:
+    """The user at the other end of a unix socket; None where the system cannot tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening unix socket for its owner alone; whatever a killed engine left there is replaced."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
