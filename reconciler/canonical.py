@@ -15,6 +15,29 @@ def canonical(value: Any) -> str:
 
     Raises ValueError for NaN, infinity and integers that a double cannot hold (section 3.2.2.3).
     """
+    try:
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        json.loads(text, parse_float=_refuse, parse_int=_refuse_long, parse_constant=_refuse)
+    except ValueError:
+        return _canonical(value)
+    return text if text.isascii() or max(text) < _FIRST_SURROGATE else _canonical(value)
+
+
+_FIRST_SURROGATE = "\ud800"
+"""Below it, code points and UTF-16 code units sort alike."""
+
+
+def _refuse(_: str) -> None:
+    raise ValueError
+
+
+def _refuse_long(text: str) -> int:
+    if len(text) > 15:
+        raise ValueError
+    return int(text)
+
+
+def _canonical(value: Any) -> str:
     match value:
         case None | bool() | str():
             return json.dumps(value, ensure_ascii=False)
@@ -22,9 +45,9 @@ def canonical(value: Any) -> str:
             return _number(value)
         case dict():
             members = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
-            return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{canonical(v)}" for k, v in members) + "}"
+            return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_canonical(v)}" for k, v in members) + "}"
         case list() | tuple():
-            return "[" + ",".join(map(canonical, value)) + "]"
+            return "[" + ",".join(map(_canonical, value)) + "]"
         case _:
             raise TypeError(f"{type(value).__name__} is not a JSON value")
 

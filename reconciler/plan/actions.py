@@ -90,6 +90,8 @@ class _Action:
     expects: str | None = None
     tightens: bool = False
     """Whether it only makes approvals or filters stricter; such actions are taken up first."""
+    with_settings: bool = False
+    """Whether the change outside `mcpServers` in this plan changes what holds for it, as it is or as it will be."""
     notes: tuple[str, ...] = ()
     """What the marks are about, in words: `new command`, `loosens approval`."""
 
