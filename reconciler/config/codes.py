@@ -30,6 +30,7 @@ SUMMARY = {
     # the shape
     "not-a-map": "Not a map at the top",
     "empty-value": "A key with no value",
+    "removes-nothing": "A null that removes nothing",
     "missing-servers": "No mcpServers",
     "other-client-file": "A file in another format",
     "unknown-field": "A field nobody knows",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel
 
 from reconciler.config.overlays import Path
-from reconciler.config.words import did_you_mean, nearest, quoted
+from reconciler.config.words import nearest, quoted
 from reconciler.model.written import (
     Approvals,
     Azure,
@@ -86,12 +88,14 @@ def meant(word: str, path: Path) -> str | None:
     return foreign if foreign in known else nearest(word, known)
 
 
-def way_out(word: str, path: Path) -> str | None:
-    """The hint for the unknown field `word` of the object at `path`."""
+def way_out(word: str, value: Any, path: Path) -> str:
+    """The hint for the unknown field `word` with its `value`, of the object at `path`."""
     if len(path) == 2 and word in _WAYS_OUT:
         return _WAYS_OUT[word]
     if found := meant(word, path):
-        return did_you_mean(found)
+        return f"did you mean {quoted(found)}?"
+    if not path and isinstance(value, dict) and value.keys() & {"command", "url"}:
+        return "a server stands under `mcpServers`"
     if not path and word in WrittenServer.model_fields:
         return f"{quoted(word)} belongs to a server, under `mcpServers`"
     if word in fields_at(()):

@@ -21,6 +21,11 @@ class Findings:
         """A mistake in the value at `path`."""
         self.problems.append(problem(code, detail, self.layers.value_place(path), hint))
 
+    def error_inside(self, code: str, detail: str, path: Path, part: str, hint: str | None = None) -> None:
+        """A mistake in the `part` of the text at `path`; it has the place of the whole where it cannot be found."""
+        place = self.layers.part_place(path, part) or self.layers.value_place(path)
+        self.problems.append(problem(code, detail, place, hint))
+
     def error_at_key(self, code: str, detail: str, path: Path, hint: str | None = None) -> None:
         """A mistake in the key at the end of `path`, or in what is missing there."""
         self.problems.append(problem(code, detail, self.layers.place(path), hint))

@@ -42,19 +42,29 @@ class Layers:
         path = path[:depth]
         return (key_of(tree, path) or find(tree, path) or tree).place if path else _beginning(tree)
 
+    def sets(self, path: Path) -> bool:
+        """Whether some file gives `path` a value that the files after it leave there."""
+        found = self._setter(path)
+        return found is not None and found[1] == len(path)
+
     def value_place(self, path: Path) -> Place | None:
         """Like `place`, but of the value itself where there is one."""
-        found = self._setter(path)
-        if found is None or found[1] < len(path) or not path:
-            return self.place(path)
-        node = find(found[0], path)
-        return node.place if node else None
+        node = self._node(path) if path else None
+        return node.place if node else self.place(path)
 
     def source_text(self, path: Path) -> str:
         """The value at `path` as it stands in its file; "" when nothing stands there."""
-        found = self._setter(path)
-        node = find(found[0], path) if found else None
+        node = self._node(path)
         return node.lines.text[node.first : node.last] if node else ""
+
+    def part_place(self, path: Path, part: str) -> Place | None:
+        """Where `part` stands inside the value at `path`, if it stands there as it is."""
+        node, offset = self._node(path), self.source_text(path).find(part)
+        return node.lines.place(node.first + offset, node.first + offset + len(part)) if node and offset >= 0 else None
+
+    def _node(self, path: Path) -> Node | None:
+        found = self._setter(path)
+        return find(found[0], path) if found else None
 
     def _setter(self, path: Path) -> tuple[Node, int] | None:
         """The file that decides `path`, and how many steps of it exist there."""

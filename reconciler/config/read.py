@@ -41,6 +41,7 @@ class Reading:
     """The parsed object of each source; None where there is none."""
     default_project: str = "default"
     _layers: Layers = field(default=Layers(()), repr=False)
+    _shown: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def refused(cls, problems: Iterable[Problem]) -> Reading:
@@ -63,9 +64,9 @@ class Reading:
     def shown(self, file: str) -> str | None:
         """The text of `file` with the literals of secret fields hidden, length for length; None for an unknown file."""
         for source, tree in zip(self.sources, self.trees, strict=True):
-            if source.name == file:
-                return hidden_text(source.text, tree)
-        return None
+            if source.name == file and file not in self._shown:
+                self._shown[file] = hidden_text(source.text, tree)
+        return self._shown.get(file)
 
 
 def read(sources: Sequence[Source], *, default_project: str, strict: bool = False) -> Reading:
@@ -107,11 +108,23 @@ def _checked(findings: Findings) -> dict[str, Any]:
         findings.spoiled.add(path)
         hint = "delete the line, or write {} or []"
         findings.error_at_key("empty-value", f"{named(path)} has no value", path, hint)
+    _check_removals(findings)
     written = findings.layers.merged()
     sound = check_shape(written, findings)
     check_rules(sound, findings)
     check_references(sound, findings)
     return written
+
+
+def _check_removals(findings: Findings) -> None:
+    """A null in an overlay that removes nothing was meant for something else."""
+    trees = findings.layers.trees
+    for index, tree in enumerate(trees[1:], 1):
+        for path in nulls(tree):
+            if not Layers(trees[:index]).sets(path):
+                place = Layers((tree,)).place(path)
+                detail = f"{named(path)} is removed here, but no file before this one has it"
+                findings.problems.append(problem("removes-nothing", detail, place, "delete the line", "warning"))
 
 
 def _final(problems: Iterable[Problem], strict: bool) -> tuple[Problem, ...]:

@@ -49,7 +49,9 @@ def _is_duration(path: Path) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return quoted(value) if isinstance(value, str) else type_word(value)
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else type_word(value)
 
 
 def _refuse_choice(value: Any, path: Path, kinds: dict[str, Any], findings: Findings) -> None:

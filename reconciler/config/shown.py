@@ -17,7 +17,7 @@ _STARRED = re.compile(r"(\$\{(?:[A-Za-z]+:)?[A-Za-z0-9_./-]*)((?::-[^{}]*)?)(\})
 _HIDING_FIELDS = {"env", "headers", "oauth", "azure", "mock", "metadata", "tools"}
 _PLAIN_FIELDS = (SERVER_FIELDS.keys() | WrittenDocument.model_fields.keys()) - _HIDING_FIELDS - {"mcpServers", "groups"}
 _LINE = re.compile(r"^(\s*(?:- +)?[\"']?([^\s\"':]*)[\"']?\s*:)?(.*)$", re.MULTILINE)
-_HARMLESS = re.compile(r"\s*(?:true|false|null|[0-9]{1,4})?[\s,{}\[\]]*")
+_HARMLESS = re.compile(r"\s*(?:true|false|null|[0-9]{1,4})?[\s,{}\[\]]*|[<|=>]{7}.*")
 
 
 def hidden_text(text: str, tree: Node | None) -> str:

@@ -136,7 +136,7 @@ def _report_unknown(value: dict[str, Any], path: Path, findings: Findings) -> No
     if missed:
         findings.spoiled.add((*owner, missed))
     detail = f"{named(owner)} has no field {quoted(word)}"
-    findings.error_at_key("unknown-field", detail, path, way_out(word, owner))
+    findings.error_at_key("unknown-field", detail, path, way_out(word, _at(value, path), owner))
 
 
 def _is_needed(value: dict[str, Any], owner: Path, field: str | None) -> bool:

@@ -12,13 +12,21 @@ Fingerprint: TypeAlias = Callable[[str], str]
 """Text -> what stands for it in a plan: `***`, with a keyed fingerprint once a key exists."""
 
 HIDDEN = "***"
-_REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}")
+_REFERENCE = re.compile(r"\$\$|\$\{(?:([^{}]*)\})?")
 _BODY = re.compile(r"(?:(?P<scheme>[A-Za-z]+):(?!-))?(?P<name>[^:]+?)(?::-(?P<default>.*))?", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class BadReference(ValueError):
-    """A `${...}` that names nothing we know; the message is a sentence for the user."""
+    """A `${...}` that names nothing we know.
+
+    The message says why without repeating the text, which may hold a secret. `span` is where it stands in the text;
+    `scheme` is the word before the colon when that is what nobody knows; `closed` tells whether a `}` is there.
+    """
+
+    def __init__(self, why: str, span: tuple[int, int], scheme: str | None = None, *, closed: bool = True) -> None:
+        super().__init__(why)
+        self.span, self.scheme, self.closed = span, scheme, closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ def _parts(text: str) -> Iterator[str | SecretRef]:
     end = 0
     for match in _REFERENCE.finditer(text):
         yield text[end : match.start()]
-        yield "$" if match.group() == "$$" else _reference(match.group(1))
+        yield "$" if match.group() == "$$" else _reference(match)
         end = match.end()
     yield text[end:]
 
@@ -81,19 +89,22 @@ def _joined(parts: Iterator[str | SecretRef]) -> Iterator[str | SecretRef]:
         yield literal
 
 
-def _reference(body: str) -> SecretRef:
+def _reference(found: re.Match[str]) -> SecretRef:
+    body, span = found[1], found.span()
+    if body is None:
+        raise BadReference("a `${` without its `}`", span, closed=False)
     if body == "workspaceFolder":
         return SecretRef("workspaceFolder", "")
     match = _BODY.fullmatch(body)
     if match is None:
-        raise BadReference(f"${{{body}}} is not a reference")
+        raise BadReference("what stands between `${` and `}` is no reference", span)
     scheme, name, default = match["scheme"] or "env", match["name"], match["default"]
     if scheme not in ("env", "file", "secret"):
-        raise BadReference(f'${{{body}}} has the unknown scheme "{scheme}"')
+        raise BadReference(f'nothing is known as "{scheme}:"', span, scheme)
     if scheme == "env" and not _VARIABLE.fullmatch(name):
-        raise BadReference(f'"{name}" is not the name of an environment variable')
+        raise BadReference("what stands between `${` and `}` is not the name of an environment variable", span)
     if default is not None and scheme != "env":
-        raise BadReference(f"${{{body}}}: only an environment variable can have a default")
+        raise BadReference("only an environment variable can have a default", span)
     return SecretRef(scheme, name, default)  # type: ignore[arg-type]  # the check above narrows it
 
 
