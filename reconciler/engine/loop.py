@@ -252,7 +252,7 @@ class Worker:
             self._phase("Draining", "stops before the new one starts")
             self._hub.retire(self.id)
             await self._hub.gone(self.id)
-        self._phase("Connecting", "")
+        self._phase("Connecting", str(self.life.failure) if self.life.failures else "")
         self._hub.open(want, self.wake)
         return self._resync()
 

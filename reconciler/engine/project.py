@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
 from reconciler.engine.ledger import Ledger
-from reconciler.engine.loop import Worker
+from reconciler.engine.loop import Life, Worker
 from reconciler.engine.pending import Waiting
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy, policy_of
@@ -140,19 +140,23 @@ class Project:
     def status_of(self, server_id: str) -> tuple[Status, str]:
         """The seeds' word for a server and a sentence: why it is so."""
         worker, slot = self._workers.get(server_id), self.hub.slot(server_id)
-        reason = worker.life.reason if worker else ""
+        life = worker.life if worker else Life()
         if slot.live is not None and slot.live.state == "ready":
-            failed = worker is not None and worker.life.failed_spec is not None
-            return "connected", f"the new version failed, the old one serves: {worker.life.failure}" if failed else ""
-        match worker.life.phase if worker else "Closed":
+            return (
+                "connected",
+                f"the new version failed, the old one serves: {life.failure}" if life.failed_spec else "",
+            )
+        match life.phase:
             case "Connecting" | "Ready":
-                return "connecting", reason
+                return "connecting", life.reason
             case "Backoff":
-                return ("connecting" if slot.opening else "error"), reason
+                return ("connecting" if slot.opening else "error"), life.reason
             case "Stalled":
-                return "error", reason
-            case _:
-                return "disconnected", reason
+                return "error", life.reason
+            case "Pending" | "Draining" | "Closed" | "Disabled":
+                return "disconnected", life.reason
+            case never:
+                assert_never(never)
 
     def worker(self, server_id: str) -> Worker | None:
         """Who drives the server; None when it was never accepted."""

@@ -89,8 +89,15 @@ class End:
 class Session(Protocol):
     """One live connection, handshake done. Entered and left by one task; used from any task of the same loop."""
 
-    handshake: Handshake
-    pid: int | None
+    @property
+    def handshake(self) -> Handshake:
+        """What the server said of itself."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """The process behind it, where there is one."""
+        ...
 
     async def request(
         self,
