@@ -15,8 +15,8 @@ from reconciler.engine.project import Project
 from reconciler.engine.status import EngineFacts, status
 from reconciler.store.files import write_whole
 from reconciler.store.observed import write_observed
-from reconciler.store.sources import Sources
-from reconciler.store.state_dir import StateDir, state_dir_of
+from reconciler.store.sources import Sources, project_name
+from reconciler.store.state_dir import state_dir_of
 
 REPORT_SECONDS = 1.0
 """observed.json is at most this much behind."""
@@ -35,10 +35,11 @@ class Host:
 
     async def add(self, sources: Sources, base: Path) -> Project:
         """Host the project of a file. Raises StateBusy when another engine has it, RecordsTooNew."""
-        state = state_dir_of(sources.main, sources.project, base)
+        name = await asyncio.to_thread(project_name, sources)
+        state = state_dir_of(sources.main, name, base)
         state.ensure()
         lock = state.hold()
-        project = Project(sources, state)
+        project = Project(name, sources, state)
         try:
             await project.start()
         except BaseException:
@@ -107,11 +108,6 @@ def _at_rest(report: dict[str, object]) -> dict[str, object]:
     gone = {"status": "disconnected", "pid": None, "instance": None, "nextRetryAt": None, "health": "Missing"}
     rows = [{**row, **gone, "reason": "the engine is stopped"} if row["enabled"] else row for row in servers]
     return {**report, "servers": rows}
-
-
-def state_of(sources: Sources, base: Path) -> StateDir:
-    """Where a project's state is, whether or not an engine runs."""
-    return state_dir_of(sources.main, sources.project, base)
 
 
 def sources_in(target: Path, overlays: Iterable[Path], root: Path) -> list[Sources]:

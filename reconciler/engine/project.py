@@ -57,7 +57,8 @@ class Followed:
 class Project:
     """A configuration file that is being made true."""
 
-    def __init__(self, sources: Sources, state: StateDir) -> None:
+    def __init__(self, name: str, sources: Sources, state: StateDir) -> None:
+        self.name = name
         self.sources = sources
         self.state = state
         self.waiting = Waiting()
@@ -99,12 +100,6 @@ class Project:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.events.flush()
         await self.records.close()
-
-    @property
-    def name(self) -> str:
-        """The project's name: as accepted, else as the file is called."""
-        document = self.ledger.document
-        return document.project if self.ledger.accepted.exists else self.sources.project
 
     async def read(self) -> Snapshot:
         """What the files say now."""

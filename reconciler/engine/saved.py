@@ -11,6 +11,7 @@ from reconciler.engine.change import Applied, Consent, Invalid, apply_plan, plan
 from reconciler.engine.events import now_text
 from reconciler.engine.execute import OnFailure, Report
 from reconciler.engine.project import Project
+from reconciler.model.document import Document
 from reconciler.plan.saved import SavedPlan, read_saved, staleness, target_of
 from reconciler.problems import errors
 
@@ -44,7 +45,7 @@ async def apply_saved(
         if errors(snapshot.reading.problems):
             return Invalid(snapshot.reading.problems)
         target = target_of(saved, accepted, project.desired(snapshot))
-        if not hasattr(target, "written"):
+        if not isinstance(target, Document):
             return Stale(tuple(problem.detail for problem in target))
         if not await project.records.consume(saved.digest, now_text()):
             return Stale(("the plan was applied before",))

@@ -124,7 +124,9 @@ class Records:
     async def add_hints(self, launch: str, hints: Mapping[str, bool]) -> None:
         """Remember which tools were read-only when first listed after a launch; later words are ignored."""
         rows = [(launch, tool, int(read_only)) for tool, read_only in hints.items()]
-        await self._run(lambda: self._now().executemany("insert or ignore into hints values (?, ?, ?)", rows))
+        statement = "insert or ignore into hints values (?, ?, ?)"
+        # The cursor must die in the thread that made it, so only a number leaves it.
+        await self._run(lambda: self._now().executemany(statement, rows).rowcount)
 
     async def read_only_tools(self, launch: str) -> frozenset[str]:
         """The tools that were first listed as read-only after this launch."""

@@ -92,6 +92,12 @@ def read_sources(sources: Sources, *, strict: bool = False) -> Snapshot:
     return Snapshot(reading, texts, tuple(digests))
 
 
+def project_name(sources: Sources) -> str:
+    """The project's name as the files say it now, or what it is called when they cannot be read."""
+    reading = read_sources(sources).reading
+    return reading.document().project if reading.written is not None else sources.project
+
+
 def _read_text(path: Path, shown: str, problems: list[Problem]) -> tuple[str, str] | None:
     try:
         if path.is_file() and path.stat().st_size > MAX_BYTES:
