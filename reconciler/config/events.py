@@ -1,13 +1,13 @@
 """YAML 1.2 core from parser events: values, guards, duplicate keys and positions all come from the same pass.
 
-The scanner is libyaml's (through PyYAML); which words are booleans, numbers or null is decided in `config/scalars`.
-Nothing is built that the guards refuse.
+The scanner is libyaml's (through PyYAML); which words are booleans, numbers or null is decided in `scalars`. Nothing is
+built that the guards in `builder` refuse. Where libyaml reads YAML 1.2 differently, the text is refused, never misread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+import re
+from typing import Any
 
 import yaml
 from yaml.events import (
@@ -21,54 +21,18 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from reconciler.config.builder import Builder, Stop
 from reconciler.config.characters import unreadable
 from reconciler.config.codes import problem
 from reconciler.config.scalars import NotPlain, plain_value, tagged_value
-from reconciler.config.tree import Alias, Lines, Mapping, Node, Scalar, Sequence
+from reconciler.config.tree import Lines, Mapping, Node, Scalar, Sequence
 from reconciler.problems import Place, Problem
 
 MAX_BYTES = 4 * 1024 * 1024
-MAX_DEPTH = 32
-MAX_ALIAS_NODES = 100_000
-MAX_ALIAS_CHARACTERS = 4 * 1024 * 1024
-MAX_NODES = 500_000
 
-Collection: TypeAlias = Mapping | Sequence
 _LOADER: Any = getattr(yaml, "CLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
-
-
-class _Weight(NamedTuple):
-    """What an alias to a node adds: values, characters of text, and levels of nesting."""
-
-    nodes: int
-    characters: int
-    levels: int
-
-
-class _Anchor(NamedTuple):
-    node: Scalar | Collection
-    weight: _Weight | None
-    """None while the collection is still open."""
-
-
-class _Stop(Exception):
-    """A guard refused; nothing more is read."""
-
-
-class _Builder:
-    """Turns events into nodes; every refusal is a Problem, and reading goes on."""
-
-    def __init__(self, lines: Lines, next_event: Callable[[], Any]) -> None:
-        self.lines, self.next = lines, next_event
-        self.problems: list[Problem] = []
-        self.anchors: dict[str, _Anchor] = {}
-        self.added = _Weight(0, 0, 0)
-        self.nodes = self.characters = self.deepest = 0
-
-    def refuse(self, code: str, detail: str, at: Any, hint: str | None = None) -> None:
-        place = self.lines.place(at.start_mark.index, at.end_mark.index)
-        self.problems.append(problem(code, detail, place, hint))
+_ENDS_IN_SPACES = re.compile(r"\n[ \t]+\Z")
 
 
 def parse_yaml(text: str, file: str) -> tuple[Node | None, list[Problem]]:
@@ -76,16 +40,15 @@ def parse_yaml(text: str, file: str) -> tuple[Node | None, list[Problem]]:
     lines = Lines(file, text)
     if refused := unreadable(lines):
         return None, refused
-    # libyaml does not count a byte order mark; a line end in its place keeps the offsets those of the text
-    loader = _LOADER("\n" + text[1:] if text.startswith("\ufeff") else text)
-    builder = _Builder(lines, loader.get_event)
+    loader = _LOADER(_as_libyaml_counts(text))
+    builder = Builder(lines, loader.get_event)
     root: Node | None = None
     try:
         root = _document(builder)
     except yaml.MarkedYAMLError as error:
         builder.problems.append(_syntax(error, lines))
         return None, builder.problems
-    except _Stop:
+    except Stop:
         return None, builder.problems
     finally:
         loader.dispose()
@@ -94,13 +57,20 @@ def parse_yaml(text: str, file: str) -> tuple[Node | None, list[Problem]]:
     return root, builder.problems
 
 
+def _as_libyaml_counts(text: str) -> str:
+    """libyaml does not count a byte order mark, and misreads a last line that is only spaces and has no end."""
+    if text.startswith("\ufeff"):
+        text = "\n" + text[1:]
+    return text + "\n" if _ENDS_IN_SPACES.search(text[-200:]) else text
+
+
 def empty(file: str) -> Problem:
     """The Problem of a text without any value in it."""
     hint = "write `mcpServers: {}` for no servers at all"
     return problem("empty-file", f"{file} holds no document", Place(file, 1, 1), hint)
 
 
-def _document(builder: _Builder) -> Node | None:
+def _document(builder: Builder) -> Node | None:
     root: Node | None = None
     documents = 0
     while not isinstance(event := builder.next(), StreamEndEvent):
@@ -114,7 +84,7 @@ def _document(builder: _Builder) -> Node | None:
     return None if nothing else root
 
 
-def _check_start(builder: _Builder, event: Any, documents: int) -> None:
+def _check_start(builder: Builder, event: Any, documents: int) -> None:
     if documents == 2:
         hint = "keep one and split the rest into files given with -f"
         builder.refuse("several-documents", "a configuration is one document", event, hint)
@@ -124,41 +94,21 @@ def _check_start(builder: _Builder, event: Any, documents: int) -> None:
         builder.refuse("yaml-version", detail, event, "delete the %YAML line")
 
 
-def _node(builder: _Builder, event: Any, depth: int) -> Node:
+def _node(builder: Builder, event: Any, depth: int) -> Node:
     kind = type(event)
     if kind is ScalarEvent:
         return _scalar(builder, event)
     if kind is AliasEvent:
-        return _alias(builder, event, depth)
-    _enter(builder, event, depth)
+        return builder.alias(event, depth)
+    builder.enter(event, depth)
     return (_mapping if kind is MappingStartEvent else _sequence)(builder, event, depth)
 
 
-def _enter(builder: _Builder, event: Any, depth: int) -> None:
-    """Count a collection; raises _Stop beyond the limits."""
-    if depth >= MAX_DEPTH:
-        raise _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
-    _count(builder, event)
-    builder.deepest = max(builder.deepest, depth + 1)
-    allowed = "map" if isinstance(event, MappingStartEvent) else "seq"
-    if event.tag is not None and event.tag not in ("!", _CORE + allowed):
+def _mapping(builder: Builder, event: Any, depth: int) -> Mapping:
+    if event.tag is not None and event.tag != _CORE + "map":
         _refuse_tag(builder, event)
-
-
-def _count(builder: _Builder, event: Any) -> None:
-    builder.nodes += 1
-    if builder.nodes > MAX_NODES:
-        raise _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
-
-
-def _stop(builder: _Builder, code: str, detail: str, event: Any) -> _Stop:
-    builder.refuse(code, detail, event)
-    return _Stop()
-
-
-def _mapping(builder: _Builder, event: Any, depth: int) -> Mapping:
     node = Mapping(builder.lines, event.start_mark.index, flow=event.flow_style, anchor=event.anchor)
-    before = _open_anchor(builder, node, depth)
+    before = builder.open_anchor(node, event, depth) if event.anchor else None
     next_event, keys, children, value = builder.next, node.keys, node.children, node.value
     while type(key_event := next_event()) is not MappingEndEvent:
         key = _node(builder, key_event, depth + 1)
@@ -169,19 +119,23 @@ def _mapping(builder: _Builder, event: Any, depth: int) -> Mapping:
         elif not isinstance(key, Scalar):
             builder.refuse("key-not-text", "a collection or an alias is not text", key_event, "use a plain name")
     node.last = _last(key_event)
-    _close_anchor(builder, node, depth, before)
+    if before:
+        builder.close_anchor(node, event, depth, before)
     return node
 
 
-def _sequence(builder: _Builder, event: Any, depth: int) -> Sequence:
+def _sequence(builder: Builder, event: Any, depth: int) -> Sequence:
+    if event.tag is not None and event.tag != _CORE + "seq":
+        _refuse_tag(builder, event)
     node = Sequence(builder.lines, event.start_mark.index, flow=event.flow_style, anchor=event.anchor)
-    before = _open_anchor(builder, node, depth)
+    before = builder.open_anchor(node, event, depth) if event.anchor else None
     while type(item_event := builder.next()) is not SequenceEndEvent:
         item = _node(builder, item_event, depth + 1)
         node.items.append(item)
         node.value.append(item.value)
     node.last = _last(item_event)
-    _close_anchor(builder, node, depth, before)
+    if before:
+        builder.close_anchor(node, event, depth, before)
     return node
 
 
@@ -189,11 +143,14 @@ def _last(event: Any) -> int:
     return event.end_mark.index  # type: ignore[no-any-return]  # the parser's marks are untyped
 
 
-def _key_is_fine(builder: _Builder, node: Mapping, key: Scalar, event: Any) -> bool:
+def _key_is_fine(builder: Builder, node: Mapping, key: Scalar, event: Any) -> bool:
     if not isinstance(key.value, str):
         word = event.value
         detail, hint = (f"{word} is not text", f'quote it: "{word}"') if word else ("no key at all", "write a name")
         builder.refuse("key-not-text", detail, event, hint)
+        return False
+    if node.flow and builder.lines.text[key.first - 1] == "?":
+        builder.refuse("yaml-syntax", "`?` begins a key only before a space", event, f'quote it: "?{key.value}"')
         return False
     if key.value == "<<" and not key.style:
         hint = "repeat the fields, or put what is common under `defaults:`"
@@ -211,58 +168,10 @@ def duplicate_key(first: Scalar, second: Scalar) -> Problem:
     return problem("duplicate-key", detail, second.place, "delete one of the two")
 
 
-def _open_anchor(builder: _Builder, node: Collection, depth: int) -> _Weight | None:
-    """Note that the anchor is open; answers the counters so far, with the depth reached elsewhere."""
-    if not node.anchor:
-        return None
-    before = _Weight(builder.nodes - 1, builder.characters, builder.deepest)
-    builder.anchors[node.anchor] = _Anchor(node, None)
-    builder.deepest = depth + 1
-    return before
-
-
-def _close_anchor(builder: _Builder, node: Collection, depth: int, before: _Weight | None) -> None:
-    if node.anchor and before:
-        levels = builder.deepest - depth
-        weight = _Weight(builder.nodes - before.nodes, builder.characters - before.characters, levels)
-        builder.anchors[node.anchor] = _Anchor(node, weight)
-        builder.deepest = max(builder.deepest, before.levels)
-
-
-def _alias(builder: _Builder, event: Any, depth: int) -> Node:
-    first, last = event.start_mark.index, event.end_mark.index
-    anchor = builder.anchors.get(event.anchor)
-    if anchor is None:
-        builder.refuse("unknown-anchor", f"nothing is named &{event.anchor}", event, "write the value itself")
-        return Scalar(None, builder.lines, first, last)
-    if anchor.weight is None:
-        raise _stop(builder, "recursive-alias", f"*{event.anchor} stands inside its own anchor", event)
-    _add(builder, anchor.weight, event, depth)
-    return Alias(anchor.node, builder.lines, first, last)
-
-
-def _add(builder: _Builder, weight: _Weight, event: Any, depth: int) -> None:
-    """Count what an alias adds as if it were written out; raises _Stop beyond the limits."""
-    added = _Weight(builder.added.nodes + weight.nodes, builder.added.characters + weight.characters, 0)
-    if added.nodes > MAX_ALIAS_NODES:
-        raise _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_NODES} values", event)
-    if added.characters > MAX_ALIAS_CHARACTERS:
-        raise _stop(builder, "too-many-aliases", f"more than {MAX_ALIAS_CHARACTERS} characters", event)
-    if depth + weight.levels > MAX_DEPTH:
-        raise _stop(builder, "too-deep", f"more than {MAX_DEPTH} levels", event)
-    builder.added = added
-    builder.nodes += weight.nodes
-    builder.characters += weight.characters
-    builder.deepest = max(builder.deepest, depth + weight.levels)
-
-
-def _scalar(builder: _Builder, event: Any) -> Scalar:
-    builder.nodes += 1
-    if builder.nodes > MAX_NODES:
-        raise _stop(builder, "too-many-values", f"more than {MAX_NODES} values", event)
+def _scalar(builder: Builder, event: Any) -> Scalar:
     value, plain = event.value, event.implicit[0]
-    builder.characters += len(value)
-    if event.tag is not None and event.tag != "!":
+    builder.count(event, len(value))
+    if event.tag is not None:
         value = _tagged(builder, event)
     elif plain:
         try:
@@ -272,11 +181,11 @@ def _scalar(builder: _Builder, event: Any) -> Scalar:
     style = "" if plain or event.style is None else event.style
     node = Scalar(value, builder.lines, event.start_mark.index, event.end_mark.index, style, event.anchor)
     if event.anchor:
-        builder.anchors[event.anchor] = _Anchor(node, _Weight(1, len(event.value), 0))
+        builder.name_scalar(node, event)
     return node
 
 
-def _tagged(builder: _Builder, event: Any) -> Any:
+def _tagged(builder: Builder, event: Any) -> Any:
     try:
         return tagged_value(event.value, event.tag.removeprefix(_CORE))
     except NotPlain as error:
@@ -286,7 +195,7 @@ def _tagged(builder: _Builder, event: Any) -> Any:
     return event.value
 
 
-def _refuse_tag(builder: _Builder, event: Any) -> None:
+def _refuse_tag(builder: Builder, event: Any) -> None:
     hint = "delete the tag; values here are plain data"
     builder.refuse("custom-tag", f"the tag {event.tag[:60]} is not allowed here", event, hint)
 

@@ -10,9 +10,10 @@ import json
 import re
 from typing import Any
 
+from reconciler.config.builder import MAX_DEPTH, MAX_NODES
 from reconciler.config.characters import unreadable_json
 from reconciler.config.codes import problem
-from reconciler.config.events import MAX_DEPTH, MAX_NODES, duplicate_key, empty
+from reconciler.config.events import duplicate_key, empty
 from reconciler.config.scalars import NotPlain, floating, integer
 from reconciler.config.tree import Lines, Mapping, Node, Scalar, Sequence
 from reconciler.problems import Problem
