@@ -1,13 +1,16 @@
 """What a test needs from the machine: `@pytest.mark.needs("npx")`. A pytest plugin.
 
-Where a command is missing the test is skipped and one line at the end says so. With `REQUIRE_ALL=1` a skip, for
-whatever reason, is a failure.
+The commands of the environment that runs pytest are on the path, however pytest was started. Where a command is
+missing the test is skipped and one line at the end says so. With `REQUIRE_ALL=1` a skip, for whatever reason, is a
+failure.
 """
 
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,9 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*commands): commands that the machine must have for this test")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    config.add_cleanup(patch.undo)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -70,10 +70,8 @@ def test_the_package_itself_loads_nothing_at_all(tmp_path: Path) -> None:
     assert run(program, cwd=tmp_path).stdout.split() == ["reconciler"]
 
 
-if (PACKAGE / "faces" / "cli" / "main.py").exists():
-
-    @pytest.mark.parametrize("name", LIGHT_COMMANDS)
-    def test_a_command_without_servers_loads_nothing_heavy(name: str, tmp_path: Path) -> None:
-        (tmp_path / "reconciler.yaml").write_text(FILE, encoding="utf-8")
-        done = run(WATCHED_RUN, *LIGHT_COMMANDS[name], cwd=tmp_path)
-        assert (done.returncode, loaded(done)) == (0, []), done.stdout + done.stderr
+@pytest.mark.parametrize("name", LIGHT_COMMANDS)
+def test_a_command_without_servers_loads_nothing_heavy(name: str, tmp_path: Path) -> None:
+    (tmp_path / "reconciler.yaml").write_text(FILE, encoding="utf-8")
+    done = run(WATCHED_RUN, *LIGHT_COMMANDS[name], cwd=tmp_path)
+    assert (done.returncode, loaded(done)) == (0, []), done.stdout + done.stderr
