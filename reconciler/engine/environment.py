@@ -26,31 +26,45 @@ class Environment:
         self.folder = folder
         self._offered: dict[str, str] = {}
         self._handed_out: set[str] = set()
+        self._used: dict[str, dict[SecretRef, str]] = {}
 
     def offer(self, values: Mapping[str, str]) -> None:
         """Keep what a caller's environment holds for names the file mentions; in memory only."""
         self._offered.update(values)
 
-    def resolver(self, document: Document) -> Resolve:
-        """Look-ups for the servers of `document`; raises Unresolved saying where was looked."""
-        env_file = document.written.get("envFile")
+    def resolver(self, document: Document, server_id: str) -> Resolve:
+        """Look-ups for one start of a server; raises Unresolved saying where was looked. What it got is remembered."""
+        used = self._used[server_id] = {}
 
         def resolve(reference: SecretRef) -> str:
-            value = self._value(reference, env_file)
+            value = used[reference] = self._value(reference, document.written.get("envFile"))
             if len(value) >= _SHORTEST_SECRET:
                 self._handed_out.add(value)
             return value
 
         return resolve
 
-    def forwarding(self, names: Iterable[str], document: Document) -> dict[str, str]:
+    def forwarding(self, names: Iterable[str], resolve: Resolve) -> dict[str, str]:
         """The engine's environment, with `names` as a reference to them would have them; unset ones stay unset."""
         values = dict(os.environ)
-        resolve = self.resolver(document)
         for name in names:
             with suppress(Unresolved):
                 values[name] = resolve(SecretRef("env", name))
         return values
+
+    def outdated(self, document: Document, server_id: str) -> list[str]:
+        """Names of the references that have another value now than when the server was started."""
+        return [
+            reference.name
+            for reference, value in self._used.get(server_id, {}).items()
+            if self._now(reference, document.written.get("envFile")) != value
+        ]
+
+    def _now(self, reference: SecretRef, env_file: str | None) -> str | None:
+        try:
+            return self._value(reference, env_file)
+        except Unresolved:
+            return None
 
     def hide(self, text: str) -> str:
         """`text` without any value that was handed out."""

@@ -99,7 +99,7 @@ class Follower:
             self._believed = text
             self._release(main)
             plan = plan_to(project, project.desired(snapshot), snapshot)
-            if plan.actions or project.waiting.all:
+            if plan.actions or plan.drift or project.waiting.all:
                 everything = self._auto == "all" or (self._auto == "start" and self._first)
                 await apply_plan(project, plan, Consent("watch", None if everything else frozenset()), _ignore, wait=0)
             project.changed_at.set()

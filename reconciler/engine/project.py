@@ -122,7 +122,11 @@ class Project:
         worker, live = self._workers.get(server_id), self.hub.slot(server_id).live
         status, reason = self.status_of(server_id)
         serves = live is not None and live.state == "ready"
-        down = None if serves or status == "connecting" or status == "disconnected" else reason
+        if serves:
+            outdated = self.environment.outdated(self.ledger.document, server_id)
+            down = f"its environment changed: {', '.join(outdated)}" if outdated else None
+        else:
+            down = reason if status == "error" else None
         return ObservedServer(
             server_id,
             status,
@@ -204,7 +208,7 @@ class Project:
 
     def retry(self, server_id: str) -> None:
         self.wake(server_id)
-        self._workers[server_id].retry_now()
+        self._workers[server_id].restart()
 
     async def settled(self, server_id: str) -> SessionError | None:
         worker = self._workers.get(server_id)
@@ -264,14 +268,14 @@ class Project:
 
     def _open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:
         document = self.ledger.document
-        resolve = self.environment.resolver(document)
+        resolve = self.environment.resolver(document, server.id)
         names = server.transport.forward if isinstance(server.transport, Stdio) else ()
         surroundings = Surroundings(
             workspace=self.environment.folder,
             cookie=self._cookie,
             instance=instance_id,
             log=self.state.server_logs / f"{server.id}.log",
-            environment=self.environment.forwarding(names, document),
+            environment=self.environment.forwarding(names, resolve),
             era=self._eras.get(server.spec),
         )
         return open_session(server, resolve, on_notification, surroundings)

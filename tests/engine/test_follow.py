@@ -73,3 +73,18 @@ async def test_a_missing_file_is_never_a_deletion(tmp_path: Path) -> None:
         at.file.write_text(text, encoding="utf-8")
         await at.until(lambda: at.project.followed.held is None)
         assert at.row("a")["pid"] == pid
+
+
+@requirement("APPLY-1:watch")
+async def test_a_new_value_in_the_env_file_reconnects_only_the_servers_that_use_it(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COLOUR=red-and-long\n", encoding="utf-8")
+    servers = {"a": light("a", env={"COLOUR": "${env:COLOUR}"}), "b": light("b")}
+    async with desk(tmp_path, servers, envFile=".env") as at:
+        await followed(at)
+        await at.until(lambda: {row["status"] for row in at.rows().values()} == {"connected"})
+        before = at.rows()
+        (tmp_path / ".env").write_text("COLOUR=blue-and-long\n", encoding="utf-8")
+        await at.until(lambda: at.row("a")["instance"] not in (None, before["a"]["instance"]))
+        await at.until(lambda: at.row("a")["status"] == "connected")
+        assert at.row("b")["instance"] == before["b"]["instance"]
+        assert "blue-and-long" not in str(await at.project.records.events(0, 100, None))
