@@ -38,17 +38,14 @@ HASTY = Patience(0.25, 0.25)
 class Child:
     """A started process, leader of its own session and group. `on_exit` is called once, when it has died.
 
-    `stdin`, `stdout`, `stderr` are descriptors that the caller owns. `code` is its exit status, negative for a signal.
+    `stdin`, `stdout`, `stderr` are unbuffered pipes for the caller to close. `code` is the exit status, negative for a
+    signal.
     """
 
     def __init__(self, launch: Launch, on_exit: Callable[[], None]) -> None:
-        self._process = _spawn(launch)
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self.stdin, self.stdout, self.stderr = (
-            _detached(pipe.fileno()) for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)
-        )
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            pipe.close()
+        self._process = process = _spawn(launch)
+        assert process.stdin and process.stdout and process.stderr
+        self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
         self.pid = self._process.pid
         self.code: int | None = None
         self.exited = asyncio.Event()
@@ -176,11 +173,6 @@ def _guard() -> tuple[tuple[str, ...], Callable[[], None] | None]:
         return words, None
     prctl, kill = ctypes.CDLL(None).prctl, int(signal.SIGKILL)
     return (), lambda: prctl(orphans.SET_PARENT_DEATH_SIGNAL, kill, 0, 0, 0)
-
-
-def _detached(descriptor: int) -> int:
-    """A copy that does not close with its file object and no child inherits."""
-    return os.dup(descriptor)
 
 
 def _hold(pid: int) -> int | None:

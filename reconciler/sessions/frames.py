@@ -78,7 +78,7 @@ def decode(line: bytes, depth: int) -> Any:
         raise ValueError("nested too deeply") from None
     if line.count(b"[") + line.count(b"{") > depth and is_deeper(value, depth):
         raise ValueError("nested too deeply")
-    if b"\\ud" in line or b"\\uD" in line:
+    if b"\\" in line and (b"\\ud" in line or b"\\uD" in line):
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
 

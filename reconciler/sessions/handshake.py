@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from reconciler import __version__
 from reconciler.sessions.pipes import (
     CLIENT_CAPABILITIES_KEY,
     CLIENT_INFO_KEY,
@@ -24,10 +24,7 @@ UNSUPPORTED_VERSION = -32022
 
 def client_info() -> dict[str, str]:
     """The `clientInfo` that every server is told."""
-    try:
-        return {"name": "mcp-reconciler", "version": version("mcp-reconciler")}
-    except PackageNotFoundError:
-        return {"name": "mcp-reconciler", "version": "0"}
+    return {"name": "mcp-reconciler", "version": __version__}
 
 
 def envelope() -> dict[str, Any]:
@@ -60,7 +57,7 @@ async def _either(session: PipeSession, patience: float) -> Handshake:
             return probe.result() or await _initialize(session)
         return await _first_to_answer(session, probe)
     finally:
-        await _drop(probe)
+        _drop(probe)
 
 
 async def _first_to_answer(session: PipeSession, probe: asyncio.Task[Handshake | None]) -> Handshake:
@@ -73,12 +70,13 @@ async def _first_to_answer(session: PipeSession, probe: asyncio.Task[Handshake |
             return found
         return await old_way
     finally:
-        await _drop(old_way)
+        _drop(old_way)
 
 
-async def _drop(task: asyncio.Task[Any]) -> None:
+def _drop(task: asyncio.Task[Any]) -> None:
+    """No longer wanted, nor is its error."""
     task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 async def _discover(session: PipeSession) -> Handshake | None:

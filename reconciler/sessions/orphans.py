@@ -49,6 +49,7 @@ def sweep(cookie_prefix: str) -> list[int]:
         for pid in found:
             _wait_gone(pid)
         killed += [pid for pid in found if pid not in killed]
+    collect_adopted()
     return killed
 
 
@@ -72,8 +73,8 @@ def kill_family(leader: int, cookie: str) -> bool:
 def collect_adopted() -> None:
     """Take the exit status of dead orphans that we adopted. Children that others here started keep theirs for them."""
     for pid in _children(os.getpid()):
-        stat = _stat(pid)
-        if pid not in leaders and stat and stat.state == "Z" and stat.session != os.getsid(0):
+        stat = None if pid in leaders else _stat(pid)
+        if stat and stat.state == "Z" and stat.session != os.getsid(0):
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
@@ -107,9 +108,9 @@ def _is_running(pid: int) -> bool:
 def _children(pid: int) -> list[int]:
     """Direct children (proc_pid_task_children(5)), of whichever thread."""
     found: list[int] = []
-    for file in _PROC.glob(f"{pid}/task/*/children"):
-        with suppress(OSError):
-            found += map(int, file.read_bytes().split())
+    with suppress(OSError):
+        for thread in (_PROC / str(pid) / "task").iterdir():
+            found += map(int, (thread / "children").read_bytes().split())
     return found
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from reconciler.sessions import frames
 from reconciler.sessions.limits import LIMITS, Limits
@@ -20,28 +20,12 @@ from reconciler.sessions.session import (
     RpcError,
     SessionError,
 )
+from reconciler.sessions.streams import Channel
 
 PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo"
 CLIENT_CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 _OURS = frozenset({PROTOCOL_VERSION_KEY, CLIENT_INFO_KEY, CLIENT_CAPABILITIES_KEY, "progressToken"})
-
-
-class Channel(Protocol):
-    """Where the lines of a session go."""
-
-    @property
-    def full(self) -> bool:
-        """True while more waits to be read than the limit allows."""
-        ...
-
-    def send(self, line: bytes) -> None:
-        """Queue a whole line; never blocks, never raises."""
-        ...
-
-    def room(self) -> asyncio.Future[None]:
-        """Done when it is worth looking at `full` again."""
-        ...
 
 
 @dataclass(slots=True)
@@ -54,7 +38,7 @@ class PipeSession:
     """A Session on any channel. `feed` takes each line that arrives, `finish` says that no more will.
 
     `envelope` is merged into `_meta` of everything sent; the stateless era wants it. `skipped` counts lines that were
-    no JSON-RPC (the first few are kept in `bad_lines`), `stray` the answers to nothing that was asked;
+    no JSON-RPC (the first few are kept in `bad_lines`, after `hide`), `stray` the answers to nothing that was asked;
     `spoke` says whether anything understandable came at all.
     """
 
@@ -62,7 +46,13 @@ class PipeSession:
     pid: int | None = None
 
     def __init__(
-        self, channel: Channel, on_notification: Notify, *, answer: Answer | None = None, limits: Limits = LIMITS
+        self,
+        channel: Channel,
+        on_notification: Notify,
+        *,
+        answer: Answer | None = None,
+        hide: Callable[[str], str] = str,
+        limits: Limits = LIMITS,
     ) -> None:
         self.envelope: Mapping[str, Any] = {}
         self.skipped = 0
@@ -72,6 +62,7 @@ class PipeSession:
         self.end: End | None = None
         self._channel = channel
         self._on_notification = on_notification
+        self._hide = hide
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._numbers = count(1)
@@ -94,11 +85,14 @@ class PipeSession:
         number = next(self._numbers)
         line = self._line(method, self._stamped(params, number if on_progress else None), number)
         waiting = _Waiting(self._loop.create_future(), on_progress)
-        alarm = self._loop.call_later(timeout, _expire, waiting.future, method, timeout) if timeout else None
+        alarm = (
+            self._loop.call_later(timeout, _expire, waiting.future, method, timeout) if timeout is not None else None
+        )
         self._waiting[number] = waiting
         sent = False
         try:
-            await self._room_for(waiting.future)
+            if self._channel.full:
+                await self._room_for(waiting.future)
             if not waiting.future.done():
                 self._channel.send(line)
                 sent = True
@@ -222,9 +216,9 @@ class PipeSession:
             self.stray += 1
             return False
         result, error = message.get("result"), message.get("error")
-        if isinstance(result, dict) and "error" not in message:
+        if isinstance(result, dict) and error is None:
             waiting.future.set_result(result)
-        elif isinstance(error, dict) and "result" not in message:
+        elif isinstance(error, dict) and result is None:
             waiting.future.set_exception(RpcError(error))
         else:
             waiting.future.set_exception(_bad_answer("it must hold an object as either result or error"))
@@ -238,7 +232,7 @@ class PipeSession:
         self.skipped += 1
         self._bad_in_a_row += 1
         if len(self.bad_lines) < self._limits.bad_lines_kept:
-            shown = line[: self._limits.shown].decode("utf-8", "replace")
+            shown = self._hide(line.decode("utf-8", "replace"))[: self._limits.shown]
             self.bad_lines = (*self.bad_lines, shown)
         if self._bad_in_a_row >= self._limits.bad_lines:
             text = (

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO, TypeAlias
 
 from reconciler.model.secret import HIDDEN
 from reconciler.sessions.limits import Limits
 from reconciler.sessions.streams import CHUNK, Ration
+
+Hide: TypeAlias = Callable[[str], str]
 
 SHORTEST_SECRET = 8
 LONGEST_SHOWN_LINE = 1000
 
 
 class StderrDrain:
-    """Reads a pipe to its end and keeps the last part. `secrets` never show. Owns the descriptor."""
+    """Reads a pipe to its end and keeps the last part. What `hide` takes out never shows. Owns the pipe."""
 
-    def __init__(self, descriptor: int, secrets: Sequence[str], log: LogFile | None, limits: Limits) -> None:
-        self._descriptor = descriptor
-        self._mask = Mask(secrets)
+    def __init__(self, pipe: IO[bytes], hide: Hide, log: LogFile | None, limits: Limits) -> None:
+        self._pipe = pipe
+        self._descriptor = pipe.fileno()
+        self._hide = hide
         self._log = log
         self._limit = limits.stderr
         self._ring = bytearray()
         self._loop = asyncio.get_running_loop()
-        os.set_blocking(descriptor, False)
-        self._loop.add_reader(descriptor, self.read_some)
+        os.set_blocking(self._descriptor, False)
+        self._loop.add_reader(self._descriptor, self.read_some)
 
     def read_some(self) -> bool:
         """Take what is there, at most one chunk; False when there is nothing now or ever."""
-        if self._descriptor < 0:
+        if self._pipe.closed:
             return False
         try:
             data = os.read(self._descriptor, CHUNK)
@@ -42,25 +46,24 @@ class StderrDrain:
             self.close()
             return False
         self._ring += data
-        del self._ring[: len(self._ring) - self._limit]
+        del self._ring[: max(0, len(self._ring) - self._limit)]
         if self._log:
-            self._log.write(data, self._mask, self._loop.time())
+            self._log.write(data, self._hide, self._loop.time())
         return True
 
     def tail(self, lines: int) -> tuple[str, ...]:
         """The last lines, decoded with replacement characters, without secrets, each at most 1000 characters."""
-        shown = self._mask.hide(self._ring.decode("utf-8", "replace")).splitlines()
+        shown = self._hide(self._ring.decode("utf-8", "replace")).splitlines()
         return tuple(line[:LONGEST_SHOWN_LINE] for line in shown[-lines:])
 
     def close(self) -> None:
         """Stop reading; what was read stays. Safe to call again."""
-        if self._descriptor < 0:
+        if self._pipe.closed:
             return
         self._loop.remove_reader(self._descriptor)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._pipe.close()
         if self._log:
-            self._log.flush(self._mask)
+            self._log.flush(self._hide)
 
 
 class Mask:
@@ -89,7 +92,7 @@ class LogFile:
         self._partial = b""
         self._dropped = 0
 
-    def write(self, data: bytes, mask: Mask, now: float) -> None:
+    def write(self, data: bytes, hide: Hide, now: float) -> None:
         """Append the whole lines in `data`; the last part waits for its end. Beyond the ration all of it is dropped."""
         if not self._ration.take(len(data), now):
             self._dropped += len(data)
@@ -100,11 +103,11 @@ class LogFile:
             self._dropped = 0
         whole, newline, rest = (self._partial + data).rpartition(b"\n")
         self._partial = rest
-        self._append(mask.hide((whole + newline).decode("utf-8", "replace")))
+        self._append(hide((whole + newline).decode("utf-8", "replace")))
 
-    def flush(self, mask: Mask) -> None:
+    def flush(self, hide: Hide) -> None:
         """Write the part of a line that never ended."""
-        self._append(mask.hide(self._partial.decode("utf-8", "replace")))
+        self._append(hide(self._partial.decode("utf-8", "replace")))
         self._partial = b""
 
     def _append(self, text: str) -> None:

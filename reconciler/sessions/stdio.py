@@ -21,7 +21,7 @@ from reconciler.sessions.orphans import sweep
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.questions import Answer
 from reconciler.sessions.session import DeadlineExceeded, End, Era, Notify, Resolve, SessionError
-from reconciler.sessions.stderr import LogFile, StderrDrain
+from reconciler.sessions.stderr import LogFile, Mask, StderrDrain
 from reconciler.sessions.streams import LineReader, LineWriter
 from reconciler.sessions.subscriptions import follow_changes
 
@@ -43,7 +43,10 @@ class StartFailed(SessionError):
 
 
 class StdioSession(PipeSession):
-    """A PipeSession whose other end is a process of ours. `missing` are the forwarded names that were unset."""
+    """A PipeSession whose other end is a process of ours. `missing` are the forwarded names that were unset.
+
+    `hide` takes the secrets that the process was given out of a text.
+    """
 
     pid: int
 
@@ -52,10 +55,11 @@ class StdioSession(PipeSession):
     ) -> None:
         self._child = Child(launch, self._died)
         self._writer = LineWriter(self._child.stdin, self._broke, limits)
-        super().__init__(self._writer, on_notification, answer=answer, limits=limits)
+        self.hide = Mask(launch.secrets).hide
+        super().__init__(self._writer, on_notification, answer=answer, hide=self.hide, limits=limits)
         self.pid = self._child.pid
         self.missing = launch.missing
-        self._stderr = StderrDrain(self._child.stderr, launch.secrets, log, limits)
+        self._stderr = StderrDrain(self._child.stderr, self.hide, log, limits)
         self._reader = LineReader(self._child.stdout, self.feed, self._fell_silent, limits)
         self._silent = False
 
@@ -97,11 +101,12 @@ class StdioSession(PipeSession):
             self._loop.call_later(LAST_OUTPUT, self._conclude)
 
     def _broke(self) -> None:
-        self._loop.call_later(LAST_OUTPUT, self._conclude)
+        self._loop.call_later(LAST_OUTPUT, self._conclude, "It closed its input but did not exit.")
 
-    def _conclude(self) -> None:
+    def _conclude(self, alive: str = "It closed its output but did not exit.") -> None:
         if not self.end:
-            self.finish(self._end(_fate(self._child.code)))
+            code = self._child.code
+            self.finish(self._end(alive if code is None else _fate(code)))
 
     def _end(self, reason: str) -> End:
         while self._stderr.read_some():
@@ -110,9 +115,7 @@ class StdioSession(PipeSession):
         return End(reason, self._child.code, self.stderr_tail(), terminal=terminal)
 
 
-def _fate(code: int | None) -> str:
-    if code is None:
-        return "It closed its output but did not exit."
+def _fate(code: int) -> str:
     if code < 0:
         with suppress(ValueError):
             return f"It was ended by {signal.Signals(-code).name}."
@@ -173,7 +176,8 @@ async def _start(session: StdioSession, era: Era | None, seconds: float) -> None
         late = DeadlineExceeded(f"It did not complete the handshake within {seconds:g} s.")
         raise StartFailed(late, End(str(late), stderr=session.stderr_tail())) from None
     except SessionError as error:
-        end = session.end or End(str(error), stderr=session.stderr_tail(), terminal=error.terminal)
+        shown = session.hide(str(error))
+        end = session.end or End(shown, stderr=session.stderr_tail(), terminal=error.terminal)
         mute = end.code is not None and era is None and not end.terminal and not session.spoke
         code = "exited-on-probe" if mute else "command-not-found" if end.code == 127 else error.code
-        raise StartFailed(SessionError(str(error), terminal=error.terminal, code=code), end) from error
+        raise StartFailed(SessionError(shown, terminal=error.terminal, code=code), end) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from typing import IO, Protocol
 
 from reconciler.sessions.frames import Framer, LineTooLong
 from reconciler.sessions.limits import Limits
@@ -15,21 +16,39 @@ PAUSE = 0.05
 """Seconds that a server waits for us when it talks too much unasked."""
 
 
+class Channel(Protocol):
+    """Where the lines of a session go."""
+
+    @property
+    def full(self) -> bool:
+        """True while more waits to be read than the limit allows."""
+        ...
+
+    def send(self, line: bytes) -> None:
+        """Queue a whole line; never blocks, never raises."""
+        ...
+
+    def room(self) -> asyncio.Future[None]:
+        """Done when it is worth looking at `full` again."""
+        ...
+
+
 class LineReader:
     """Feeds each line of a pipe to `take`, until its end.
 
     `take` says whether the line was asked for; unasked ones are rationed. `on_end` is called once, with LineTooLong
-    when that was the reason. Owns the descriptor.
+    when that was the reason. Owns the pipe.
     """
 
     def __init__(
         self,
-        descriptor: int,
+        pipe: IO[bytes],
         take: Callable[[bytes], bool],
         on_end: Callable[[LineTooLong | None], None],
         limits: Limits,
     ) -> None:
-        self._descriptor = descriptor
+        self._pipe = pipe
+        self._descriptor = pipe.fileno()
         self._take = take
         self._on_end = on_end
         self._framer = Framer(limits.line)
@@ -37,18 +56,17 @@ class LineReader:
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.Handle | None = None
         self._at_end = False
-        os.set_blocking(descriptor, False)
-        self._loop.add_reader(descriptor, self._readable)
+        os.set_blocking(self._descriptor, False)
+        self._loop.add_reader(self._descriptor, self._readable)
 
     def close(self) -> None:
         """Stop reading; safe to call again."""
-        if self._descriptor < 0:
+        if self._pipe.closed:
             return
         self._loop.remove_reader(self._descriptor)
         if self._pause:
             self._pause.cancel()
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._pipe.close()
 
     def _readable(self) -> None:
         try:
@@ -74,7 +92,7 @@ class LineReader:
                 return self._end(None) if self._at_end else self._go_on(paused)
             if not self._take(line) and not self._ration.take(1, self._loop.time()):
                 return self._wait(PAUSE)
-            if self._descriptor < 0:
+            if self._pipe.closed:
                 return None
         return self._wait(0)
 
@@ -83,7 +101,7 @@ class LineReader:
             self._loop.add_reader(self._descriptor, self._readable)
 
     def _wait(self, seconds: float) -> None:
-        if self._descriptor >= 0:
+        if not self._pipe.closed:
             self._loop.remove_reader(self._descriptor)
             self._pause = self._loop.call_later(seconds, self._deliver)
 
@@ -95,24 +113,25 @@ class LineReader:
 class LineWriter:
     """The Channel of a pipe: what does not fit now is queued and follows when the reader makes room.
 
-    `on_broken` is called once when nobody reads any more. Owns the descriptor.
+    `on_broken` is called once when nobody reads any more. Owns the pipe.
     """
 
-    def __init__(self, descriptor: int, on_broken: Callable[[], None], limits: Limits) -> None:
-        self._descriptor = descriptor
+    def __init__(self, pipe: IO[bytes], on_broken: Callable[[], None], limits: Limits) -> None:
+        self._pipe = pipe
+        self._descriptor = pipe.fileno()
         self._on_broken = on_broken
         self._limit = limits.queue
         self._queue = bytearray()
         self._loop = asyncio.get_running_loop()
         self._room: asyncio.Future[None] | None = None
-        os.set_blocking(descriptor, False)
+        os.set_blocking(self._descriptor, False)
 
     @property
     def full(self) -> bool:
         return len(self._queue) >= self._limit
 
     def send(self, line: bytes) -> None:
-        if self._descriptor < 0:
+        if self._pipe.closed:
             return
         waiting = bool(self._queue)
         self._queue += line
@@ -128,11 +147,10 @@ class LineWriter:
 
     def close(self) -> None:
         """Drop what is queued and give the reader its end of input; safe to call again."""
-        if self._descriptor < 0:
+        if self._pipe.closed:
             return
         self._loop.remove_writer(self._descriptor)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._pipe.close()
         self._queue.clear()
 
     def _flush(self) -> None:
