@@ -64,7 +64,7 @@ class Host:
             "version": __version__,
         }
         for project in self.projects.values():
-            write_whole(project.state.engine_file, json.dumps(facts), mode=0o600)
+            write_whole(project.state.engine_file, json.dumps({**facts, "project": project.name}), mode=0o600)
 
     def follow(self, project: Project, auto_approve: AutoApprove, *, poll: bool = False) -> Follower:
         """Follow the project's file from now on; whoever follows it already goes on doing so."""

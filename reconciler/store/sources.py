@@ -16,17 +16,21 @@ FILE_NAME = "reconciler.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The main file and its overlays, in the order they merge. `shown` is how people know a path."""
+    """The main file and its overlays, in the order they merge. `shown` is how people know a path.
+
+    `local` is false where the git-ignored overlay beside the main file is to be left out.
+    """
 
     main: Path
     overlays: tuple[Path, ...] = ()
     root: Path = Path()
+    local: bool = True
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file in merge order; the overlay beside the main file only when it is there."""
         local = local_overlay(self.main)
-        return (self.main, *([local] if local.exists() else []), *self.overlays)
+        return (self.main, *([local] if self.local and local.exists() else []), *self.overlays)
 
     @property
     def project(self) -> str:

@@ -55,7 +55,7 @@ class StateDir:
 
     @property
     def engine_file(self) -> Path:
-        """`{"pid", "startedAt", "socket", "version"}` of the engine that holds the project."""
+        """`{"pid", "startedAt", "socket", "version", "project"}` of the engine that holds it."""
         return self.path / "engine.json"
 
     @property

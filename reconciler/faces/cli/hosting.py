@@ -1,4 +1,4 @@
-"""Running an engine: in this process, or in one of its own; and finding one that runs."""
+"""Running an engine: in this process, or in one of its own."""
 
 from __future__ import annotations
 
@@ -13,28 +13,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.client import ApiError, Client, NoEngine
+from reconciler.client import Client
+from reconciler.faces.cli.reach import connect
 from reconciler.store.sources import Sources
-from reconciler.store.state_dir import StateDir, state_dir_of
+from reconciler.store.state_dir import state_dir_of
 
 START_SECONDS = 30.0
 
 
 class StartFailed(Exception):
     """No engine came up; the message says why, with the end of its log."""
-
-
-def connect(state: StateDir, project: str | None = None) -> Client | None:
-    """The engine that holds this state; None when none answers."""
-    engine = state.engine()
-    if engine is None:
-        return None
-    client = Client(Path(engine["socket"]), project)
-    try:
-        client.hello()
-    except (NoEngine, ApiError):
-        return None
-    return client
 
 
 def start_in_background(
