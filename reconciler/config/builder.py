@@ -19,7 +19,7 @@ _AFTER_ANCHOR = frozenset(" \t\r\n,[]{}")
 
 
 class Weight(NamedTuple):
-    """What an alias to a node adds: values, characters of text, and levels of nesting."""
+    """What an alias to a node adds: values, characters as they are written, and levels of nesting."""
 
     nodes: int
     characters: int
@@ -44,8 +44,7 @@ class Builder:
         self.lines, self.next = lines, next_event
         self.problems: list[Problem] = []
         self.anchors: dict[str, Anchor] = {}
-        self.added_nodes = self.added_characters = 0
-        self.nodes = self.characters = self.deepest = 0
+        self.nodes = self.deepest = self.added_nodes = self.added_characters = 0
 
     def refuse(self, code: str, detail: str, at: Any, hint: str | None = None) -> None:
         place = self.lines.place(at.start_mark.index, at.end_mark.index)
@@ -56,31 +55,24 @@ class Builder:
         self.refuse(code, detail, at, "split the file" if code.startswith("too-") else None)
         return Stop()
 
-    def count(self, event: Any, characters: int) -> None:
-        """One more value; raises Stop beyond the limit."""
-        self.nodes += 1
-        self.characters += characters
-        if self.nodes > MAX_NODES:
-            raise self.stop("too-many-values", f"more than {MAX_NODES} values", event)
-
     def enter(self, event: Any, depth: int) -> None:
         """A collection at `depth` begins; raises Stop where it is too deep."""
         if depth >= MAX_DEPTH:
             raise self.stop("too-deep", f"more than {MAX_DEPTH} levels", event)
-        self.count(event, 0)
+        self.nodes += 1
         self.deepest = max(self.deepest, depth + 1)
 
     def open_anchor(self, node: Collection, event: Any, depth: int) -> Weight:
         """Note that the anchor of `node` is open; answers the counters from before it."""
-        before = Weight(self.nodes - 1, self.characters, self.deepest)
+        before = Weight(self.nodes - 1, self.added_characters, self.deepest)
         self._name(event, Anchor(node, None))
         self.deepest = depth + 1
         return before
 
     def close_anchor(self, node: Collection, event: Any, depth: int, before: Weight) -> None:
         """Now the weight of the whole of `node` is known."""
-        weight = Weight(self.nodes - before.nodes, self.characters - before.characters, self.deepest - depth)
-        self.anchors[event.anchor] = Anchor(node, weight)
+        characters = node.last - node.first + self.added_characters - before.characters
+        self.anchors[event.anchor] = Anchor(node, Weight(self.nodes - before.nodes, characters, self.deepest - depth))
         self.deepest = max(self.deepest, before.levels)
 
     def name_scalar(self, node: Scalar, event: Any) -> None:
@@ -117,5 +109,4 @@ class Builder:
         if depth + weight.levels > MAX_DEPTH:
             raise self.stop("too-deep", f"more than {MAX_DEPTH} levels", event)
         self.nodes += weight.nodes
-        self.characters += weight.characters
         self.deepest = max(self.deepest, depth + weight.levels)

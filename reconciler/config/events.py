@@ -21,7 +21,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.config.builder import Builder, Stop
+from reconciler.config.builder import MAX_NODES, Builder, Stop
 from reconciler.config.characters import unreadable
 from reconciler.config.codes import problem
 from reconciler.config.scalars import NotPlain, plain_value, tagged_value
@@ -170,7 +170,9 @@ def duplicate_key(first: Scalar, second: Scalar) -> Problem:
 
 def _scalar(builder: Builder, event: Any) -> Scalar:
     value, plain = event.value, event.implicit[0]
-    builder.count(event, len(value))
+    builder.nodes += 1
+    if builder.nodes > MAX_NODES:
+        raise builder.stop("too-many-values", f"more than {MAX_NODES} values", event)
     if event.tag is not None:
         value = _tagged(builder, event)
     elif plain:
@@ -179,8 +181,9 @@ def _scalar(builder: Builder, event: Any) -> Scalar:
         except NotPlain as error:
             builder.refuse(error.code, error.detail, event, error.hint)
     style = "" if plain or event.style is None else event.style
-    node = Scalar(value, builder.lines, event.start_mark.index, event.end_mark.index, style, event.anchor)
-    if event.anchor:
+    anchor = event.anchor
+    node = Scalar(value, builder.lines, event.start_mark.index, event.end_mark.index, style, anchor)
+    if anchor:
         builder.name_scalar(node, event)
     return node
 

@@ -29,6 +29,8 @@ def refuse_value(value: Any, path: Path, errors: list[dict[str, Any]], findings:
     if _is_duration(path):
         detail = f"{named(path)} is {_shown(value)}"
         findings.error("bad-duration", detail, path, 'write a number with ms, s, m or h, such as "30s"')
+    elif "string_pattern_mismatch" in kinds:
+        findings.error("bad-value", f"{named(path)} is {_shown(value)}; it must be #rrggbb", path, 'such as "#6366f1"')
     elif "string_too_short" in kinds:
         findings.error("bad-value", f"{named(path)} must not be empty", path, "write it out or delete the line")
     elif "string_too_long" in kinds:

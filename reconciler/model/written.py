@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 Effect = Literal["reconnect", "enable", "policy", "display", "regroup"]
 Mark = Literal["launch", "loosen"]
 Approval: TypeAlias = bool | Literal["writes"]
-Duration: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(ms|s|m|h)$")]
+Duration: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)$")]
+Colour: TypeAlias = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$")]
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=65536)]
 
@@ -149,7 +150,7 @@ class Group(Written):
     """A group of servers; it need not be declared."""
 
     name: Name | None = Field(default=None, description="Name for people; the id when absent.")
-    color: str | None = Field(default=None, description="Colour on the page, `#rrggbb`.")
+    color: Colour | None = Field(default=None, description="Colour on the page, `#rrggbb`.")
     description: Text | None = Field(default=None, description="What the group is for.")
     enabled: bool | None = Field(default=None, description="Whether its servers may be live (true).")
     requireApproval: Approval | None = Field(default=None, description="Whether calls ask a person first.")
