@@ -17,7 +17,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from reconciler.sessions.session import RpcError, SessionError
+from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
 
 LONGEST_WAIT = 3600.0
 """Seconds; a server that asks for more is tried again after this."""
@@ -78,6 +78,35 @@ def refused(where: str, response: httpx2.Response, said: str, *, signs_in: bool,
         return HttpRefused(message, status=status, terminal=True, code="auth", challenge=challenge, retry_after=wait)
     hint = " Is this an SSE server (type: sse)?" if status in (404, 405) else ""
     return HttpRefused(f"{where} answered {text}.{hint}", status=status, code=f"http-{status}", retry_after=wait)
+
+
+def not_followed(where: str, response: httpx2.Response) -> HttpRefused:
+    """A redirect that leaves the origin, changes the method or never ends; its target is named without its query."""
+    target = response.next_request
+    shown = "nowhere" if target is None else str(target.url.copy_with(userinfo=b"", query=None, fragment=None))
+    status = response.status_code
+    message = f"{where} redirects to {clean(shown)} (HTTP {status}), which is not followed."
+    return HttpRefused(message, status=status, terminal=True, code="redirect")
+
+
+def no_session(where: str) -> SessionError:
+    """What a 404 means once there is a session (MCP 2025-11-25, basic/transports)."""
+    return SessionError(f"{where} no longer knows the session (HTTP 404).", code="lost")
+
+
+def stream_ended(where: str) -> SessionError:
+    """The server closed a stream, in good order, from which something was still awaited."""
+    return SessionError(f"{where} ended the event stream.", code="closed")
+
+
+def too_late(where: str) -> DeadlineExceeded:
+    """Nothing came, or not all of it, until the deadline of an exchange."""
+    return DeadlineExceeded(f"No answer from {where} in time.")
+
+
+def too_large(where: str, limit: float) -> SessionError:
+    """`limit` in bytes, after decompression."""
+    return SessionError(f"The answer of {where} exceeds {limit:.0f} bytes.", code="message-too-large")
 
 
 def _named(status: int) -> str:
@@ -181,6 +210,8 @@ def _known_later(error: BaseException, where: str) -> SessionError | None:
             return SessionError(f"The proxy on the way to {where} refused: {clean(str(error))}.", code="proxy")
         case ConnectionError() | httpcore2.ReadError() | httpcore2.WriteError():
             return SessionError(f"{where} closed the connection.", code="closed")
+        case httpx2.SSEError():
+            return SessionError(f"{where} broke its event stream: {clean(str(error))}", code="protocol")
         case httpx2.DecodingError():
             return SessionError(f"{where} sent data that cannot be decompressed.", code="protocol")
         case OSError() if error.strerror:

@@ -7,8 +7,7 @@ because the SDK cancels whoever entered them when a connection dies.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,10 +16,12 @@ import anyio
 from reconciler.model.server import Remote, Server
 from reconciler.sessions.addresses import choose_written
 from reconciler.sessions.dial import CheckedTransport
-from reconciler.sessions.http_client import Exchange, HttpClient, Watch
-from reconciler.sessions.http_failures import HttpRefused, RefusedRpc, clean, describe
+from reconciler.sessions.exchange import Exchange
+from reconciler.sessions.http_client import HttpClient, Watch
+from reconciler.sessions.http_failures import RefusedRpc, clean, describe
 from reconciler.sessions.questions import Answer, decline
 from reconciler.sessions.remote_changes import ACKNOWLEDGED, LISTEN, changing_lists, filter_for, keep_listening
+from reconciler.sessions.remote_life import Life
 from reconciler.sessions.sdk import Conversation, MCPError, Wire, headers_of, made_here, param_headers, transport_of
 from reconciler.sessions.session import (
     DeadlineExceeded,
@@ -51,15 +52,14 @@ async def open_remote(
     answer: Answer = decline,
 ) -> AsyncIterator[RemoteSession]:
     """An Opener for model.server.Remote. `era` is what this server spoke last time, to save a round trip.
-    `answer` answers what the server asks of us.
 
-    Raises SessionError: codes auth, http-<status>, tls, dns, refused, unreachable, closed, redirect, address, url,
-    header, protocol, protocol-version, handshake, deadline.
+    `answer` answers what the server asks of us. Raises SessionError: codes auth, http-<status>, tls, dns, refused,
+    unreachable, closed, redirect, address, url, header, protocol, protocol-version, handshake, deadline.
     """
     assert isinstance(server.transport, Remote)
     target = target_of(server.transport, resolve)
-    session = RemoteSession(server, server.transport, target.where, on_notification, answer)
-    owner = asyncio.create_task(session.own(target, era), name=f"transport of {server.id}")
+    session = RemoteSession(server, target.where, on_notification, answer)
+    owner = asyncio.create_task(session.own(server.transport, target, era), name=f"transport of {server.id}")
     try:
         await session.opened(owner)
         yield session
@@ -73,21 +73,15 @@ class RemoteSession:
     handshake: Handshake
     pid: int | None = None
 
-    def __init__(self, server: Server, transport: Remote, where: str, on_notification: Notify, answer: Answer) -> None:
-        self._server = server
-        self._transport = transport
+    def __init__(self, server: Server, where: str, on_notification: Notify, answer: Answer) -> None:
         self._where = where
         self._on_notification = on_notification
         self._answer = answer
         self._loop = asyncio.get_running_loop()
-        self._start_deadline = self._loop.time() + server.timeouts.start
-        self._open = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._end: asyncio.Future[End] = self._loop.create_future()
+        self._life = Life(where, self.probe)
+        self._start = server.timeouts.start
+        self._start_deadline = self._loop.time() + self._start
         self._failure: SessionError | None = None
-        self._helpers: set[asyncio.Task[None]] = set()
-        self._doubting = False
-        self._quiet_until = -math.inf
         self._progress: dict[str, Progress] = {}
         self._tokens = 0
         self._acknowledged = 0
@@ -102,18 +96,17 @@ class RemoteSession:
         on_progress: Progress | None = None,
     ) -> dict[str, Any]:
         """As Session.request. SessionError with code http-429 while the server asked not to be asked."""
-        self._check_may_ask()
-        exchange = Exchange(self._loop.time() + timeout)
+        self._life.check_may_ask()
         token, prepared = self._prepared(params, on_progress)
         try:
-            result = await self._ask(method, prepared, exchange)
+            result = await self._ask(method, prepared, Exchange(self._loop.time() + timeout))
         except DeadlineExceeded:
             raise DeadlineExceeded(f"No answer to {method} within {timeout:g} s.") from None
         except SessionError as error:
-            self._heed(error)
+            self._life.heed(error)
             raise
         except RefusedRpc as error:
-            self._doubt(SessionError(str(error)))
+            self._life.doubt(SessionError(f"{self._where} answered HTTP {error.status}: {clean(str(error))}"))
             raise
         finally:
             self._progress.pop(token, None)
@@ -123,78 +116,76 @@ class RemoteSession:
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """As Session.notify. The stateless era has no notifications from us over HTTP; they are dropped."""
-        if self._end.done():
-            raise self._over()
+        if self._life.over:
+            raise self._life.why_over()
         if self.handshake.era == "handshake":
             _, prepared = self._prepared(params, None)
             stamped, options = self._conversation.stamped(method, prepared)
             await self._wire.notify(method, stamped, options)
 
     async def ended(self) -> End:
-        return await asyncio.shield(self._end)
+        return await self._life.ended()
 
     async def probe(self, timeout: float = PROBE_SECONDS) -> None:
         """Ask for a sign of life: `ping`, in the stateless era `server/discover`. Raises SessionError for none.
 
         Any JSON-RPC answer is one, and so is having been asked to wait (429).
         """
-        if self._loop.time() < self._quiet_until:
+        if self._life.quiet_for() > 0:
             return
         method = "ping" if self.handshake.era == "handshake" else "server/discover"
         try:
             await self.request(method, {}, timeout=timeout)
         except RefusedRpc as error:
-            raise SessionError(f"{self._where} does not take the session any more: {error}", code="lost") from None
+            message = f"{self._where} does not take the session any more (HTTP {error.status}: {clean(str(error))})."
+            raise SessionError(message, code="lost") from None
         except RpcError:
             pass
 
     # Opening and leaving; `own` runs in a task of its own
 
-    async def own(self, target: Target, era: Era | None) -> None:
-        """Enter the SDK's contexts, greet the server, and stay until the session is over. Never raises an Exception."""
-        watch = Watch(self._doubt, self._lost, self._resumed)
-        kind, signs_in = self._transport.kind, bool(self._transport.oauth or self._transport.azure)
+    async def own(self, transport: Remote, target: Target, era: Era | None) -> None:
+        """Enter the SDK's contexts, greet the server, stay until the session is over. Raises only a cancellation."""
+        watch = Watch(self._life.doubt, self._life.lose, self._resumed)
+        signs_in = bool(transport.oauth or transport.azure)
         dialler = CheckedTransport(target.url, choose_written)
-        client = HttpClient(target.url, kind, dict(target.headers), dialler, watch, signs_in=signs_in)
+        client = HttpClient(target.url, transport.kind, target.headers, dialler, watch, signs_in=signs_in)
         try:
-            async with transport_of(kind, target.url, client) as (read, write):
-                self._wire = Wire(
-                    read, write, told=self._told, answer=self._answer, start_deadline=self._start_deadline
-                )
+            async with transport_of(transport.kind, target.url, client) as (read, write):
+                self._wire = Wire(read, write, told=self._told, answer=self._answer, deadline=self._start_deadline)
                 async with Conversation(self._wire) as self._conversation:
-                    await self._greet("handshake" if kind == "sse" else era)
+                    await self._greet("handshake" if transport.kind == "sse" else era)
                     await self._stay()
         except Exception as error:
             self._failure = describe(error, self._where)
         finally:
-            self._finish(self._failure or SessionError(f"{self._where} ended the session.", code="closed"))
+            self._life.finish(self._failure)
 
     async def opened(self, owner: asyncio.Task[None]) -> None:
         """Wait until the session may be used. Raises SessionError."""
-        opening = asyncio.create_task(self._open.wait())
+        opening = asyncio.create_task(self._life.begun.wait())
         try:
             patience = self._start_deadline - self._loop.time()
             await asyncio.wait({owner, opening}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             opening.cancel()
-        if self._open.is_set():
+        if self._life.begun.is_set():
             return
-        if owner.done() and self._failure is not None:
+        if owner.done() and self._failure is not None and not isinstance(self._failure, DeadlineExceeded):
             raise self._failure
-        message = f"{self._where} did not answer the handshake within {self._server.timeouts.start:g} s."
-        raise DeadlineExceeded(message)
+        raise DeadlineExceeded(f"{self._where} did not answer the handshake within {self._start:g} s.")
 
     async def leave(self, owner: asyncio.Task[None]) -> None:
         """Leave nothing behind, in bounded time, whatever is being cancelled around us."""
-        self._finish(SessionError("The session was closed.", code="closed"))
+        self._life.finish(SessionError("The session was closed."))
         with anyio.CancelScope(shield=True):
             try:
-                await asyncio.wait({owner}, timeout=LEAVE_SECONDS if self._open.is_set() else 0)
+                if self._life.begun.is_set():
+                    await asyncio.wait({owner}, timeout=LEAVE_SECONDS)
             finally:
                 owner.cancel()
-                for helper in self._helpers:
-                    helper.cancel()
-                await asyncio.gather(owner, *self._helpers, return_exceptions=True)
+                await asyncio.gather(owner, return_exceptions=True)
+                await self._life.leave()
 
     async def _greet(self, era: Era | None) -> None:
         try:
@@ -210,28 +201,20 @@ class RemoteSession:
         self.handshake = _handshake(self._conversation, self._wire.last_result)
 
     async def _stay(self) -> None:
-        self._open.set()
+        self._life.begin()
         lists = changing_lists(self.handshake.capabilities)
         if self.handshake.era == "stateless" and lists:
-            self._help(keep_listening(lambda: self._listen(lists), self._listening_ended))
-        over = asyncio.create_task(self._wire.over.wait())
-        stop = asyncio.create_task(self._stop.wait())
+            self._life.help(keep_listening(lambda: self._listen(lists), self._listening_ended))
+        waits = [asyncio.create_task(self._wire.over.wait()), asyncio.create_task(self._life.stop.wait())]
         try:
-            await asyncio.wait({over, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            over.cancel()
-            stop.cancel()
+            self._life.leaving()
+            for wait in waits:
+                wait.cancel()
             await self._wire.leave()
 
     # Asking
-
-    def _check_may_ask(self) -> None:
-        if self._end.done():
-            raise self._over()
-        wait = self._quiet_until - self._loop.time()
-        if wait > 0:
-            message = f"{self._where} asked to wait another {wait:.0f} s (HTTP 429)."
-            raise SessionError(message, retry_after=wait, code="http-429")
 
     async def _ask(self, method: str, params: Mapping[str, Any] | None, exchange: Exchange) -> dict[str, Any]:
         """One request on the wire. Raises RpcError, DeadlineExceeded, SessionError."""
@@ -252,8 +235,7 @@ class RemoteSession:
         if exchange.broke is not None:
             return exchange.broke
         if self._wire.over.is_set():
-            await asyncio.wait({self._end}, timeout=LEAVE_SECONDS)
-            return self._over()
+            return await self._life.wait_for_the_reason(LEAVE_SECONDS)
         return SessionError(f"{self._where} sent an answer that is not MCP: {clean(str(error))}", code="protocol")
 
     def _prepared(
@@ -282,6 +264,12 @@ class RemoteSession:
     # Hearing
 
     def _told(self, method: str, params: Mapping[str, Any]) -> None:
+        try:
+            self._tell(method, params)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a session's listener failed", "exception": error})
+
+    def _tell(self, method: str, params: Mapping[str, Any]) -> None:
         if method == "notifications/progress":
             token = params.get("progressToken")
             found = self._progress.get(token) if isinstance(token, str) else None
@@ -296,61 +284,15 @@ class RemoteSession:
 
     def _resumed(self) -> None:
         """Whatever was told while the stream was away is lost: say that every list may have changed."""
-        for kind in changing_lists(self.handshake.capabilities) if self._open.is_set() else ():
+        for kind in changing_lists(self.handshake.capabilities) if self._life.begun.is_set() else ():
             self._on_notification(f"notifications/{kind}/list_changed", {})
 
     async def _listen(self, lists: list[str]) -> object:
         return await self._ask(LISTEN, filter_for(lists), Exchange())
 
-    def _listening_ended(self, error: SessionError | None) -> None:
-        if error is not None:
-            self._heed(error)
-        self._doubt(error or SessionError(f"{self._where} ended the subscription.", code="closed"))
-
-    # The end, and doubts about it
-
-    def _heed(self, error: SessionError) -> None:
-        """What a refused request means for the session: 401 ends it, 429 asks for quiet, 5xx makes it doubtful."""
-        if not isinstance(error, HttpRefused):
-            return
-        if error.status == 429:
-            self._quiet_until = max(self._quiet_until, self._loop.time() + (error.retry_after or 0))
-        elif error.terminal or (error.status >= 500 and error.retry_after is not None):
-            self._finish(error)
-        elif error.status >= 500:
-            self._doubt(error)
-
-    def _doubt(self, error: SessionError) -> None:
-        """Something broke; the session goes on if the server answers a probe."""
-        if not self._open.is_set() or self._end.done() or self._doubting:
-            return
-        self._doubting = True
-        self._help(self._settle(error))
-
-    async def _settle(self, error: SessionError) -> None:
-        try:
-            await self.probe()
-        except SessionError as failure:
-            self._finish(failure)
-        finally:
-            self._doubting = False
-
-    def _lost(self, error: SessionError) -> None:
-        self._finish(error)
-
-    def _finish(self, error: SessionError) -> None:
-        if not self._end.done():
-            self._end.set_result(End(str(error), retry_after=error.retry_after, terminal=error.terminal))
-        self._stop.set()
-
-    def _over(self) -> SessionError:
-        end = self._end.result() if self._end.done() else End(f"{self._where} ended the session.")
-        return SessionError(end.reason, terminal=end.terminal, retry_after=end.retry_after, code="ended")
-
-    def _help(self, work: Coroutine[Any, Any, None]) -> None:
-        helper = asyncio.create_task(work)
-        self._helpers.add(helper)
-        helper.add_done_callback(self._helpers.discard)
+    def _listening_ended(self, error: SessionError) -> None:
+        self._life.heed(error)
+        self._life.doubt(error)
 
 
 def _handshake(conversation: Conversation, result: Mapping[str, Any]) -> Handshake:

@@ -1,4 +1,4 @@
-"""Hear of changed lists in the stateless era: a `subscriptions/listen` stream, opened again whenever it ends."""
+"""Hear of changed lists from a remote server of the stateless era: a stream that is opened again whenever it ends."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def filter_for(kinds: list[str]) -> dict[str, Any]:
     return {"notifications": {f"{kind}ListChanged": True for kind in kinds}}
 
 
-async def keep_listening(listen: Callable[[], Awaitable[object]], ended: Callable[[SessionError | None], None]) -> None:
-    """Call `listen`, which returns or raises SessionError when the stream ends, for as long as it is worth it.
+async def keep_listening(listen: Callable[[], Awaitable[object]], ended: Callable[[SessionError], None]) -> None:
+    """Call `listen`, which returns or raises SessionError when its stream ends, again and again.
 
     Returns when the server refuses the subscription (RpcError). `ended` hears of every other end.
     """
@@ -38,7 +38,7 @@ async def keep_listening(listen: Callable[[], Awaitable[object]], ended: Callabl
         began = loop.time()
         try:
             await listen()
-            ended(None)
+            ended(SessionError("The server ended the subscription."))
         except RpcError:
             return
         except SessionError as error:

@@ -25,7 +25,8 @@ from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.transport_context import TransportContext
 
 from reconciler import __version__
-from reconciler.sessions.http_client import EXCHANGE, Exchange, HttpClient
+from reconciler.sessions.exchange import EXCHANGE, Exchange
+from reconciler.sessions.http_client import HttpClient
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.questions import Answer
 from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, Era, RpcError
@@ -54,16 +55,16 @@ for _name in _LOUD:
 class Wire(JSONRPCDispatcher[TransportContext]):
     """The SDK's request correlation: every request in an Exchange, everything the server says passed on raw.
 
-    `over` is set when nothing more can arrive. `start_deadline`, in loop time, bounds what the SDK's handshake asks.
+    `over` is set when nothing more can arrive. `deadline`, in loop time, bounds what the SDK's handshake asks.
     """
 
-    def __init__(self, read: Any, write: Any, *, told: Told, answer: Answer, start_deadline: float) -> None:
+    def __init__(self, read: Any, write: Any, *, told: Told, answer: Answer, deadline: float) -> None:
         super().__init__(read, write)
         self.over = asyncio.Event()
         self.last_result: dict[str, Any] = {}
         self._told = told
         self._answer = answer
-        self._start_deadline = start_deadline
+        self._deadline = deadline
         self._calls: set[asyncio.Task[dict[str, Any]]] = set()
 
     async def send_raw_request(
@@ -75,7 +76,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         _related_request_id: str | int | None = None,
     ) -> dict[str, Any]:
         """What the SDK's own handshake asks. Raises MCPError, which it takes for an answer, and SessionError."""
-        exchange = Exchange(self._start_deadline, lenient=method == "server/discover")
+        exchange = Exchange(self._deadline, lenient=method == "server/discover")
         self.last_result = await self.call(method, params, opts or {}, exchange)
         return self.last_result
 

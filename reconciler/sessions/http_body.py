@@ -1,0 +1,115 @@
+"""The body of an HTTP answer, decompressed, that ends at its limit and its deadline instead of failing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TypeAlias
+
+import anyio
+import httpx2
+
+from reconciler.sessions.http_failures import describe, too_large, too_late
+from reconciler.sessions.session import SessionError
+
+PIECE = 64 * 1024
+"""Handed on at a time, with a turn for everybody else in between: parsing a megabyte takes long."""
+STREAM = "text/event-stream"
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
+
+Stopped: TypeAlias = Callable[[SessionError | None], None]
+"""Hears how a body ended: None at its own end."""
+
+
+class Body(httpx2.AsyncByteStream):
+    """What is read of `response`: at most `limit` bytes, until `deadline` in loop time."""
+
+    def __init__(self, response: httpx2.Response, where: str, limit: float, deadline: float, stopped: Stopped) -> None:
+        self._response = response
+        self._where = where
+        self._limit = limit
+        self._deadline = deadline
+        self._stopped: Stopped | None = stopped
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = self._response.aiter_bytes()
+        try:
+            total = 0
+            while (piece := await self._next(pieces)) is not None:
+                total += len(piece)
+                if max(total, self._response.num_bytes_downloaded) > self._limit:
+                    self._stop(too_large(self._where, self._limit))
+                    return
+                for start in range(0, len(piece), PIECE):
+                    yield piece[start : start + PIECE]
+                    await asyncio.sleep(0)
+        finally:
+            await pieces.aclose()
+
+    async def _next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        """The next piece, None at the end, whatever that was."""
+        try:
+            with anyio.fail_after(self._deadline - asyncio.get_running_loop().time()):
+                return await anext(pieces)
+        except StopAsyncIteration:
+            self._stop(None)
+        except TimeoutError:
+            self._stop(too_late(self._where))
+        except Exception as error:
+            self._stop(describe(error, self._where))
+        return None
+
+    def _stop(self, error: SessionError | None) -> None:
+        if self._stopped is not None:
+            stopped, self._stopped = self._stopped, None
+            stopped(error)
+
+    @property
+    def read_to_its_end(self) -> bool:
+        """False while more could come."""
+        return self._stopped is None
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+def bounded(response: httpx2.Response, body: Body) -> httpx2.Response:
+    """The same response with `body` for its body; the SDK finds it decompressed."""
+    headers = response.headers.copy()
+    for name in ("content-encoding", "content-length"):
+        headers.pop(name, None)
+    return httpx2.Response(
+        response.status_code, headers=headers, stream=body, request=response.request, extensions=response.extensions
+    )
+
+
+def media_type(response: httpx2.Response) -> str:
+    """The content type without its parameters, in lower case."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_encoding(response: httpx2.Response, where: str) -> None:
+    """One layer of what we asked for: layers multiply what a small answer grows to. Raises SessionError."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise SessionError(f"{where} answered in the content encoding {encoding[:40]!r}.", code="protocol")
+
+
+def check_length(response: httpx2.Response, where: str, limit: int) -> None:
+    """Refuse a body that announces itself as too large, before any of it is read. Raises SessionError."""
+    length = response.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and float(length[:20]) > limit:
+        raise too_large(where, limit)
+
+
+async def beginning(response: httpx2.Response, limit: int) -> bytes:
+    """The first bytes of a body; the rest is never read."""
+    body = bytearray()
+    try:
+        async for piece in response.aiter_bytes():
+            body += piece[: limit - len(body)]
+            if len(body) >= limit:
+                break
+    finally:
+        await response.aclose()
+    return bytes(body)
