@@ -23,7 +23,6 @@ _LAUNCH_WORDS = {
     "authority": "new sign-in server",
     "env": "new environment",
     "envFile": "new environment",
-    "references": "other references",
 }
 
 
@@ -33,7 +32,10 @@ def launch_words(old: Facts, new: Facts) -> tuple[str, ...]:
         changed = {name for name in new if not equal(old.get(name), new[name])} or old.keys() - new.keys()
     else:
         changed = {"command", "origin"} & new.keys()
-    return tuple(dict.fromkeys(words for name, words in _LAUNCH_WORDS.items() if name in changed))
+    words = dict.fromkeys(words for name, words in _LAUNCH_WORDS.items() if name in changed)
+    if "references" in changed:
+        words["new reference" if set(new["references"]) - set(old["references"]) else "fewer references"] = None
+    return tuple(words)
 
 
 def blocked_deletions(

@@ -33,7 +33,7 @@ SIGNS: Mapping[type, tuple[str, str, Role]] = {
 """An action's sign, the same in ASCII, and its role."""
 _INDENT = " " * 6
 _WIDEST_NAME = 40
-_WIDEST_FIELD = 24
+_WIDEST_FIELD = 32
 
 
 def render_text(plan: Plan, *, ascii_only: bool = False) -> str:
@@ -77,7 +77,8 @@ class _Painter:
         parts = [self.plan.project, files_text(self.plan), base_text(self.plan)]
         where = f" {self.dot} ".join(self.speaker.plain(part) for part in parts if part)
         yield Row((Span("Plan "), Span(plan_id(self.plan), "heading"), Span(f"   {where}", "muted")))
-        yield Row(())
+        if self.plan.actions:
+            yield Row(())
 
     def _action(self, action: Action) -> Iterator[Row]:
         beside, below = _split(action, self.speaker.details(action))
