@@ -15,6 +15,7 @@ MAX_ALIAS_NODES = 100_000
 MAX_ALIAS_CHARACTERS = 4 * 1024 * 1024
 
 Collection: TypeAlias = Mapping | Sequence
+_QUOTE_STAR = "write the value itself, or quote it if the `*` belongs to it"
 _AFTER_ANCHOR = frozenset(" \t\r\n,[]{}")
 
 
@@ -52,7 +53,7 @@ class Builder:
 
     def stop(self, code: str, detail: str, at: Any) -> Stop:
         """Refuse, and give what to raise."""
-        self.refuse(code, detail, at, "split the file" if code.startswith("too-") else None)
+        self.refuse(code, detail, at, "write less into one file" if code.startswith("too-") else _QUOTE_STAR)
         return Stop()
 
     def enter(self, event: Any, depth: int) -> None:
@@ -91,10 +92,10 @@ class Builder:
         first, last = event.start_mark.index, event.end_mark.index
         anchor = self.anchors.get(event.anchor)
         if anchor is None:
-            self.refuse("unknown-anchor", f"nothing is named &{event.anchor}", event, "write the value itself")
+            self.refuse("unknown-anchor", "no anchor has this name", event, _QUOTE_STAR)
             return Scalar(None, self.lines, first, last)
         if anchor.weight is None:
-            raise self.stop("recursive-alias", f"*{event.anchor} stands inside its own anchor", event)
+            raise self.stop("recursive-alias", "it stands inside its own anchor", event)
         self._add(anchor.weight, event, depth)
         return Alias(anchor.node, self.lines, first, last)
 

@@ -25,6 +25,7 @@ from reconciler.config.builder import MAX_NODES, Builder, Stop
 from reconciler.config.characters import unreadable
 from reconciler.config.codes import problem
 from reconciler.config.scalars import NotPlain, plain_value, tagged_value
+from reconciler.config.syntax import yaml_syntax
 from reconciler.config.tree import Lines, Mapping, Node, Scalar, Sequence
 from reconciler.problems import Place, Problem
 
@@ -46,7 +47,7 @@ def parse_yaml(text: str, file: str) -> tuple[Node | None, list[Problem]]:
     try:
         root = _document(builder)
     except yaml.MarkedYAMLError as error:
-        builder.problems.append(_syntax(error, lines))
+        builder.problems.append(yaml_syntax(error, lines))
         return None, builder.problems
     except Stop:
         return None, builder.problems
@@ -199,16 +200,5 @@ def _tagged(builder: Builder, event: Any) -> Any:
 
 
 def _refuse_tag(builder: Builder, event: Any) -> None:
-    hint = "delete the tag; values here are plain data"
-    builder.refuse("custom-tag", f"the tag {event.tag[:60]} is not allowed here", event, hint)
-
-
-def _syntax(error: yaml.MarkedYAMLError, lines: Lines) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    offset = mark.index if mark else 0
-    at = lines.mark(offset)
-    before = lines.text[at.offset - at.column : offset + 1]
-    hint = "indent with spaces" if "\t" in before else None
-    words = [error.context, error.problem] if error.context else [error.problem]
-    detail = ", ".join(word for word in words if word)
-    return problem("yaml-syntax", detail, lines.place(offset, offset), hint)
+    hint = "delete the tag, or quote the text if the `!` belongs to it"
+    builder.refuse("custom-tag", "values here are plain data", event, hint)

@@ -83,21 +83,22 @@ def fields_at(path: Path) -> list[str]:
 
 def meant(word: str, path: Path) -> str | None:
     """The field of the object at `path` that an unknown `word` probably stands for."""
-    known = fields_at(path)
-    foreign = _FOREIGN.get(word.lower().replace("_", "").replace("-", ""))
-    return foreign if foreign in known else nearest(word, known)
+    known = {name: name for name in fields_at(path)}
+    known = {foreign: name for foreign, name in _FOREIGN.items() if name in known} | known
+    found = nearest(word, known)
+    return known[found] if found else None
 
 
 def way_out(word: str, value: Any, path: Path) -> str:
     """The hint for the unknown field `word` with its `value`, of the object at `path`."""
     if len(path) == 2 and word in _WAYS_OUT:
         return _WAYS_OUT[word]
+    if path and word in fields_at(()):
+        return f"{quoted(word)} belongs at the top of the file"
+    if not path and word in WrittenServer.model_fields:
+        return f"{quoted(word)} belongs to a server, under `mcpServers`"
     if found := meant(word, path):
         return f"did you mean {quoted(found)}?"
     if not path and isinstance(value, dict) and value.keys() & {"command", "url"}:
         return "a server stands under `mcpServers`"
-    if not path and word in WrittenServer.model_fields:
-        return f"{quoted(word)} belongs to a server, under `mcpServers`"
-    if word in fields_at(()):
-        return f"{quoted(word)} belongs at the top of the file"
     return f"delete it; known are {', '.join(fields_at(path))}" if len(fields_at(path)) <= 8 else "delete it"

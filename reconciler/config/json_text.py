@@ -57,12 +57,17 @@ class _Reader:
             if match is None:
                 raise _no_token(self)
             kind: Any = match.lastgroup if match.lastgroup != "fraction" else "number"
-            self.first, self.last = match.span(kind)
+            self.first, self.last = match.span(kind) if kind != "end" else self._end_of_text()
             self.end, self.token = self.last, match[kind]
             self.kind = self.token if kind == "mark" else kind
             if kind != "comment":
                 return
             _refuse_comment(self)
+
+    def _end_of_text(self) -> tuple[int, int]:
+        """Just behind the last character that is to be seen."""
+        end = len(self.lines.text.rstrip())
+        return end, end
 
     def refuse(self, code: str, detail: str, hint: str | None = None) -> None:
         place = self.lines.place(self.first, self.last)

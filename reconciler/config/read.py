@@ -78,11 +78,12 @@ def read(sources: Sequence[Source], *, default_project: str, strict: bool = Fals
     problems: list[Problem] = []
     trees = tuple(_parsed(source, problems) for source in sources)
     written: dict[str, Any] | None = None
+    misread = {problem.place for problem in problems}
     layers = Layers(tuple(tree for tree in trees if tree is not None))
     if len(layers.trees) == len(trees):
         findings = Findings(layers, problems)
         written = _checked(findings)
-    found = _final(problems, strict)
+    found = _final(problems, misread, strict)
     kept = None if errors(found) else written
     return Reading(kept, found, tuple(sources), trees, default_project, layers)
 
@@ -127,8 +128,11 @@ def _check_removals(findings: Findings) -> None:
                 findings.problems.append(problem("removes-nothing", detail, place, "delete the line", "warning"))
 
 
-def _final(problems: Iterable[Problem], strict: bool) -> tuple[Problem, ...]:
-    """In order, each mistake once: one code at one place."""
-    once = {(p.code, p.place or p.detail): p for p in reversed(in_order(problems))}
-    found = [replace(p, severity="error") if strict and p.code == "literal-secret" else p for p in once.values()]
-    return tuple(in_order(found))
+def _final(problems: Iterable[Problem], misread: set[Place | None], strict: bool) -> tuple[Problem, ...]:
+    """In order, each mistake once: one code at one place, and nothing about a value that could not be read as meant."""
+    once: dict[Any, Problem] = {}
+    for found in in_order(problems):
+        key = found.place if found.place in misread else (found.code, found.place or found.detail)
+        once.setdefault(key, found)
+    severe = (replace(p, severity="error") if strict and p.code == "literal-secret" else p for p in once.values())
+    return tuple(severe)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.config.excerpt import HOSTILE
 from reconciler.config.findings import Findings
 from reconciler.config.overlays import Path
 from reconciler.config.words import named, quoted
@@ -18,6 +17,7 @@ RESERVED_PROJECTS |= {"healthz", "readyz", "metrics", "openapi.json", "reconcile
 """First steps of our own routes: a project of that name could not be reached."""
 
 ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _GRAMMAR = "1 to 63 letters, digits, `.`, `_` and `-`, the first and last a letter or digit"
 
 
@@ -66,7 +66,8 @@ def _why_not(word: str) -> tuple[str, str] | None:
     for character in word:
         if not re.fullmatch(r"[A-Za-z0-9._-]", character):
             return f"holds U+{ord(character):04X}", f"use {_GRAMMAR}"
-    return f"ends or begins with {quoted(word[-1] if ID.fullmatch(word[0]) else word[0])}", f"use {_GRAMMAR}"
+    verb, character = ("ends", word[-1]) if ID.fullmatch(word[0]) else ("begins", word[0])
+    return f"{verb} with {quoted(character)}", f"use {_GRAMMAR}"
 
 
 def _check_group_words(servers: dict[str, Any], groups: Iterable[str], findings: Findings) -> None:
@@ -85,8 +86,8 @@ def _check_group_words(servers: dict[str, Any], groups: Iterable[str], findings:
 
 
 def check_display_name(thing: dict[str, Any], path: Path, findings: Findings) -> None:
-    """A name for people holds nothing that people cannot see."""
+    """A name for people holds no control character and nothing that turns the direction of the text around it."""
     name = thing.get("name")
-    if name is not None and (match := HOSTILE.search(name)):
+    if name is not None and (match := _UNSEEN.search(name)):
         detail = f"{named((*path, 'name'))} holds U+{ord(match.group()):04X}"
         findings.error("control-character", detail, (*path, "name"), "delete that character")

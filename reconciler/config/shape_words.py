@@ -64,14 +64,15 @@ def _refuse_choice(value: Any, path: Path, kinds: dict[str, Any], findings: Find
     findings.error("bad-value", detail, path, _choice_hint(value, choices))
 
 
-def _choice_hint(value: Any, choices: list[str]) -> str | None:
+def _choice_hint(value: Any, choices: list[str]) -> str:
     if not isinstance(value, str):
-        return None
+        return f"write {either(choices)}"
     if value in choices:
         return f"write {value} without quotes"
     if "true" in choices and (truth := _truth(value)):
         return f"write {truth}"
-    return did_you_mean(TYPE_ALIASES.get(value) if "sse" in choices else None) or did_you_mean(nearest(value, choices))
+    alias = TYPE_ALIASES.get(value) if "sse" in choices else None
+    return did_you_mean(alias or nearest(value, choices)) or f"write {either(choices)}"
 
 
 def _truth(word: str) -> str | None:
@@ -84,18 +85,19 @@ def _expected(path: Path, kinds: dict[str, Any]) -> str:
     return either(_EXPECTED.get(kind, "another value") for kind in kinds)
 
 
-def _way_out(value: Any, path: Path, expected: str, findings: Findings) -> str | None:
+def _way_out(value: Any, path: Path, expected: str, findings: Findings) -> str:
     if expected == "text" and isinstance(value, bool | int | float):
         return _quote_hint(value, path, findings)
     if isinstance(value, str) and "true" in expected and (truth := _truth(value)):
-        return f"write {truth} without quotes" if value in ("true", "false") else f"{value} is text: write {truth}"
+        is_plain = findings.layers.source_text(path) == value
+        return f"{value} is text in YAML 1.2: write {truth}" if is_plain else f"write {truth} without quotes"
     if path[-1] == "command" and isinstance(value, list):
         return "the program goes into `command`, the rest into `args`"
     if expected == "a list" and isinstance(value, str):
         return f'write a list: `{path[-1]}: ["..."]`'
     if expected == "a map" and path[-1] in ("headers", "env"):
         return "write a map: `NAME: value`"
-    return None
+    return f"write {expected}"
 
 
 def _quote_hint(value: bool | int | float, path: Path, findings: Findings) -> str:

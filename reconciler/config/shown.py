@@ -7,45 +7,56 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from reconciler.config.overlays import Path
-from reconciler.config.tree import Alias, Mapping, Node, Scalar
-from reconciler.model.secret import secrets_in, tells_secret
-from reconciler.model.written import SERVER_FIELDS, WrittenDocument
+from reconciler.config.shown_broken import comment_hidden, guesses_hidden, line_hidden
+from reconciler.config.tree import Alias, Mapping, Node, Scalar, Sequence
+from reconciler.model.secret import tells_secret
+from reconciler.model.written import SERVER_FIELDS
 
 _Piece: TypeAlias = tuple[int, int, str]
 _SECRET_KEYS = {"env", "headers"}
-_STARRED = re.compile(r"(\$\{(?:[A-Za-z]+:)?[A-Za-z0-9_./-]*)((?::-[^{}]*)?)(\})|[^\s\"']")
-_HIDING_FIELDS = {"env", "headers", "oauth", "azure", "mock", "metadata", "tools"}
-_PLAIN_FIELDS = (SERVER_FIELDS.keys() | WrittenDocument.model_fields.keys()) - _HIDING_FIELDS - {"mcpServers", "groups"}
-_LINE = re.compile(r"^(\s*(?:- +)?[\"']?([^\s\"':]*)[\"']?\s*:)?(.*)$", re.MULTILINE)
-_HARMLESS = re.compile(r"\s*(?:true|false|null|[0-9]{1,4})?[\s,{}\[\]]*|[<|=>]{7}.*")
+_STARRED = re.compile(r"(\$\{(?:(?:env|file|secret):)?[A-Za-z0-9_./-]+)((?::-[^{}]*)?)(\})|[^\s\"']")
+_COMMENT = re.compile(r"(?:#|//).*|/\*[\s\S]*?(?:\*/|\Z)")
 
 
 def hidden_text(text: str, tree: Node | None) -> str:
     """`text` without the literals of secret fields; of a text that could not be parsed only the harmless stays."""
     if tree is None:
-        return _LINE.sub(_line_hidden, text)
+        return "\n".join(map(line_hidden, text.split("\n")))
     done, end = [], 0
-    for first, last, stars in sorted(set(_pieces(tree, (), secret=False))):
+    for first, last, shown in sorted(set(_pieces(tree, (), secret=False))):
         if first >= end:
-            done += [text[end:first], stars]
+            done += [_COMMENT.sub(_comment, text[end:first]), shown]
             end = last
-    return "".join(done) + text[end:]
+    return "".join(done) + _COMMENT.sub(_comment, text[end:])
+
+
+def _comment(match: re.Match[str]) -> str:
+    return comment_hidden(match.group())
 
 
 def _pieces(node: Node, path: Path, *, secret: bool) -> Iterator[_Piece]:
-    """The spans to hide, and what stands there instead."""
-    node = node.target if isinstance(node, Alias) else node
-    if isinstance(node, Mapping):
-        for key, member in node.children.items():
-            yield from _pieces(member, (*path, key), secret=secret or _holds_secrets(path, key, member))
-    elif isinstance(node, Scalar):
-        raw = node.lines.text[node.first : node.last]
-        hidden = _stars(raw) if secret else _names_kept(raw) if _is_name(path) else _guesses_hidden(raw)
-        if hidden != raw:
-            yield node.first, node.last, hidden
-    else:
-        for index, item in enumerate(node.items):
-            yield from _pieces(item, (*path, index), secret=secret)
+    """Every key and leaf with what may be shown of it; what stands between them is punctuation and comments."""
+    if isinstance(node, Alias):
+        yield node.first, node.last, node.lines.text[node.first : node.last]
+        node = node.target
+    match node:
+        case Mapping():
+            for key, member in node.children.items():
+                yield _piece(node.keys[key], (*path, key), is_name=True, secret=False)
+                yield from _pieces(member, (*path, key), secret=secret or _holds_secrets(path, key, member))
+        case Sequence():
+            for index, item in enumerate(node.items):
+                yield from _pieces(item, (*path, index), secret=secret)
+        case Scalar():
+            yield _piece(node, path, is_name=path[-2:-1] == ("env",) and isinstance(path[-1], int), secret=secret)
+
+
+def _piece(node: Scalar, path: Path, *, is_name: bool, secret: bool) -> _Piece:
+    raw = node.lines.text[node.first : node.last]
+    if is_name and "env" in path:
+        name, equals, value = raw.partition("=")
+        return node.first, node.last, name + equals + _stars(value)
+    return node.first, node.last, _stars(raw) if secret else guesses_hidden(raw)
 
 
 def _holds_secrets(path: Path, key: str, member: Node) -> bool:
@@ -55,28 +66,5 @@ def _holds_secrets(path: Path, key: str, member: Node) -> bool:
     return tells_secret(key) or (unknown and isinstance(member.value, dict | list))
 
 
-def _is_name(path: Path) -> bool:
-    """Whether the scalar is an item of an `env` list."""
-    return path[-2:-1] == ("env",)
-
-
-def _names_kept(raw: str) -> str:
-    name, equals, value = raw.partition("=")
-    return name + equals + _stars(value)
-
-
 def _stars(raw: str) -> str:
-    return _STARRED.sub(lambda m: m[1] + "*" * len(m[2]) + m[3] if m[1] else "*", raw)
-
-
-def _guesses_hidden(raw: str) -> str:
-    for start, end in secrets_in(raw):
-        raw = raw[:start] + "*" * (end - start) + raw[end:]
-    return raw
-
-
-def _line_hidden(match: re.Match[str]) -> str:
-    key, name, rest = match[1] or "", match[2], match[3]
-    if name in _PLAIN_FIELDS or _HARMLESS.fullmatch(rest):
-        return key + _guesses_hidden(rest)
-    return key + _stars(rest)
+    return _STARRED.sub(lambda match: match[1] + "*" * len(match[2]) + match[3] if match[1] else "*", raw)

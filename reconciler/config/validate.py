@@ -32,7 +32,7 @@ def check_shape(value: dict[str, Any], findings: Findings) -> dict[str, Any]:
     for path, errors in _errors_by_path(value).items():
         if path == ("mcpServers",) and path[0] not in value:
             _report_missing_servers(value, findings)
-        elif not _is_understood(value, path):
+        elif not _is_client_word(value, path):
             wrong.append(path)
             _report(value, path, errors, findings)
     return without(value, wrong) if wrong else value
@@ -80,7 +80,7 @@ def without(value: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
 
 
 def _check_other_roots(value: dict[str, Any], findings: Findings) -> None:
-    root = next((root for root in _OTHER_ROOTS if isinstance(value.get(root), dict)), None)
+    root = next((root for root in _OTHER_ROOTS if isinstance(value.get(root), dict | list)), None)
     if root:
         detail = f"{quoted(root)} is where another program keeps its servers"
         findings.error_at_key("other-client-file", detail, (root,), "`reconciler import FILE` reads such a file")
@@ -93,15 +93,14 @@ def _report_missing_servers(value: dict[str, Any], findings: Findings) -> None:
         findings.error_at_key("missing-servers", "the file has no `mcpServers`", (), hint)
 
 
-def _is_understood(value: dict[str, Any], path: Path) -> bool:
+def _is_client_word(value: dict[str, Any], path: Path) -> bool:
     """Whether pydantic refuses something that files without `version:` may say."""
-    match path:
-        case ("mcpServers", server, "type") if "version" not in value:
-            word = value["mcpServers"][server]["type"]
-            return isinstance(word, str) and word in TYPE_ALIASES
-        case ("mcpServers", server, "disabled") if "version" not in value:
-            return isinstance(value["mcpServers"][server]["disabled"], bool)
-    return False
+    if "version" in value or len(path) != 3 or path[0] != "mcpServers":
+        return False
+    word = _at(value, path)
+    if path[2] == "type":
+        return isinstance(word, str) and word in TYPE_ALIASES
+    return path[2] == "disabled" and isinstance(word, bool)
 
 
 def _report(value: dict[str, Any], path: Path, errors: list[dict[str, Any]], findings: Findings) -> None:
@@ -109,13 +108,20 @@ def _report(value: dict[str, Any], path: Path, errors: list[dict[str, Any]], fin
     if path in findings.spoiled:
         return
     findings.spoiled.add(path)
-    if "extra_forbidden" in kinds:
+    if "extra_forbidden" in kinds and _is_disabled(value, path):
+        refuse_value(_at(value, path), path, [{"type": "bool_type", "ctx": {}}], findings)
+    elif "extra_forbidden" in kinds:
         _report_unknown(value, path, findings)
     elif "missing" in kinds:
         owner, hint = named(path[:-1]), f"write `{path[-1]}: ...`"
         findings.error_at_key("missing-field", f"{owner} lacks {quoted(str(path[-1]))}", path, hint)
     else:
         refuse_value(_at(value, path), path, errors, findings)
+
+
+def _is_disabled(value: dict[str, Any], path: Path) -> bool:
+    """`disabled` is a field of a server where there is no `version:`."""
+    return "version" not in value and len(path) == 3 and path[::2] == ("mcpServers", "disabled")
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -100,7 +100,7 @@ def _reference(found: re.Match[str]) -> SecretRef:
         raise BadReference("what stands between `${` and `}` is no reference", span)
     scheme, name, default = match["scheme"] or "env", match["name"], match["default"]
     if scheme not in ("env", "file", "secret"):
-        raise BadReference(f'nothing is known as "{scheme}:"', span, scheme)
+        raise BadReference("the word before the colon is no kind of reference", span, scheme)
     if scheme == "env" and not _VARIABLE.fullmatch(name):
         raise BadReference("what stands between `${` and `}` is not the name of an environment variable", span)
     if default is not None and scheme != "env":
@@ -115,18 +115,32 @@ _PREFIXES = (
 )
 _USERINFO = r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 _NAMED = r"(?i:(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=secret=)|(?<=password=)|(?<=key=))[^&\s\"'${}]{8,}"
-_LOOKS_SECRET = re.compile(f"{_PREFIXES}|{_USERINFO}|{_NAMED}|(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{{32,}}")
+_SURELY_SECRET = re.compile(f"{_PREFIXES}|{_USERINFO}|{_NAMED}")
+_LONG_WORD = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{32,}")
 
 
 def secrets_in(text: str) -> list[tuple[int, int]]:
-    """The spans of `text` that look like literal secrets: known prefixes, URL credentials, long random words."""
-    return [m.span() for m in _LOOKS_SECRET.finditer(text) if _is_random(m)]
+    """The spans of `text` that look like literal secrets: known prefixes, URL credentials, long random words.
+
+    Looked for apart from each other: `--token=ghp_...` is a long word that is not random, and yet holds a token.
+    """
+    sure = [found.span() for found in _SURELY_SECRET.finditer(text)]
+    random = [found.span() for found in _LONG_WORD.finditer(text) if _is_random(found.group())]
+    return _united(sorted(sure + random)) if random else sure
 
 
-def _is_random(match: re.Match[str]) -> bool:
-    word = match.group()
-    if re.fullmatch(f"{_PREFIXES}", word) or len(word) < 32 or "://" in match.string[: match.start()][-3:]:
-        return True
+def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sorted spans, those that overlap as one."""
+    united: list[tuple[int, int]] = []
+    for start, end in spans:
+        if united and start < united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united
+
+
+def _is_random(word: str) -> bool:
     kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
     return kinds >= 2 and "/" not in word and len(set(word)) >= 12 and _digits_spread(word)
 
