@@ -34,7 +34,7 @@ class Host:
         self._reporters: list[asyncio.Task[None]] = []
 
     async def add(self, sources: Sources, base: Path) -> Project:
-        """Host the project of a file. Raises StateBusy when another engine has it, RecordsTooNew."""
+        """Host the project of a file. Raises StateBusy when another engine has it, StateTooNew."""
         name = await asyncio.to_thread(project_name, sources)
         state = state_dir_of(sources.main, name, base)
         state.ensure()

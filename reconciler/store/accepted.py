@@ -18,6 +18,14 @@ FORMAT = "reconciler.accepted"
 VERSION = 1
 
 
+class StateTooNew(Exception):
+    """A newer reconciler wrote this state; it is left as it is."""
+
+    def __init__(self, path: Path, found: object, known: int) -> None:
+        super().__init__(f"{path} has format {found}, this reconciler knows {known}: a newer one is needed")
+        self.path = path
+
+
 class StateDamaged(Exception):
     """accepted.json is not what was written; the message names the file and why."""
 
@@ -27,20 +35,18 @@ class StateDamaged(Exception):
 
 
 def read_accepted(state: StateDir, *, default_project: str) -> Accepted:
-    """What was last applied; an Accepted that does not `exist` before the first apply. Raises StateDamaged."""
+    """What was last applied; an Accepted that does not `exist` before the first apply.
+
+    Raises StateDamaged, StateTooNew.
+    """
     key = state.key()
     hide = fingerprint(key)
     try:
-        text = state.accepted.read_text(encoding="utf-8")
+        data = state.accepted.read_bytes()
     except FileNotFoundError:
         return Accepted(document=Document(default_project=default_project, hide=hide))
     try:
-        stored = json.loads(text)
-        body = stored["body"]
-        if stored["format"] != FORMAT or _checksum(body) != stored["checksum"]:
-            raise StateDamaged(state.accepted, "the checksum does not fit")
-        if stored["formatVersion"] != VERSION:
-            raise StateDamaged(state.accepted, f"format {stored['formatVersion']} needs a newer reconciler")
+        body = _body(json.loads(data.decode("utf-8")), state.accepted)
         opened = unseal({"document": body["document"], "ready": body["ready"]}, body["sealed"], key)
     except (ValueError, KeyError, TypeError) as error:
         raise StateDamaged(state.accepted, str(error) or type(error).__name__) from error
@@ -55,6 +61,16 @@ def read_accepted(state: StateDir, *, default_project: str) -> Accepted:
     )
 
 
+def _body(stored: Any, path: Path) -> dict[str, Any]:
+    """What the envelope holds, when it is whole. A version that came by a damaged byte has no fitting checksum."""
+    body: dict[str, Any] = stored["body"]
+    if stored["format"] != FORMAT or stored["checksum"] != _checksum(stored):
+        raise StateDamaged(path, "the checksum does not fit")
+    if stored["formatVersion"] != VERSION:
+        raise StateTooNew(path, stored["formatVersion"], VERSION)
+    return body
+
+
 def write_accepted(state: StateDir, accepted: Accepted) -> None:
     """Replace accepted.json. Literal secrets are sealed under the project's key. Raises OSError."""
     parts, sealed = seal({"document": accepted.document.written, "ready": accepted.ready}, state.ensure_key())
@@ -67,8 +83,8 @@ def write_accepted(state: StateDir, accepted: Accepted) -> None:
         **parts,
         "sealed": sealed,
     }
-    stored = {"format": FORMAT, "formatVersion": VERSION, "checksum": _checksum(body), "body": body}
-    write_whole(state.accepted, json.dumps(stored, ensure_ascii=False), mode=0o600)
+    stored: dict[str, Any] = {"format": FORMAT, "formatVersion": VERSION, "body": body}
+    write_whole(state.accepted, json.dumps({**stored, "checksum": _checksum(stored)}), mode=0o600)
 
 
 def set_aside(path: Path, at: str) -> Path:
@@ -78,7 +94,7 @@ def set_aside(path: Path, at: str) -> Path:
     return aside
 
 
-def _checksum(body: Mapping[str, Any]) -> str:
-    """Of the body as JSON with sorted keys: any change of a byte that matters shows."""
-    text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _checksum(stored: Mapping[str, Any]) -> str:
+    """Of the version and the body as JSON with sorted keys, in every version alike: a change that matters shows."""
+    text = json.dumps([stored["formatVersion"], stored["body"]], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

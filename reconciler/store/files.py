@@ -6,20 +6,24 @@ import errno
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _BUSY = {errno.EBUSY, errno.EXDEV}
+_PRIVATE = 0o600
 
 
 def write_whole(path: Path, text: str | bytes, *, mode: int | None = None) -> None:
-    """Replace `path` in one step: temporary file, fsync, rename, fsync of the directory.
+    """Replace `path` in one step: temporary file, fsync, rename, fsync of the directory. A link stays a link.
 
-    The mode of an existing file is kept unless `mode` is given (new files: 0600). A file that cannot be renamed over
-    (a single-file bind mount) is written in place, after a copy beside it. Raises OSError; then the old file stands.
+    The mode of an existing file is kept unless `mode` is given (new files: 0600), its owner where we may. A file that
+    cannot be renamed over (a single-file bind mount) is written in place, after a copy beside it. Raises OSError;
+    then the old file stands.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     data = text.encode("utf-8") if isinstance(text, str) else text
-    temporary = _temporary(target, data, _mode(target, mode))
+    facts = _facts(target)
+    temporary = _temporary(target, data, facts, _mode(facts, mode))
     try:
         temporary.replace(target)
     except OSError as error:
@@ -30,38 +34,55 @@ def write_whole(path: Path, text: str | bytes, *, mode: int | None = None) -> No
     _sync_directory(target.parent)
 
 
-def _mode(target: Path, mode: int | None) -> int:
-    if mode is not None:
-        return mode
+def _facts(target: Path) -> os.stat_result | None:
     try:
-        return target.stat().st_mode & 0o7777
+        return target.stat()
     except FileNotFoundError:
-        return 0o600
+        return None
 
 
-def _temporary(target: Path, data: bytes, mode: int) -> Path:
+def _mode(facts: os.stat_result | None, chosen: int | None) -> int:
+    if chosen is not None:
+        return chosen
+    return facts.st_mode & 0o7777 if facts else _PRIVATE
+
+
+def _temporary(target: Path, data: bytes, facts: os.stat_result | None, mode: int) -> Path:
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            if facts:
+                with suppress(PermissionError):  # only root may give a file away
+                    os.fchown(file.fileno(), facts.st_uid, facts.st_gid)
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-    except OSError:
+    except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)
 
 
 def _write_in_place(target: Path, data: bytes) -> None:
-    backup = target.with_name(f"{target.name}.before")
-    backup.write_bytes(target.read_bytes())
+    """The old bytes stand in a file beside it until the new ones are on the disk, and come back when they cannot be."""
+    old = target.read_bytes()
+    copy = _temporary(target, old, None, _PRIVATE)
+    try:
+        _overwrite(target, data)
+    except OSError:
+        _overwrite(target, old)
+        copy.unlink()
+        raise
+    copy.unlink()
+
+
+def _overwrite(target: Path, data: bytes) -> None:
     with target.open("r+b") as file:
         file.write(data)
         file.truncate()
         file.flush()
         os.fsync(file.fileno())
-    backup.unlink()
 
 
 def _sync_directory(directory: Path) -> None:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+_ELSEWHERE = "refs/heads/.invalid"
+"""What HEAD says in a repository that keeps its references in a table (git-init(1), `--ref-format=reftable`)."""
+
 
 def git_facts(path: Path) -> dict[str, Any] | None:
-    """`{"commit", "branch"}` of the checkout around `path`; None outside of one. A detached head has branch None."""
-    directory = _git_directory(path.resolve().parent)
-    if directory is None:
-        return None
+    """`{"commit", "branch"}` of the checkout around `path`; None outside of one, or where it cannot be read.
+
+    A detached head has branch None, a branch without commits commit None.
+    """
     try:
-        head = (directory / "HEAD").read_text(encoding="utf-8").strip()
-    except OSError:
+        directory = _git_directory(Path(os.path.realpath(path)).parent)
+        return _head(directory) if directory else None
+    except (OSError, ValueError):
         return None
+
+
+def _head(directory: Path) -> dict[str, Any] | None:
+    head = (directory / "HEAD").read_text(encoding="utf-8").strip()
     if not head.startswith("ref: "):
         return {"branch": None, "commit": head}
     reference = head.removeprefix("ref: ")
+    if reference == _ELSEWHERE:
+        return None
     return {"branch": reference.removeprefix("refs/heads/"), "commit": _commit(directory, reference)}
 
 

@@ -20,5 +20,5 @@ def read_observed(state: StateDir) -> dict[str, Any] | None:
 
 
 def write_observed(state: StateDir, report: Mapping[str, Any]) -> None:
-    """Replace the report."""
-    write_whole(state.observed, json.dumps(report, ensure_ascii=False), mode=0o600)
+    """Replace the report. ASCII only: what servers say of themselves may hold halves of characters."""
+    write_whole(state.observed, json.dumps(report), mode=0o600)

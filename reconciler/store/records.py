@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reconciler.store.accepted import set_aside
+from reconciler.store.accepted import StateTooNew, set_aside
 
 T = TypeVar("T")
 VERSION = 1
@@ -34,11 +35,13 @@ create table audit (id integer primary key autoincrement, at text not null, prin
 """
 
 
-class RecordsTooNew(Exception):
-    """A newer reconciler wrote the database; it is left as it is."""
+_NAMES = frozenset(re.findall(r"create table (\w+)", _TABLES))
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_BESIDE = ("-wal", "-shm")
 
-    def __init__(self, path: Path, version: int) -> None:
-        super().__init__(f"{path} has schema version {version}; this reconciler knows {VERSION}")
+
+class _Damaged(Exception):
+    """The database is not what was written."""
 
 
 class Records:
@@ -52,7 +55,8 @@ class Records:
     async def open(self, at: str) -> Path | None:
         """Open or make the database. Returns where a damaged one was set aside, None when all was well.
 
-        Raises RecordsTooNew."""
+        Raises StateTooNew, and sqlite3.Error where the trouble is not in the file (a full disk, a lock).
+        """
         return await self._run(lambda: self._open(at))
 
     async def close(self) -> None:
@@ -90,7 +94,8 @@ class Records:
 
     async def add_event(self, at: str, kind: str, server: str | None, message: str) -> int:
         """Append an event; the same one again directly after itself is only counted. Returns its id."""
-        return await self._run(lambda: self._add_event(at, kind, server, message))
+        [whole] = _whole([message])
+        return await self._run(lambda: self._add_event(at, kind, server, whole))
 
     async def events(self, after: int, limit: int, server: str | None) -> list[dict[str, Any]]:
         """Events with an id above `after`, oldest first: the last `limit` of them."""
@@ -143,7 +148,7 @@ class Records:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _write(self, statement: str, values: Sequence[Any]) -> int:
-        return await self._run(lambda: self._now().execute(statement, values).rowcount)
+        return await self._run(lambda: self._now().execute(statement, _whole(values)).rowcount)
 
     async def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
         return await self._run(lambda: self._now().execute(statement, values).fetchall())
@@ -157,10 +162,11 @@ class Records:
         try:
             self._database = _connect(self._path)
             return None
-        except sqlite3.DatabaseError:
+        except _Damaged:
+            for extra in _BESIDE:
+                if (beside := self._path.with_name(self._path.name + extra)).exists():
+                    set_aside(beside, at.replace(":", ""))
             aside = set_aside(self._path, at.replace(":", ""))
-            for extra in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + extra).unlink(missing_ok=True)
             self._database = _connect(self._path)
             return aside
 
@@ -183,24 +189,48 @@ class Records:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open, check and, when new, fill. Raises sqlite3.DatabaseError for a damaged file, RecordsTooNew."""
+    """Open, check and, when new, fill. Raises _Damaged, StateTooNew, sqlite3.Error."""
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         path.chmod(0o600)
+        database.execute("pragma locking_mode = exclusive")
+        _check(database, path)
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = full")
-        if database.execute("pragma quick_check").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("quick_check failed")
-        version = database.execute("pragma user_version").fetchone()[0]
-        if version == 0:
+        if not _tables(database):
             database.executescript(f"begin; {_TABLES} pragma user_version = {VERSION}; commit;")
-        elif version != VERSION:
-            raise RecordsTooNew(path, version)
-    except (sqlite3.DatabaseError, RecordsTooNew):
+    except sqlite3.DatabaseError as error:
+        database.close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+            raise _Damaged(str(error)) from error
+        raise
+    except BaseException:
         database.close()
         raise
     return database
 
 
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    """Only reads: what a newer reconciler wrote stays as it is."""
+    version = database.execute("pragma user_version").fetchone()[0]
+    if version > VERSION:
+        raise StateTooNew(path, version, VERSION)
+    if database.execute("pragma integrity_check").fetchone()[0] != "ok":
+        raise _Damaged("the integrity check failed")
+    expected = (VERSION, _NAMES) if version else (0, frozenset())
+    if (version, _tables(database)) != expected:
+        raise _Damaged("its tables are not those of its version")
+
+
+def _tables(database: sqlite3.Connection) -> frozenset[str]:
+    rows = database.execute("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'")
+    return frozenset(row[0] for row in rows)
+
+
+def _whole(values: Sequence[Any]) -> list[Any]:
+    """Half characters, which a server may have sent, as question marks: SQLite takes only whole ones."""
+    return [value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values]
+
+
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)

@@ -44,7 +44,9 @@ def _put(value: Any, pointer: str, text: str) -> None:
     try:
         for step in parents:
             value = value[int(step)] if isinstance(value, list) else value[step]
-        value[int(last) if isinstance(value, list) else last] = text
+        place = int(last) if isinstance(value, list) else last
+        value[place]  # a place that is gone is not made anew
+        value[place] = text
     except (KeyError, IndexError, TypeError, ValueError):
         raise ValueError(f"nothing stands at {pointer}") from None
 
@@ -85,9 +87,11 @@ def _encrypt(key: bytes, text: str, place: str) -> str:
 def _decrypt(key: bytes, sealed: str, place: str) -> str:
     from cryptography.exceptions import InvalidTag  # the same door
 
-    data = base64.b64decode(sealed)
     try:
+        data = base64.b64decode(sealed, validate=True)
+        if base64.b64encode(data).decode("ascii") != sealed:  # several texts would stand for the same bytes
+            raise InvalidTag
         text: bytes = _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], place.encode("utf-8"))
-    except InvalidTag:
-        raise ValueError(f"the sealed value at {place} was altered") from None
+    except (InvalidTag, ValueError):
+        raise ValueError(f"the sealed value at {place} was altered, or sealed under another key") from None
     return text.decode("utf-8")

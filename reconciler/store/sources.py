@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.config.codes import problem
 from reconciler.config.events import MAX_BYTES
 from reconciler.config.read import Reading, Source, read
+from reconciler.config.rules_names import RESERVED_PROJECTS
 from reconciler.problems import Place, Problem
 from reconciler.store.files import text_digest
 
@@ -30,15 +33,14 @@ class Sources:
     def paths(self) -> tuple[Path, ...]:
         """Every file in merge order; the overlay beside the main file only when it is there."""
         local = local_overlay(self.main)
-        return (self.main, *([local] if self.local and local.exists() else []), *self.overlays)
+        return (self.main, *([local] if self.local and os.path.lexists(local) else []), *self.overlays)
 
     @property
     def project(self) -> str:
         """The name of a project whose file names none: the part before .reconciler.yaml, else the directory's."""
-        name = self.main.name
-        if name.endswith(".reconciler.yaml") and name != FILE_NAME:
-            return name.removesuffix(".reconciler.yaml")
-        return _as_name(self.main.resolve().parent.name)
+        before = self.main.name.removesuffix(f".{FILE_NAME}")
+        named = before if before not in ("", self.main.name) else Path(os.path.realpath(self.main)).parent.name
+        return _as_name(named)
 
     @property
     def lock(self) -> Path:
@@ -66,12 +68,12 @@ class Snapshot:
 def find_file(start: Path, home: Path) -> Path | None:
     """The configuration that holds in `start`: upwards to the root of the git checkout, then the user-wide one."""
     for directory in (start, *start.parents):
-        if (directory / FILE_NAME).is_file():
+        if os.path.isfile(directory / FILE_NAME):  # noqa: PTH113 a folder that we may not enter is no error here
             return directory / FILE_NAME
-        if (directory / ".git").exists():
+        if os.path.lexists(directory / ".git"):
             break
     wide = home / ".config" / "reconciler" / FILE_NAME
-    return wide if wide.is_file() else None
+    return wide if os.path.isfile(wide) else None  # noqa: PTH113
 
 
 def local_overlay(main: Path) -> Path:
@@ -104,31 +106,32 @@ def project_name(sources: Sources) -> str:
 
 def _read_text(path: Path, shown: str, problems: list[Problem]) -> tuple[str, str] | None:
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             detail = f"{shown} has more than {MAX_BYTES // 1024 // 1024} MiB"
-            problems.append(Problem("error", "file-too-large", "The file is too large", detail, Place(shown, 1, 1)))
+            problems.append(problem("file-too-large", detail, Place(shown, 1, 1)))
             return None
-        data = path.read_bytes()
-        return data.decode("utf-8-sig"), text_digest(data)
+        return data.decode("utf-8").removeprefix("\ufeff"), text_digest(data)
     except OSError as error:
         hint = "`reconciler init` writes one" if isinstance(error, FileNotFoundError) else None
         detail = f"{shown}: {error.strerror or error}"
         problems.append(Problem("error", "unreadable-file", "The file cannot be read", detail, None, hint))
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        detail = f"byte {error.object[error.start]:#04x} is not UTF-8"
-        place = Place(shown, line, column)
+        before = data[: error.start].decode("utf-8").removeprefix("\ufeff")
+        place = Place(shown, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        detail = f"byte {data[error.start]:#04x} is not UTF-8"
         problems.append(Problem("error", "not-utf-8", "The file is not UTF-8", detail, place, "save it as UTF-8"))
     return None
 
 
 def _as_name(text: str) -> str:
-    """A directory's name as a project name: only what the grammar of ids allows."""
+    """A directory's name as a project name: only what the grammar of ids allows, and no word of our own addresses."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).strip("-._")
     while "__" in kept:
         kept = kept.replace("__", "_")
-    return kept[:63].strip("-._") or "default"
+    name = kept[:63].strip("-._") or "default"
+    return f"{name}-project" if name.lower() in RESERVED_PROJECTS else name
 
 
 def all_paths(sources: Sequence[Sources]) -> list[Path]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from reconciler.model.secret import HIDDEN, Fingerprint
 from reconciler.store.files import write_whole
 
 _LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
+_KEY_BYTES = 32
 
 
 class StateBusy(Exception):
@@ -73,49 +77,77 @@ class StateDir:
         if len(os.fsencode(here)) <= _LONGEST_SOCKET:
             return here
         short = hashlib.sha256(os.fsencode(self.path.absolute())).hexdigest()[:16]
-        runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/reconciler-{os.getuid()}"
-        return Path(runtime) / f"reconciler-{short}.sock"
+        return _runtime_directory() / f"reconciler-{short}.sock"
 
     def ensure(self) -> None:
-        """Make the directory, for its owner alone."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path.chmod(0o700)
-        self.server_logs.mkdir(exist_ok=True, mode=0o700)
-        self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the directory, for its owner alone. Raises OSError, also when somebody else made the socket's first."""
+        for directory in (self.path, self.server_logs, self.socket.parent):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.socket.parent != self.path and not _is_ours(self.socket.parent):
+            raise PermissionError(errno.EPERM, "belongs to somebody else", str(self.socket.parent))
+        for directory in (self.path, self.server_logs, self.socket.parent):
+            directory.chmod(0o700)
 
     def key(self) -> bytes | None:
-        """The project's 32-byte key, None before the first apply."""
+        """The project's 32-byte key, None before the first apply. A damaged key is none: it opens nothing."""
         try:
-            return self.key_file.read_bytes()
+            key = self.key_file.read_bytes()
         except FileNotFoundError:
             return None
+        return key if len(key) == _KEY_BYTES else None
 
     def ensure_key(self) -> bytes:
         """The key, made when there is none."""
         existing = self.key()
         if existing is not None:
             return existing
-        write_whole(self.key_file, secrets.token_bytes(32), mode=0o600)
-        return self.key_file.read_bytes()
+        made = secrets.token_bytes(_KEY_BYTES)
+        write_whole(self.key_file, made, mode=0o600)
+        return made
 
     def engine(self) -> Mapping[str, Any] | None:
         """What the last engine wrote about itself; it may be gone."""
         try:
-            facts: Mapping[str, Any] = json.loads(self.engine_file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            facts = json.loads(self.engine_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return None
-        return facts
+        return facts if isinstance(facts, dict) else None
 
     def hold(self) -> int:
-        """Take the lock that one engine holds; the kernel frees it when the process ends. Raises StateBusy."""
+        """Take the lock that one engine holds; the kernel frees it when the process ends. Raises StateBusy.
+
+        The file says who holds it, from the moment it is held: what an engine wrote about itself may be older.
+        """
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0)
             os.close(descriptor)
-            engine = self.engine()
-            raise StateBusy(self.path, engine["pid"] if engine else None) from None
+            raise StateBusy(self.path, int(holder) if holder.isdigit() else None) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
+
+    def release(self, descriptor: int) -> None:
+        """Give back what `hold` took."""
+        os.close(descriptor)
+
+
+def _runtime_directory() -> Path:
+    """Where short-lived files go: what the system made for this user, else a directory of ours for temporary ones."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(given) if given and _is_ours(Path(given)) else Path(f"/tmp/reconciler-{os.getuid()}")
+
+
+def _is_ours(directory: Path) -> bool:
+    with suppress(OSError):
+        facts = directory.lstat()
+        return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+    return False
 
 
 def base_directory(chosen: Path | None) -> Path:
@@ -128,12 +160,9 @@ def state_dir_of(main: Path, project: str, base: Path) -> StateDir:
 
     A project that changed its name keeps the directory it had: the path decides, the name is for people.
     """
-    mark = hashlib.sha256(os.fsencode(main.resolve())).hexdigest()[:12]
-    if base.is_dir():
-        for entry in base.iterdir():
-            if entry.name.endswith(f"-{mark}"):
-                return StateDir(entry)
-    return StateDir(base / f"{project}-{mark}")
+    mark = hashlib.sha256(os.fsencode(os.path.realpath(main))).hexdigest()[:12]
+    found = sorted(base.glob(f"*-{mark}/"))
+    return StateDir(found[0] if found else base / f"{project}-{mark}")
 
 
 def fingerprint(key: bytes | None) -> Fingerprint:
