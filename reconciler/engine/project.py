@@ -254,17 +254,20 @@ class Project:
         return live
 
     async def _note_hints(self, instance: Instance) -> None:
-        launch = self.ledger.document.launch_digest(instance.server.id) if self.wanted(instance.server.id) else None
-        if launch is None:
-            return
-        hints = {t["name"]: bool((t.get("annotations") or {}).get("readOnlyHint")) for t in instance.listing.tools}
-        await self.records.add_hints(launch, hints)
-        await self._load_hints(instance.server.id)
+        server_id = instance.server.id
+        if self.wanted(server_id) is not None:
+            tools = instance.listing.tools
+            hints = {tool["name"]: bool((tool.get("annotations") or {}).get("readOnlyHint")) for tool in tools}
+            await self.records.add_hints(self._launch(server_id), hints)
+            await self._load_hints(server_id)
 
     async def _load_hints(self, server_id: str) -> None:
-        launch = self.ledger.document.launch_digest(server_id)
-        if launch is not None:
-            self._read_only[server_id] = await self.records.read_only_tools(launch)
+        self._read_only[server_id] = await self.records.read_only_tools(self._launch(server_id))
+
+    def _launch(self, server_id: str) -> str:
+        """What the first words of a server's tools are kept under; a mock launches nothing and has its spec."""
+        document = self.ledger.document
+        return document.launch_digest(server_id) or document.spec_digest(server_id)
 
     def _open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:
         document = self.ledger.document
