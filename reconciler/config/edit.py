@@ -1,0 +1,118 @@
+"""Apply an RFC 7396 merge patch to the text of a configuration file: only the lines that must change do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.config.draft import CannotEdit, Draft
+from reconciler.config.edit_block import change_root
+from reconciler.config.edit_flow import change_flow
+from reconciler.config.events import parse_yaml
+from reconciler.config.json_text import parse_json
+from reconciler.config.layout import json_layout, line_end, yaml_style
+from reconciler.config.print import Style
+from reconciler.config.print_json import JsonFlow
+from reconciler.config.tree import Alias, Lines, Mapping, Node, Scalar, walk
+from reconciler.merge_patch import apply, equal
+from reconciler.problems import Problem, errors
+
+
+class EditRefused(Exception):
+    """The text stays as it is. The message is a sentence for people; `patch` is the change to be made by hand.
+
+    `patch` may hold secrets and is not in the message; there is none where a text was only to be formatted.
+    `problems` says what is wrong with a text that cannot be read.
+    """
+
+    def __init__(self, message: str, patch: Any = None, problems: list[Problem] | None = None) -> None:
+        super().__init__(message)
+        self.patch, self.problems = patch, problems or []
+
+
+def edit(text: str, patch: dict[str, Any], *, file: str) -> str:
+    """`text` with the merge patch applied to its value: `parse(edit(text, patch)) == apply(parse(text), patch)`.
+
+    A `file` that ends in `.json` is JSON, any other YAML. Raises EditRefused where the text cannot be read, where the
+    change would reach through an anchor or an alias, or where the result would not be exactly what was asked for.
+    """
+    if not patch:
+        return text
+    root, have = _read(text, file, patch)
+    want = apply(have, patch)
+    if equal(have, want):
+        return text
+    try:
+        results = _rewrite(text, file, root, want)
+    except CannotEdit as reason:
+        raise EditRefused(f"{file}: {reason}", patch) from None
+    for result in results:
+        if _holds(result, file, want):
+            return result
+    raise EditRefused(f"{file}: no careful edit of the text makes this change; it has to be made by hand", patch)
+
+
+def parse(text: str, file: str) -> tuple[Node | None, list[Problem]]:
+    """The document in `text`, by the reader for files named so."""
+    return parse_json(text, file) if file.endswith(".json") else parse_yaml(text, file)
+
+
+def _read(text: str, file: str, patch: Any) -> tuple[Node | None, Any]:
+    """The document and its value; nothing and null are an empty object here."""
+    root, problems = parse(text, file)
+    wrong = [problem for problem in errors(problems) if problem.code != "empty-file"]
+    if wrong:
+        raise EditRefused(f"{file} cannot be read, so it cannot be edited: {wrong[0].summary}", patch, wrong)
+    return root, {} if root is None or root.value is None else root.value
+
+
+def _holds(text: str, file: str, want: Any) -> bool:
+    """Whether `text` reads as `want`."""
+    root, problems = parse(text, file)
+    have = {} if root is None else root.value
+    return not [problem for problem in errors(problems) if problem.code != "empty-file"] and equal(have, want)
+
+
+def _rewrite(text: str, file: str, root: Node | None, want: dict[str, Any]) -> list[str]:
+    """The edited text; without a final line end where there was none, but with one as the second choice."""
+    eol = line_end(text)
+    complete = text.endswith("\n") or not text.removeprefix("\ufeff")
+    lines = Lines(file, text if complete else text + eol)
+    if file.endswith(".json"):
+        draft = _rewrite_json(lines, root, want)
+    else:
+        draft = Draft(lines, yaml_style(root, text))
+        change_root(draft, root, want)
+        _check_anchors(draft, root)
+    result = draft.result()
+    return [result] if complete else [result.removesuffix(eol), result]
+
+
+def _rewrite_json(lines: Lines, root: Node | None, want: dict[str, Any]) -> Draft:
+    draft = Draft(lines, Style(line_end(lines.text)))
+    match root:
+        case Mapping() if root.keys:
+            change_flow(draft, root, want, json_layout(root, lines))
+        case Mapping() | Scalar(value=None):
+            draft.replace(root.first, root.last, JsonFlow(eol=draft.style.eol).value(want))
+        case None:
+            draft.insert_lines(len(lines.text), [JsonFlow(eol=draft.style.eol).value(want)])
+        case _:
+            raise CannotEdit("the file does not hold an object at its top")
+    return draft
+
+
+def _check_anchors(draft: Draft, root: Node | None) -> None:
+    """Refuse a change of what an alias elsewhere stands for."""
+    if root is None or "*" not in draft.lines.text:
+        return
+    dropped = [(node.first, node.last) for node in draft.dropped]
+    for _, node in walk(root):
+        if not isinstance(node, Alias) or _within(node, dropped):
+            continue
+        if _within(node.target, dropped) or any(node.target is entered for entered in draft.entered):
+            line = node.start.line + 1
+            raise CannotEdit(f"line {line} repeats by an alias (*{node.target.anchor}) what this would change")
+
+
+def _within(node: Node, spans: list[tuple[int, int]]) -> bool:
+    return any(first <= node.first and node.last <= last for first, last in spans)

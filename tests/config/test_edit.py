@@ -1,0 +1,109 @@
+"""The law of the editor: reading the edited text gives the patched value, and nothing else of the text changes."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from reconciler.config.edit import edit, parse
+from reconciler.merge_patch import apply, equal
+from tests.config import drawn
+from tests.config.drawn import Drawn, Line, Path, comments_in
+
+LAW = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def load(text: str, file: str = "reconciler.yaml") -> Any:
+    root, problems = parse(text, file)
+    assert [problem for problem in problems if problem.code != "empty-file"] == []
+    return root.value if root else {}
+
+
+def changed_paths(have: Any, want: Any, path: Path = ()) -> set[Path]:
+    """Where the two differ: at members that are gone, new or another value; a list is one value."""
+    if isinstance(have, dict) and isinstance(want, dict):
+        found = {(*path, key) for key in have.keys() ^ want.keys()}
+        return found.union(*(changed_paths(have[key], want[key], (*path, key)) for key in have.keys() & want.keys()))
+    return set() if equal(have, want) else {path}
+
+
+def value_at(value: Any, path: Path) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def stays(line: Line, changed: set[Path], want: Any) -> bool:
+    """Whether nothing that changes stands on `line`."""
+    if not line.text or any(line.path[: len(path)] == path for path in changed):
+        return False
+    inside = any(path[: len(line.path)] == line.path for path in changed)
+    return not inside or (not line.closed and value_at(want, line.path) != {})
+
+
+def is_subsequence(few: list[str], many: list[str]) -> bool:
+    rest = iter(many)
+    return all(any(line == other for other in rest) for line in few)
+
+
+def comments_at(before: Drawn, wanted: Any) -> list[str]:
+    return comments_in("\n".join(line.text for line in before.lines if wanted(line)))
+
+
+def is_gone(path: Path, want: Any) -> bool:
+    for key in path:
+        if not isinstance(want, dict):
+            return False
+        if key not in want:
+            return True
+        want = want[key]
+    return False
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> tuple[Drawn, dict[str, Any], Any]:
+    before = draw(drawn.texts())
+    patch = draw(drawn.patches(before.value))
+    return before, patch, apply(before.value, patch)
+
+
+@LAW
+@given(edits())
+def test_the_edited_text_says_what_the_patch_says(drawn_edit: tuple[Drawn, dict[str, Any], Any]) -> None:
+    before, patch, want = drawn_edit
+    assert equal(load(before.text), before.value)
+    assert equal(load(edit(before.text, patch, file="reconciler.yaml")), want)
+
+
+@LAW
+@given(edits())
+def test_lines_on_which_nothing_changes_stay_as_they_are(drawn_edit: tuple[Drawn, dict[str, Any], Any]) -> None:
+    before, patch, want = drawn_edit
+    changed = changed_paths(before.value, want)
+    kept = [line.text for line in before.lines if stays(line, changed, want)]
+    assert is_subsequence(kept, edit(before.text, patch, file="reconciler.yaml").split(before.eol))
+
+
+@LAW
+@given(edits())
+def test_comments_stay_but_for_those_of_removed_keys(drawn_edit: tuple[Drawn, dict[str, Any], Any]) -> None:
+    before, patch, want = drawn_edit
+    changed = changed_paths(before.value, want)
+    left = comments_in(edit(before.text, patch, file="reconciler.yaml"))
+    gone = comments_at(before, lambda line: is_gone(line.path, want))
+    kept = comments_at(before, lambda line: stays(line, changed, want))
+    assert len(left) == len(set(left))
+    assert set(left) <= set(comments_in(before.text))
+    assert not set(gone) & set(left)
+    assert set(kept) <= set(left)
+
+
+@LAW
+@given(drawn.texts(), st.data())
+def test_the_comment_of_a_value_outlives_it(before: Drawn, data: st.DataObject) -> None:
+    simple = [key for key, value in before.value.items() if not isinstance(value, dict | list)]
+    assume(simple)
+    patch = {key: data.draw(drawn.leaves) for key in simple}
+    assert comments_in(edit(before.text, patch, file="reconciler.yaml")) == comments_in(before.text)
