@@ -101,7 +101,7 @@ class _Pages:
     def _take(self, entries: Any) -> bool:
         """Keep a page as far as the caps allow; False when they are reached."""
         for entry in entries if isinstance(entries, list) else ():
-            self._size += len(json.dumps(entry, separators=(",", ":")))
+            self._size += _size(entry)
             if len(self.entries) >= self._most:
                 self._cut(f"more than {self._most} entries")
                 return False
@@ -160,9 +160,14 @@ _MEMBERS: tuple[tuple[str, type, str], ...] = (
 def _schema_fault(member: str, schema: Any, limits: Limits) -> str | None:
     if is_deeper(schema, limits.schema_depth):
         return f"its {member} nests deeper than {limits.schema_depth}"
-    if len(json.dumps(schema, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")) > limits.schema:
+    if _size(schema) > limits.schema:
         return f"its {member} is larger than {limits.schema} bytes"
     return None
+
+
+def _size(value: Any) -> int:
+    """Bytes as compact JSON."""
+    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _notes(tool: Mapping[str, Any], limits: Limits) -> Iterable[str]:

@@ -14,6 +14,7 @@ from reconciler.sessions.session import End, Handshake, Notify, Progress, Resolv
 INVALID_PARAMS = -32602
 METHOD_NOT_FOUND = -32601
 DEEPEST_EXAMPLE = 8
+MOST_EXAMPLES = 10
 
 
 class MockSession:
@@ -120,24 +121,28 @@ def _merged(schema: Mapping[str, Any], root: Any) -> Mapping[str, Any]:
 
 
 def _of_type(schema: Mapping[str, Any], root: Any, depth: int) -> Any:
-    kind = schema.get("type")
+    kind = schema.get("type", "object" if "properties" in schema else None)
     match kind[0] if isinstance(kind, list) and kind else kind:
         case "object":
             return {key: example(member, root, depth + 1) for key, member in schema.get("properties", {}).items()}
         case "array":
-            return [example(schema.get("items"), root, depth + 1)] * max(1, schema.get("minItems", 1))
+            wanted = min(_number(schema, "minItems", 1), MOST_EXAMPLES)
+            return [example(schema.get("items", {}), root, depth + 1) for _ in range(wanted)]
         case "string":
-            return _FORMATS.get(schema.get("format", ""), "text").ljust(schema.get("minLength", 0), ".")
+            text = _FORMATS.get(schema.get("format", ""), "text").ljust(_number(schema, "minLength", 0), ".")
+            return text[: _number(schema, "maxLength", len(text))]
         case "integer" | "number":
-            return schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+            low = _number(schema, "minimum", _number(schema, "exclusiveMinimum", 0) + 1)
+            return min(low, _number(schema, "maximum", low))
         case "boolean":
             return True
         case _:
-            return (
-                {key: example(member, root, depth + 1) for key, member in schema["properties"].items()}
-                if ("properties" in schema)
-                else None
-            )
+            return None
+
+
+def _number(schema: Mapping[str, Any], key: str, otherwise: int) -> int:
+    value = schema.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise  # type: ignore[return-value]
 
 
 _FORMATS = {

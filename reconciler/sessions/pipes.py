@@ -286,7 +286,7 @@ def _number(value: Any) -> int:
 
 
 def _expire(future: asyncio.Future[dict[str, Any]], method: str, timeout: float) -> None:
-    _fail(future, DeadlineExceeded(f"No answer to {method} within {timeout:g} s."))
+    _fail(future, DeadlineExceeded(f"No answer to {method} within {timeout:.3g} s."))
 
 
 def _fail(future: asyncio.Future[dict[str, Any]], error: Exception) -> None:
