@@ -145,13 +145,13 @@ def _last(event: Any) -> int:
 
 
 def _key_is_fine(builder: Builder, node: Mapping, key: Scalar, event: Any) -> bool:
+    if node.flow and builder.lines.text[key.first - 1] == "?":
+        builder.refuse("yaml-syntax", "`?` begins a key only before a space", event, "put the word in quotes")
+        return False
     if not isinstance(key.value, str):
         word = event.value
         detail, hint = (f"{word} is not text", f'quote it: "{word}"') if word else ("no key at all", "write a name")
         builder.refuse("key-not-text", detail, event, hint)
-        return False
-    if node.flow and builder.lines.text[key.first - 1] == "?":
-        builder.refuse("yaml-syntax", "`?` begins a key only before a space", event, f'quote it: "?{key.value}"')
         return False
     if key.value == "<<" and not key.style:
         hint = "repeat the fields, or put what is common under `defaults:`"
