@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from reconciler.engine.change import Consent, apply_plan, plan_to
 from reconciler.engine.execute import Outcome
@@ -16,6 +16,7 @@ from reconciler.problems import errors
 from reconciler.store.sources import all_paths
 
 AutoApprove = Literal["no", "start", "all"]
+Texts: TypeAlias = dict[Path, bytes]
 
 
 class Follower:
@@ -27,7 +28,7 @@ class Follower:
         self._auto = auto_approve
         self._poll = poll
         self._first = True
-        self._believed = b""
+        self._believed: Texts = {}
         self._inode: int | None = None
         self._said = ""
         project.followed.on = True
@@ -55,30 +56,45 @@ class Follower:
         return [*all_paths([self._project.sources]), *extra]
 
     async def _saved(self, found: Mapping[Path, Signature]) -> None:
-        main = self._project.sources.main
-        renamed = self._was_renamed(found.get(main))
-        text = await asyncio.to_thread(_bytes_of, main)
-        if text is None:
+        renamed = self._was_renamed(found.get(self._project.sources.main))
+        texts = await asyncio.to_thread(self._texts)
+        if texts is None:
             self._hold("the file is not there; what was applied stays")
             return
-        verdict = await self._verdict(main, text, renamed)
+        verdict = await self._verdict(texts, renamed)
         if verdict.kind == "hold":
             self._hold(verdict.why)
         else:
-            await self._take_up(main)
+            await self._take_up()
 
-    async def _verdict(self, main: Path, text: bytes, renamed: bool) -> Verdict:
-        """Wait until the text has been quiet for long enough to be believed."""
+    async def _verdict(self, texts: Texts, renamed: bool) -> Verdict:
+        """Wait until the texts have been quiet for long enough to be believed."""
         loop = asyncio.get_running_loop()
         since = loop.time()
         while True:
-            verdict = judge(self._believed, text, renamed=renamed, quiet=loop.time() - since)
+            verdict = self._judged(texts, renamed, loop.time() - since)
             if verdict.kind != "wait" or self._first:
                 return verdict
             await asyncio.sleep(verdict.seconds)
-            now = await asyncio.to_thread(_bytes_of, main)
-            if now is not None and now != text:
-                text, since = now, loop.time()
+            now = await asyncio.to_thread(self._texts)
+            if now is not None and now != texts:
+                texts, since = now, loop.time()
+
+    def _judged(self, texts: Texts, renamed: bool, quiet: float) -> Verdict:
+        """The most cautious verdict on any of the files."""
+        verdict = Verdict("apply")
+        for path, text in texts.items():
+            before = self._believed.get(path, b"")
+            one = Verdict("apply") if text == before else judge(before, text, renamed=renamed, quiet=quiet)
+            if one.kind == "hold":
+                return Verdict("hold", why=f"{self._project.sources.shown(path)}: {one.why}")
+            verdict = max(verdict, one, key=lambda each: each.seconds)
+        return verdict
+
+    def _texts(self) -> Texts | None:
+        """The bytes of every file that is there; None without the main file."""
+        texts = {path: text for path in self._project.sources.paths if (text := _bytes_of(path)) is not None}
+        return texts if self._project.sources.main in texts else None
 
     def _was_renamed(self, found: Signature) -> bool:
         inode = found[2] if found else None
@@ -86,18 +102,18 @@ class Follower:
         self._inode = inode
         return renamed
 
-    async def _take_up(self, main: Path) -> None:
+    async def _take_up(self) -> None:
         project = self._project
         async with project.applying:
-            text = await asyncio.to_thread(_bytes_of, main) or b""
+            texts = await asyncio.to_thread(self._texts) or {}
             snapshot = await project.read()
             wrong = errors(snapshot.reading.problems)
             if wrong:
                 at = f"{wrong[0].place}: " if wrong[0].place else ""
                 self._hold(f"the file has errors, what was applied stays: {at}{wrong[0].detail}")
                 return
-            self._believed = text
-            self._release(main)
+            self._believed = texts
+            self._release(project.sources.main)
             plan = plan_to(project, project.desired(snapshot), snapshot)
             if plan.actions or plan.drift or project.waiting.all:
                 everything = self._auto == "all" or (self._auto == "start" and self._first)

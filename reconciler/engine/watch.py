@@ -36,11 +36,11 @@ class Verdict:
 def judge(before: bytes, now: bytes, *, renamed: bool, quiet: float) -> Verdict:
     """Whether a text that has not changed for `quiet` seconds is believed. `before` is the last valid text."""
     if not now.strip():
-        return Verdict("hold", why="the file is empty")
+        return Verdict("hold", why="it is empty")
     if all(any(line.startswith(sign) for line in now.splitlines()) for sign in _CONFLICT):
-        return Verdict("hold", why="the file has conflict markers")
+        return Verdict("hold", why="it has conflict markers")
     if before.startswith(now) and now != before:
-        return Verdict("hold", why="the file is the beginning of what it was: an unfinished save looks like this")
+        return Verdict("hold", why="it is the beginning of what it was, as an unfinished save is")
     settle = SETTLE_SHRUNK if len(now) < len(before) else SETTLE_RENAMED if renamed else SETTLE_WRITTEN
     return Verdict("apply") if quiet >= settle else Verdict("wait", settle - quiet)
 
