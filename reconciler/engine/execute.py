@@ -29,7 +29,6 @@ from reconciler.sessions.session import SessionError
 
 OnFailure = Literal["continue", "stop", "rollback"]
 OutcomeStatus = Literal["applied", "failed", "skipped", "waiting", "rolled-back", "late"]
-AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +141,16 @@ class _Run:
         self._hands = hands
         self._report = report
         self._deadline = deadline
-        self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def phase(self, actions: Iterable[Action]) -> list[Outcome]:
-        """Take up all actions of a phase, so many at a time, and wait for them."""
-        return list(await asyncio.gather(*map(self._take_up, actions)))
+    async def phase(self, actions: Sequence[Action]) -> list[Outcome]:
+        """Take up all actions of a phase: accepted and on the disk first, then awaited side by side."""
+        for action in actions:
+            self._report((action.server, word(action)))
+            self._accept(action)
+        await self._hands.ledger.commit()
+        for action in actions:
+            self._wake(action)
+        return list(await asyncio.gather(*map(self._outcome, actions)))
 
     async def roll_back(
         self, before: Mapping[str, Any], actions: Iterable[Action], outcomes: Mapping[str, Outcome]
@@ -165,32 +169,32 @@ class _Run:
         await asyncio.gather(*(self._settled(server) for server in undone))
         return undone
 
-    async def _take_up(self, action: Action) -> Outcome:
-        async with self._places:
-            started = time.monotonic()
-            self._report((action.server, word(action)))
-            self._accept(action)
-            await self._hands.ledger.commit()
-            failure = await self._settled(action.server) if action.server != PROJECT else None
-            outcome = _outcome(action, failure, started)
-            self._report(outcome)
-            return outcome
+    async def _outcome(self, action: Action) -> Outcome:
+        started = time.monotonic()
+        failure = None if action.server == PROJECT else await self._settled(action.server)
+        outcome = _outcome(action, failure, started)
+        self._report(outcome)
+        return outcome
 
     def _accept(self, action: Action) -> None:
         ledger, desired = self._hands.ledger, self._plan.desired
         if action.server == PROJECT:
             ledger.accept_settings(desired.settings, default_project=desired.default_project)
-            for server in ledger.document.servers:
-                self._hands.wake(server)
-            return
-        if isinstance(action, Reconnect) and action.server not in self._changed():
-            self._hands.retry(action.server)
-            return
-        ledger.accept(action.server, desired.servers.get(action.server))
-        self._hands.wake(action.server)
+        elif not self._is_repair(action):
+            ledger.accept(action.server, desired.servers.get(action.server))
 
-    def _changed(self) -> set[str]:
-        return {action.server for action in self._plan.actions}
+    def _wake(self, action: Action) -> None:
+        if action.server == PROJECT:
+            for server in self._hands.ledger.document.servers:
+                self._hands.wake(server)
+        elif self._is_repair(action):
+            self._hands.retry(action.server)
+        else:
+            self._hands.wake(action.server)
+
+    def _is_repair(self, action: Action) -> bool:
+        """A session that is down is opened again although nothing in the file changed."""
+        return any(action is repair for repair in self._plan.drift)
 
     async def _settled(self, server: str) -> SessionError | None:
         left = max(self._deadline - time.monotonic(), 0.01)
