@@ -16,6 +16,7 @@ import httpcore2
 import httpx2
 
 from reconciler.sessions.addresses import Address, Choose, as_literal
+from reconciler.sessions.session import SessionError
 
 LookUp: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
 
@@ -76,14 +77,17 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
             finally:
                 over.set()
 
-        async with anyio.create_task_group() as group:
-            for address in addresses:
-                over = anyio.Event()
-                group.start_soon(attempt, address, over)
-                with anyio.move_on_after(NEXT_ADDRESS):
-                    await over.wait()
-        for late in won[1:]:
-            await late.aclose()
+        try:
+            async with anyio.create_task_group() as group:
+                for address in addresses:
+                    over = anyio.Event()
+                    group.start_soon(attempt, address, over)
+                    with anyio.move_on_after(NEXT_ADDRESS):
+                        await over.wait()
+        except BaseException:
+            await _close(won)
+            raise
+        await _close(won[1:])
         if not won:
             raise failures[0] if failures else httpcore2.ConnectError("the name has no address")
         return won[0]
@@ -100,14 +104,19 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         await anyio.sleep(seconds)
 
 
+async def _close(streams: Sequence[httpcore2.AsyncNetworkStream]) -> None:
+    with anyio.CancelScope(shield=True):
+        for stream in streams:
+            await stream.aclose()
+
+
 class CheckedTransport(httpx2.AsyncBaseTransport):
     """httpx2's requests over a connection pool whose every connection went through `choose`."""
 
     def __init__(self, url: httpx2.URL, choose: Choose, look_up: LookUp = look_up) -> None:
-        proxy = proxy_for(url)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
-            proxy=httpcore2.Proxy(proxy) if proxy else None,
+            proxy=proxy_for(url),
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE,
@@ -148,14 +157,29 @@ class _Stream(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-def proxy_for(url: httpx2.URL) -> str | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for `url`; never one for this machine."""
+def proxy_for(url: httpx2.URL) -> httpcore2.Proxy | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for `url`; never one for this machine.
+
+    Raises SessionError for one that we cannot use.
+    """
     literal = as_literal(url.host)
     if url.host == "localhost" or (literal is not None and literal.is_loopback) or proxy_bypass(url.host):
         return None
     proxies = getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"
+    return _proxy(found if "://" in found else f"http://{found}") if found else None
+
+
+def _proxy(text: str) -> httpcore2.Proxy:
+    try:
+        proxy = httpx2.Proxy(text)
+    except (ValueError, httpx2.InvalidURL):
+        raise SessionError("The proxy named by the environment is not http:// or https://.", code="proxy") from None
+    url = proxy.url
+    if url.scheme not in ("http", "https"):
+        raise SessionError("The proxy named by the environment is not http:// or https://.", code="proxy")
+    address = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    return httpcore2.Proxy(address, auth=proxy.raw_auth)
 
 
 @functools.cache

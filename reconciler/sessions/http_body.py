@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeAlias
 
 import anyio
@@ -31,7 +31,7 @@ class Body(httpx2.AsyncByteStream):
         self._deadline = deadline
         self._stopped: Stopped | None = stopped
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
         pieces = self._response.aiter_bytes()
         try:
             total = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,9 +19,19 @@ import httpx2
 
 from reconciler.sessions import http_failures as failures
 from reconciler.sessions.exchange import EXCHANGE, Exchange
-from reconciler.sessions.http_body import STREAM, Body, beginning, bounded, check_encoding, check_length, media_type
+from reconciler.sessions.http_body import (
+    STREAM,
+    Body,
+    beginning,
+    bounded,
+    check_encoding,
+    check_length,
+    media_type,
+)
+from reconciler.sessions.http_stream import SseBody, StandingBody, same_origin
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import DeadlineExceeded, SessionError
+from reconciler.sessions.target import Target
 
 NOTICE_SECONDS = 5.0
 """For what nobody waits for: notifications, cancellations, our answers to a server's questions."""
@@ -51,19 +61,19 @@ class HttpClient(httpx2.AsyncClient):
 
     def __init__(
         self,
-        url: httpx2.URL,
+        target: Target,
         kind: Literal["http", "sse"],
-        headers: Mapping[str, str],
         transport: httpx2.AsyncBaseTransport,
         watch: Watch,
         *,
         signs_in: bool = False,
     ) -> None:
         timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
-        super().__init__(headers=headers, transport=transport, timeout=timeout, max_redirects=LIMITS.redirects + 1)
-        self._where = failures.place(url)
+        redirects = LIMITS.redirects + 1  # we stop them before the SDK does
+        super().__init__(headers=target.headers, transport=transport, timeout=timeout, max_redirects=redirects)
+        self._target = target
+        self._where = target.where
         self._kind = kind
-        self._secrets = tuple(headers.values())
         self._watch = watch
         self._signs_in = signs_in
         self._notices: set[asyncio.Task[httpx2.Response]] = set()
@@ -151,7 +161,7 @@ class HttpClient(httpx2.AsyncClient):
         await response.aclose()
         target = response.next_request
         if target is None or here.redirects > LIMITS.redirects or not _keeps_to(request, target):
-            raise failures.not_followed(self._where, response)
+            raise failures.not_followed(self._where, response, self._target.said)
         bare = httpx2.Response(response.status_code, content=b"", request=request)
         bare.next_request = here.follows = target
         return bare
@@ -168,10 +178,7 @@ class HttpClient(httpx2.AsyncClient):
         return httpx2.Response(status, headers=kind, content=body, request=request)
 
     def _refusal(self, response: httpx2.Response, body: bytes) -> failures.HttpRefused:
-        said = failures.explanation(body)
-        for value in self._secrets:
-            for secret in (value, value.partition(" ")[2]):
-                said = said.replace(secret, "***") if len(secret) >= 8 else said
+        said = self._target.said(failures.explanation(body))
         return failures.refused(self._where, response, said, signs_in=self._signs_in, now=datetime.now(UTC))
 
     # Requests that nobody waits for
@@ -212,7 +219,8 @@ class HttpClient(httpx2.AsyncClient):
         if self._stood:
             self._watch.resumed()
         self._stood = True
-        return bounded(response, _StandingBody(response, self._where, self._watch.lost, self._stream_ender()))
+        body = StandingBody if self._kind == "http" else SseBody
+        return bounded(response, body(response, self._where, self._watch.lost, self._stream_ender()))
 
     def _stream_ender(self) -> Callable[[SessionError | None], None]:
         began = asyncio.get_running_loop().time()
@@ -242,25 +250,6 @@ class HttpClient(httpx2.AsyncClient):
         return httpx2.Response(200, headers={"content-type": STREAM}, content=b"", request=request)
 
 
-class _StandingBody(Body):
-    """The SDK stops reading only when it leaves, or because of an event that it cannot take."""
-
-    def __init__(
-        self,
-        response: httpx2.Response,
-        where: str,
-        lost: Callable[[SessionError], None],
-        stopped: Callable[[SessionError | None], None],
-    ) -> None:
-        super().__init__(response, where, math.inf, math.inf, stopped)
-        self._lost = lost
-
-    async def aclose(self) -> None:
-        if not self.read_to_its_end:
-            self._lost(SessionError(f"{self._where} sent an event that is too large, or is no text.", code="protocol"))
-        await super().aclose()
-
-
 def is_error_answer(response: httpx2.Response, body: bytes) -> bool:
     """Whether the SDK would take this for JSON-RPC's own error, which counts whatever the HTTP status."""
     return media_type(response) == "application/json" and failures.is_rpc_error(body)
@@ -273,5 +262,4 @@ def _of_a_notice() -> Exchange:
 def _keeps_to(request: httpx2.Request, target: httpx2.Request) -> bool:
     """Whether following leads to the same origin with the same method and no user information of its own."""
     here, there = request.url, target.url
-    same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
-    return same and target.method == request.method and there.userinfo in (b"", here.userinfo)
+    return same_origin(here, there) and target.method == request.method and there.userinfo in (b"", here.userinfo)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -80,12 +80,12 @@ def refused(where: str, response: httpx2.Response, said: str, *, signs_in: bool,
     return HttpRefused(f"{where} answered {text}.{hint}", status=status, code=f"http-{status}", retry_after=wait)
 
 
-def not_followed(where: str, response: httpx2.Response) -> HttpRefused:
+def not_followed(where: str, response: httpx2.Response, said: Callable[[str], str]) -> HttpRefused:
     """A redirect that leaves the origin, changes the method or never ends; its target is named without its query."""
     target = response.next_request
     shown = "nowhere" if target is None else str(target.url.copy_with(userinfo=b"", query=None, fragment=None))
     status = response.status_code
-    message = f"{where} redirects to {clean(shown)} (HTTP {status}), which is not followed."
+    message = f"{where} redirects to {said(shown)} (HTTP {status}), which is not followed."
     return HttpRefused(message, status=status, terminal=True, code="redirect")
 
 
@@ -117,12 +117,12 @@ def _named(status: int) -> str:
 
 
 def explanation(body: bytes) -> str:
-    """The words of a refusal in JSON: JSON-RPC's error message, OAuth's description. Empty when there are none."""
+    """The words of a refusal in JSON as they came: JSON-RPC's error message, OAuth's description, or nothing."""
     value = _json_object(body)
     error = value.get("error")
     found = error.get("message") if isinstance(error, dict) else value.get("error_description") or error
     found = found or value.get("message") or value.get("detail")
-    return clean(found) if isinstance(found, str) else ""
+    return found if isinstance(found, str) else ""
 
 
 def is_rpc_error(body: bytes) -> bool:
@@ -155,7 +155,7 @@ def seconds_to_wait(header: str | None, now: datetime) -> float | None:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """`error`, what it groups and what caused it: the outermost first."""
+    """`error`, what it groups and what caused it: the outermost first. Each once, also where causes run in a circle."""
     waiting, seen = [error], set[int]()
     while waiting:
         one = waiting.pop(0)
@@ -205,7 +205,9 @@ def _known_later(error: BaseException, where: str) -> SessionError | None:
         case httpcore2.LocalProtocolError() | httpx2.LocalProtocolError():
             return SessionError("The request cannot be sent: a header is not valid HTTP.", terminal=True, code="header")
         case httpcore2.RemoteProtocolError() | httpx2.RemoteProtocolError():
-            return SessionError(f"{where} broke off, or answered something that is not HTTP.", code="closed")
+            if "connect" in str(error):
+                return SessionError(f"{where} closed the connection.", code="closed")
+            return SessionError(f"{where} answered something that is not HTTP.", code="protocol")
         case httpcore2.ProxyError() | httpx2.ProxyError():
             return SessionError(f"The proxy on the way to {where} refused: {clean(str(error))}.", code="proxy")
         case ConnectionError() | httpcore2.ReadError() | httpcore2.WriteError():

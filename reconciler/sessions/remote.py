@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import anyio
@@ -18,11 +19,12 @@ from reconciler.sessions.addresses import choose_written
 from reconciler.sessions.dial import CheckedTransport
 from reconciler.sessions.exchange import Exchange
 from reconciler.sessions.http_client import HttpClient, Watch
-from reconciler.sessions.http_failures import RefusedRpc, clean, describe
+from reconciler.sessions.http_failures import RefusedRpc, describe
 from reconciler.sessions.questions import Answer, decline
 from reconciler.sessions.remote_changes import ACKNOWLEDGED, LISTEN, changing_lists, filter_for, keep_listening
 from reconciler.sessions.remote_life import Life
-from reconciler.sessions.sdk import Conversation, MCPError, Wire, headers_of, made_here, param_headers, transport_of
+from reconciler.sessions.remote_params import ParamHeaders, prepared
+from reconciler.sessions.sdk import Conversation, MCPError, Wire, made_here, transport_of
 from reconciler.sessions.session import (
     DeadlineExceeded,
     End,
@@ -38,7 +40,6 @@ from reconciler.sessions.target import Target, target_of
 
 PROBE_SECONDS = 10.0
 LEAVE_SECONDS = 3.0
-_ENVELOPE = "io.modelcontextprotocol/"
 _SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 
 
@@ -58,8 +59,8 @@ async def open_remote(
     """
     assert isinstance(server.transport, Remote)
     target = target_of(server.transport, resolve)
-    session = RemoteSession(server, target.where, on_notification, answer)
-    owner = asyncio.create_task(session.own(server.transport, target, era), name=f"transport of {server.id}")
+    session = RemoteSession(server, target, on_notification, answer)
+    owner = asyncio.create_task(session.own(server.transport, era), name=f"transport of {server.id}")
     try:
         await session.opened(owner)
         yield session
@@ -73,19 +74,20 @@ class RemoteSession:
     handshake: Handshake
     pid: int | None = None
 
-    def __init__(self, server: Server, where: str, on_notification: Notify, answer: Answer) -> None:
-        self._where = where
+    def __init__(self, server: Server, target: Target, on_notification: Notify, answer: Answer) -> None:
+        self._target = target
+        self._where = target.where
+        self._said = target.said
         self._on_notification = on_notification
         self._answer = answer
         self._loop = asyncio.get_running_loop()
-        self._life = Life(where, self.probe)
+        self._life = Life(target.where, self.probe)
         self._start = server.timeouts.start
         self._start_deadline = self._loop.time() + self._start
-        self._failure: SessionError | None = None
         self._progress: dict[str, Progress] = {}
-        self._tokens = 0
+        self._tokens = count(1)
         self._acknowledged = 0
-        self._param_headers: dict[str, dict[tuple[str, ...], str]] = {}
+        self._param_headers = ParamHeaders()
 
     async def request(
         self,
@@ -97,21 +99,21 @@ class RemoteSession:
     ) -> dict[str, Any]:
         """As Session.request. SessionError with code http-429 while the server asked not to be asked."""
         self._life.check_may_ask()
-        token, prepared = self._prepared(params, on_progress)
+        token = self._token(on_progress)
         try:
-            result = await self._ask(method, prepared, Exchange(self._loop.time() + timeout))
+            result = await self._ask(method, prepared(params, token), Exchange(self._loop.time() + timeout))
         except DeadlineExceeded:
             raise DeadlineExceeded(f"No answer to {method} within {timeout:g} s.") from None
         except SessionError as error:
             self._life.heed(error)
             raise
         except RefusedRpc as error:
-            self._life.doubt(SessionError(f"{self._where} answered HTTP {error.status}: {clean(str(error))}"))
+            self._life.doubt(SessionError(f"{self._where} answered HTTP {error.status}: {self._said(str(error))}"))
             raise
         finally:
-            self._progress.pop(token, None)
+            self._progress.pop(token or "", None)
         if method == "tools/list":
-            self._learn_headers(result)
+            self._param_headers.learn(result)
         return result
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
@@ -119,8 +121,7 @@ class RemoteSession:
         if self._life.over:
             raise self._life.why_over()
         if self.handshake.era == "handshake":
-            _, prepared = self._prepared(params, None)
-            stamped, options = self._conversation.stamped(method, prepared)
+            stamped, options = self._conversation.stamped(method, prepared(params, None))
             await self._wire.notify(method, stamped, options)
 
     async def ended(self) -> End:
@@ -137,42 +138,47 @@ class RemoteSession:
         try:
             await self.request(method, {}, timeout=timeout)
         except RefusedRpc as error:
-            message = f"{self._where} does not take the session any more (HTTP {error.status}: {clean(str(error))})."
+            said = self._said(str(error))
+            message = f"{self._where} does not take the session any more (HTTP {error.status}: {said})."
             raise SessionError(message, code="lost") from None
         except RpcError:
             pass
 
     # Opening and leaving; `own` runs in a task of its own
 
-    async def own(self, transport: Remote, target: Target, era: Era | None) -> None:
+    async def own(self, transport: Remote, era: Era | None) -> None:
         """Enter the SDK's contexts, greet the server, stay until the session is over. Raises only a cancellation."""
         watch = Watch(self._life.doubt, self._life.lose, self._resumed)
         signs_in = bool(transport.oauth or transport.azure)
-        dialler = CheckedTransport(target.url, choose_written)
-        client = HttpClient(target.url, transport.kind, target.headers, dialler, watch, signs_in=signs_in)
         try:
-            async with transport_of(transport.kind, target.url, client) as (read, write):
+            dialled = CheckedTransport(self._target.url, choose_written)
+            client = HttpClient(self._target, transport.kind, dialled, watch, signs_in=signs_in)
+            async with transport_of(transport.kind, self._target.url, client) as (read, write):
                 self._wire = Wire(read, write, told=self._told, answer=self._answer, deadline=self._start_deadline)
                 async with Conversation(self._wire) as self._conversation:
-                    await self._greet("handshake" if transport.kind == "sse" else era)
-                    await self._stay()
+                    try:
+                        await self._greet("handshake" if transport.kind == "sse" else era)
+                        await self._stay()
+                    finally:
+                        self._life.leaving()
         except Exception as error:
-            self._failure = describe(error, self._where)
+            self._life.finish(describe(error, self._where))
         finally:
-            self._life.finish(self._failure)
+            self._life.finish()
 
     async def opened(self, owner: asyncio.Task[None]) -> None:
         """Wait until the session may be used. Raises SessionError."""
-        opening = asyncio.create_task(self._life.begun.wait())
+        events = [asyncio.create_task(event.wait()) for event in (self._life.begun, self._life.stop)]
         try:
             patience = self._start_deadline - self._loop.time()
-            await asyncio.wait({owner, opening}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([owner, *events], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            opening.cancel()
+            for event in events:
+                event.cancel()
         if self._life.begun.is_set():
             return
-        if owner.done() and self._failure is not None and not isinstance(self._failure, DeadlineExceeded):
-            raise self._failure
+        if self._life.failure is not None and not isinstance(self._life.failure, DeadlineExceeded):
+            raise self._life.failure
         raise DeadlineExceeded(f"{self._where} did not answer the handshake within {self._start:g} s.")
 
     async def leave(self, owner: asyncio.Task[None]) -> None:
@@ -191,10 +197,10 @@ class RemoteSession:
         try:
             await self._conversation.negotiate(era)
         except MCPError as error:
-            said = clean(str(error))
+            said = self._said(str(error))
             raise SessionError(f"{self._where} refused the handshake: {said}", code="handshake") from None
         except RuntimeError as error:
-            raise SessionError(clean(str(error)), terminal=True, code="protocol-version") from None
+            raise SessionError(self._said(str(error)), terminal=True, code="protocol-version") from None
         except ValueError:
             message = f"{self._where} answered the handshake with something that is not MCP."
             raise SessionError(message, code="protocol") from None
@@ -209,7 +215,6 @@ class RemoteSession:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._life.leaving()
             for wait in waits:
                 wait.cancel()
             await self._wire.leave()
@@ -219,8 +224,7 @@ class RemoteSession:
     async def _ask(self, method: str, params: Mapping[str, Any] | None, exchange: Exchange) -> dict[str, Any]:
         """One request on the wire. Raises RpcError, DeadlineExceeded, SessionError."""
         stamped, options = self._conversation.stamped(method, params)
-        if method == "tools/call" and params and (mapping := self._param_headers.get(str(params.get("name")))):
-            options.setdefault("headers", {}).update(headers_of(mapping, params.get("arguments")))
+        options.setdefault("headers", {}).update(self._param_headers.of(method, params))
         try:
             return await self._wire.call(method, stamped, options, exchange)
         except MCPError as error:
@@ -236,30 +240,14 @@ class RemoteSession:
             return exchange.broke
         if self._wire.over.is_set():
             return await self._life.wait_for_the_reason(LEAVE_SECONDS)
-        return SessionError(f"{self._where} sent an answer that is not MCP: {clean(str(error))}", code="protocol")
+        return SessionError(f"{self._where} sent an answer that is not MCP: {self._said(str(error))}", code="protocol")
 
-    def _prepared(
-        self, params: Mapping[str, Any] | None, on_progress: Progress | None
-    ) -> tuple[str, Mapping[str, Any] | None]:
-        """`params` without a caller's envelope and token, which would be taken for ours; a token of ours if wanted."""
-        given = dict(params) if params is not None else {}
-        meta = given.pop("_meta", None)
-        kept = {key: value for key, value in meta.items() if _is_theirs(key)} if isinstance(meta, Mapping) else {}
-        token = ""
-        if on_progress is not None:
-            self._tokens += 1
-            token = kept["progressToken"] = f"progress-{self._tokens}"
-            self._progress[token] = on_progress
-        if kept:
-            given["_meta"] = kept
-        return token, None if params is None and not given else given
-
-    def _learn_headers(self, result: Mapping[str, Any]) -> None:
-        """Some tools want arguments as headers too; a tool whose schema says so wrongly gets none."""
-        tools = result.get("tools")
-        for tool in tools if isinstance(tools, list) else ():
-            if isinstance(tool, dict) and isinstance(tool.get("name"), str):
-                self._param_headers[tool["name"]] = param_headers(tool.get("inputSchema")) or {}
+    def _token(self, on_progress: Progress | None) -> str | None:
+        if on_progress is None:
+            return None
+        token = f"progress-{next(self._tokens)}"
+        self._progress[token] = on_progress
+        return token
 
     # Hearing
 
@@ -308,7 +296,3 @@ def _handshake(conversation: Conversation, result: Mapping[str, Any]) -> Handsha
         capabilities=capabilities if isinstance(capabilities, dict) else {},
         instructions=instructions if isinstance(instructions, str) else None,
     )
-
-
-def _is_theirs(key: str) -> bool:
-    return key != "progressToken" and not key.startswith(_ENVELOPE)

@@ -12,7 +12,7 @@ from reconciler.sessions.session import End, SessionError
 
 
 class Life:
-    """`stop` is set when the session is to be left. Doubts count only between `begin` and the end."""
+    """`stop` is set when the session is to be left, `failure` is why. Doubts count only between `begin` and the end."""
 
     def __init__(self, where: str, probe: Callable[[], Awaitable[None]]) -> None:
         self.stop = asyncio.Event()
@@ -20,6 +20,7 @@ class Life:
         self._where = where
         self._probe = probe
         self._loop = asyncio.get_running_loop()
+        self.failure: SessionError | None = None
         self._end: asyncio.Future[End] = self._loop.create_future()
         self._trouble: SessionError | None = None
         self._probing = False
@@ -51,7 +52,7 @@ class Life:
     def finish(self, error: SessionError | None = None) -> None:
         """The session is over, because of `error` or of the trouble it was in; the first reason holds."""
         if not self._end.done():
-            error = error or self._trouble or SessionError(f"{self._where} ended the session.")
+            error = self.failure = error or self._trouble or SessionError(f"{self._where} ended the session.")
             self._end.set_result(End(str(error), retry_after=error.retry_after, terminal=error.terminal))
         self.stop.set()
 
@@ -88,7 +89,7 @@ class Life:
 
     def lose(self, error: SessionError) -> None:
         """The server forgot the session, or a stream of it cannot be had back."""
-        if self.begun.is_set() and not self._leaving:
+        if not self._leaving:
             self.finish(error)
 
     async def _settle(self) -> None:

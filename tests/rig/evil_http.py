@@ -270,3 +270,28 @@ def _stateless(capabilities: Mapping[str, Any]) -> dict[str, Behaviour]:
         "_meta": {"io.modelcontextprotocol/serverInfo": INFO},
     }
     return {"server/discover": answers(result)}
+
+
+class Sse:
+    """The older transport: a standing stream that names where to post, and the answers on that stream.
+
+    `methods` replace or add what is answered: a result, or None for nothing. `standing` is the live stream.
+    """
+
+    def __init__(self, endpoint: str = "/messages?sessionId=1", **methods: Any) -> None:
+        self.endpoint = endpoint
+        self.standing: Connection | None = None
+        initialized = {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}}, "serverInfo": INFO}
+        self.methods = {"initialize": initialized, "ping": {}, "tools/list": {"tools": []}, **methods}
+
+    async def __call__(self, request: Request, connection: Connection) -> None:
+        if request.method == "GET":
+            self.standing = connection
+            await connection.stream()
+            await connection.event(self.endpoint, "endpoint")
+            await connection.gone()
+            return
+        await connection.answer(202)
+        result = self.methods.get(request.rpc)
+        if result is not None and self.standing is not None:
+            await self.standing.event({"jsonrpc": "2.0", "id": request.message["id"], "result": result})

@@ -11,7 +11,7 @@ from reconciler.model.secret import SecretRef
 from reconciler.sessions import door
 from reconciler.sessions.session import DeadlineExceeded, Era, RpcError, SessionError
 from tests.requirements import requirement
-from tests.rig.evil_http import Connection, EvilHttp, Request, answers, mcp, never, refuses, resets, says, streams
+from tests.rig.evil_http import Connection, EvilHttp, Request, Sse, answers, mcp, never, refuses, resets, says, streams
 from tests.rig.sdk_http import serving
 from tests.sessions.remotes import Heard, failure, no_secrets, nothing_left, opened, remote
 
@@ -423,6 +423,27 @@ async def test_an_answer_stream_that_ends_without_an_answer_fails_its_request() 
             assert caught.value.code == "closed"
 
 
+async def test_an_answer_stream_that_breaks_is_taken_up_again_where_it_broke() -> None:
+    """Servers may end a stream early and be asked to go on (MCP 2025-11-25, basic/transports, resumability)."""
+
+    async def begin(request: Request, connection: Connection) -> None:
+        await connection.stream()
+        await connection.raw(b"id: 7\nretry: 10\ndata:\n\n")
+        connection.writer.close()
+
+    async def go_on(request: Request, connection: Connection) -> None:
+        if request.headers.get("last-event-id") != "7":
+            return await connection.answer(405)
+        await connection.stream()
+        asked = server.seen("tools/call")[0].message["id"]
+        await connection.event({"jsonrpc": "2.0", "id": asked, "result": {"late": True}})
+        return await connection.gone()
+
+    with anyio.fail_after(5):
+        async with EvilHttp(mcp(GET=go_on, **{"tools/call": begin})) as server, opened(server.url) as session:
+            assert await session.request("tools/call", {"name": "x"}, timeout=5) == {"late": True}
+
+
 async def test_endless_comments_on_an_answer_stream_end_at_the_deadline() -> None:
     async def comments(request: Request, connection: Connection) -> None:
         await connection.stream()
@@ -481,15 +502,37 @@ async def test_the_death_of_an_idle_server_is_noticed_at_once(era: Era) -> None:
 
 @requirement("LIVE-2:death-noticed")
 async def test_the_death_of_an_sse_server_is_noticed_at_once() -> None:
-    with anyio.fail_after(10):
-        async with serving("sse") as url:
-            held = opened(url, "sse")
-            session = await held.__aenter__()
-        end = await session.ended()
-        assert "127.0.0.1" in end.reason
-        with pytest.raises(SessionError):
-            await session.request("tools/list", {}, timeout=5)
-        await held.__aexit__(None, None, None)
+    async with EvilHttp(Sse(slow=None)) as server:
+        with anyio.fail_after(3):
+            async with opened(server.url, "sse") as session:
+                call = asyncio.create_task(session.request("slow", {}, timeout=60))
+                await server.until("slow")
+                await server.stop()
+                end = await session.ended()
+                assert end.reason == f"127.0.0.1:{server.port} ended the event stream."
+                with pytest.raises(SessionError, match="ended the event stream"):
+                    await call
+
+
+async def test_an_sse_server_that_wants_its_messages_elsewhere_is_not_obeyed() -> None:
+    with anyio.fail_after(3):
+        async with EvilHttp(never) as trap, EvilHttp(Sse(f"http://127.0.0.1:{trap.port}/messages")) as server:
+            error = await failure(server.url, "sse")
+            assert trap.connections == 0
+    assert (error.code, error.terminal) == ("redirect", True)
+
+
+async def test_a_refused_message_to_an_sse_server_fails_its_request_and_not_the_session() -> None:
+    sse = Sse()
+
+    async def behave(request: Request, connection: Connection) -> None:
+        await (says(500)(request, connection) if request.rpc == "tools/call" else sse(request, connection))
+
+    with anyio.fail_after(3):
+        async with EvilHttp(behave) as server, opened(server.url, "sse") as session:
+            with pytest.raises(SessionError, match="HTTP 500"):
+                await session.request("tools/call", {"name": "x"}, timeout=60)
+            assert await session.request("tools/list", {}, timeout=5) == {"tools": []}
 
 
 @requirement("LIVE-2:death-noticed")

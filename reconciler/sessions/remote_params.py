@@ -1,0 +1,46 @@
+"""What a caller's params become on the wire of a remote server: no envelope but ours, and some arguments as headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.sessions.sdk import headers_of, param_headers
+
+_ENVELOPE = "io.modelcontextprotocol/"
+
+
+def prepared(params: Mapping[str, Any] | None, token: str | None) -> dict[str, Any] | None:
+    """`params` without a caller's envelope and token, which would be taken for ours, and with `token` if any."""
+    given = dict(params) if params is not None else {}
+    meta = given.pop("_meta", None)
+    kept = {key: value for key, value in meta.items() if _is_theirs(key)} if isinstance(meta, Mapping) else {}
+    if token is not None:
+        kept["progressToken"] = token
+    if kept:
+        given["_meta"] = kept
+    return None if params is None and not given else given
+
+
+def _is_theirs(key: str) -> bool:
+    return key != "progressToken" and not key.startswith(_ENVELOPE)
+
+
+class ParamHeaders:
+    """Which arguments of which tools travel as headers too (`x-mcp-header`, MCP 2026-07-28), learnt from the list."""
+
+    def __init__(self) -> None:
+        self._by_tool: dict[str, Mapping[tuple[str, ...], str]] = {}
+
+    def learn(self, listed: Mapping[str, Any]) -> None:
+        """Take one page of tools. A tool whose schema asks for headers wrongly gets none."""
+        tools = listed.get("tools")
+        for tool in tools if isinstance(tools, list) else ():
+            if isinstance(tool, dict) and isinstance(tool.get("name"), str):
+                self._by_tool[tool["name"]] = param_headers(tool.get("inputSchema")) or {}
+
+    def of(self, method: str, params: Mapping[str, Any] | None) -> dict[str, str]:
+        """The headers of one request."""
+        if method != "tools/call" or not params:
+            return {}
+        return headers_of(self._by_tool.get(str(params.get("name")), {}), params.get("arguments"))
