@@ -47,3 +47,9 @@ class Stop(Exception):
     def to_json(self) -> dict[str, Any]:
         """`{"error": {"code", "message", "hint"}}` and whatever else is known."""
         return {"error": {"code": self.code, "message": self.message, "hint": self.hint}, **self.more}
+
+
+def stale(reasons: list[str]) -> Stop:
+    """A plan that does not hold any more; each reason is a sentence."""
+    hint = "make a new plan: `reconciler plan`"
+    return Stop(Exit.STALE, "stale", f"the plan is stale: {'; '.join(reasons)}", hint, {"reasons": reasons})

@@ -39,6 +39,11 @@ class Painter:
     ascii_only: bool = False
     width: int | None = None
 
+    @property
+    def on_terminal(self) -> bool:
+        """Whether a person looks at it, so that it can be drawn anew."""
+        return self.width is not None
+
     def role(self, text: str, role: str) -> str:
         """`text` in the colour of its role."""
         code = _CODES[role]

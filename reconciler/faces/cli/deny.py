@@ -1,0 +1,29 @@
+"""`reconciler deny`: a no to what waits."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.faces.cli.context import Options, shared
+from reconciler.faces.cli.exits import Exit
+from reconciler.faces.cli.reach import reach
+from reconciler.faces.cli.talk import data, data_json, tell
+
+
+@click.command("deny")
+@click.argument("plan", metavar="PLAN_ID")
+@click.argument("servers", metavar="[SERVER]...", nargs=-1)
+@shared("json", project=True)
+def command(options: Options, plan: str, servers: tuple[str, ...]) -> int:
+    """Say no to what waits.
+
+    It is not asked again until the file says something else. What was applied stays.
+    """
+    answer = reach(options).deny(plan, list(servers))
+    if options.json:
+        data_json(answer)
+        return Exit.DONE
+    for server in answer["denied"]:
+        data(server)
+    tell("not applied; the file still says it, so `reconciler plan` goes on showing it")
+    return Exit.DONE

@@ -1,0 +1,29 @@
+"""An event as a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from reconciler.faces.cli.paint import Painter
+
+_ROLES = {
+    "waiting": "launch",
+    "error": "bad",
+    "failed": "bad",
+    "ended": "warning",
+    "connected": "good",
+    "source": "warning",
+}
+
+
+def event_line(event: Mapping[str, Any], paint: Painter, *, with_server: bool = True) -> str:
+    """`12:34:56  github  is connected`; the day is named when it is not today."""
+    moment = datetime.fromisoformat(event["at"]).astimezone()
+    today = moment.date() == datetime.now().astimezone().date()
+    when = moment.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+    server = f"{paint.safe(event['server'])}  " if with_server and event["server"] else ""
+    times = f"  ({event['count']} times)" if event.get("count", 1) > 1 else ""
+    message = paint.role(paint.safe(" ".join(event["message"].split())), _ROLES.get(event["kind"], "plain"))
+    return f"{paint.role(when, 'muted')}  {paint.role(server, 'heading')}{message}{times}"

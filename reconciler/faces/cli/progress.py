@@ -1,0 +1,55 @@
+"""Progress per server while a plan is carried out: redrawn on a terminal, plain lines elsewhere. On standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from reconciler.client import Answer, OnProgress
+from reconciler.faces.cli.paint import Painter, redrawn
+from reconciler.faces.cli.talk import tell
+
+_ROLES = {"applied": "good", "failed": "bad", "late": "warning", "skipped": "muted", "rolled-back": "warning"}
+_WORDS = {"applied": "done", "late": "still on its way", "rolled-back": "rolled back"}
+
+
+@contextmanager
+def progress(paint: Painter) -> Iterator[OnProgress]:
+    """Give this every start and every outcome that the engine tells."""
+    if not paint.on_terminal:
+        yield lambda news: _tell_outcome(news, paint)
+        return
+    with redrawn(sys.stderr) as draw:
+        yield _drawing(draw, paint)
+
+
+def _tell_outcome(news: Answer, paint: Painter) -> None:
+    if news["status"] != "started":
+        tell(outcome_line(news, paint))
+
+
+def _drawing(draw: Callable[[list[str], list[str]], None], paint: Painter) -> OnProgress:
+    running: dict[str, str] = {}
+
+    def show(news: Answer) -> None:
+        name = paint.safe(news["server"])
+        done = []
+        if news["status"] == "started":
+            running[name] = paint.role(f"{paint.either('…', '.')} {name}  {news['action']}", "busy")
+        else:
+            running.pop(name, None)
+            done.append(outcome_line(news, paint))
+        draw(done, list(running.values()))
+
+    return show
+
+
+def outcome_line(news: Answer, paint: Painter) -> str:
+    """`✓ github  reconnect  done in 0.4 s`."""
+    status = news["status"]
+    sign = paint.either("✓", "+") if status == "applied" else paint.either("✗", "x") if status == "failed" else "!"
+    took = f" in {news['ms'] / 1000:.1f} s" if status == "applied" and news.get("ms") else ""
+    error = f": {paint.safe(news['error']['message'])}" if news.get("error") else ""
+    text = f"{news['action']}  {_WORDS.get(status, status)}{took}{error}"
+    return f"{paint.role(sign, _ROLES.get(status, 'warning'))} {paint.safe(news['server'])}  {text}"
