@@ -80,8 +80,9 @@ def is_link_local(address: Address) -> bool:
 
 def as_literal(host: str) -> Address | None:
     """The address that `host` (brackets allowed) spells canonically; None for names and for odd spellings."""
+    bracketed = host.startswith("[") and host.endswith("]")
     try:
-        return ip_address(host.removeprefix("[").removesuffix("]"))
+        return ip_address(host[1:-1] if bracketed else host)
     except ValueError:
         return None
 

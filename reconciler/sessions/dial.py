@@ -176,7 +176,7 @@ def _proxy(text: str) -> httpcore2.Proxy:
     except (ValueError, httpx2.InvalidURL):
         raise SessionError("The proxy named by the environment is not http:// or https://.", code="proxy") from None
     url = proxy.url
-    if url.scheme not in ("http", "https"):
+    if url.scheme not in ("http", "https") or not url.host:
         raise SessionError("The proxy named by the environment is not http:// or https://.", code="proxy")
     address = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
     return httpcore2.Proxy(address, auth=proxy.raw_auth)

@@ -167,9 +167,12 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     first = await reader.readline()
     if not first:
         return None
-    method, target, _ = first.decode().split(" ", 2)
+    method, _, rest = first.decode("latin-1").partition(" ")
+    target, _, version = rest.partition(" ")
+    if not version.startswith("HTTP/"):
+        return None
     headers: dict[str, str] = {}
-    while (line := (await reader.readline()).decode().strip()) != "":
+    while (line := (await reader.readline()).decode("latin-1").strip()) != "":
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     body = await reader.readexactly(int(headers.get("content-length", "0")))
