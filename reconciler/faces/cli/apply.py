@@ -17,9 +17,10 @@ from reconciler.faces.cli.reach import connect
 from reconciler.faces.cli.result_text import nothing_done, show_result
 from reconciler.faces.cli.settle import wait_until_settled
 from reconciler.faces.cli.status_text import is_unhealthy
-from reconciler.faces.cli.talk import tell
+from reconciler.faces.cli.talk import data, data_json, tell
 from reconciler.model.document import Document
 from reconciler.plan.actions import Plan
+from reconciler.plan.render.words import nothing_text
 from reconciler.plan.saved import SavedPlan, read_saved, staleness, target_of
 
 
@@ -95,7 +96,10 @@ def _target(ground: Ground, saved: SavedPlan) -> Document:
 
 def _nothing_to_do(plan: Plan, ground: Ground, options: Options, order: Order) -> int:
     """The file says what was applied. It should also live: where no engine runs, one is started."""
-    show_result(nothing_done(plan), options)
+    if options.json:
+        data_json(nothing_done(plan))
+    else:
+        data(nothing_text(plan))
     enabled = any(ground.desired.facts(server)["enabled"] for server in ground.desired.servers)
     if order.once or not enabled or connect(ground.state) is not None:
         return Exit.DONE

@@ -25,5 +25,6 @@ def event_line(event: Mapping[str, Any], paint: Painter, *, with_server: bool = 
     when = moment.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
     server = f"{paint.safe(event['server'])}  " if with_server and event["server"] else ""
     times = f"  ({event['count']} times)" if event.get("count", 1) > 1 else ""
-    message = paint.role(paint.safe(" ".join(event["message"].split())), _ROLES.get(event["kind"], "plain"))
+    verb = "applying " if event["kind"] == "applying" else ""
+    message = paint.role(verb + paint.safe(" ".join(event["message"].split())), _ROLES.get(event["kind"], "plain"))
     return f"{paint.role(when, 'muted')}  {paint.role(server, 'heading')}{message}{times}"

@@ -7,7 +7,6 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import NoReturn
 
 import click
@@ -47,6 +46,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 
 SUMMARIES = {name: summary for group in COMMANDS.values() for name, summary in group.items()}
 _PROGRAM = "reconciler"
+_SYSTEM = os.name
 _OBJECTS_BETWEEN_COLLECTIONS = 500_000  # a plan of 10 000 servers makes millions of objects and hardly a cycle
 
 
@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in SUMMARIES and not name.startswith("-"):
-            close = get_close_matches(name, SUMMARIES, 1)
+            close = importlib.import_module("difflib").get_close_matches(name, SUMMARIES, 1)
             hint = f'did you mean "{close[0]}"?' if close else f"`{_PROGRAM} --help` lists them"
             raise click.UsageError(f'there is no command "{name}"; {hint}', ctx)
         return super().resolve_command(ctx, args)
@@ -98,7 +98,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """One command, from its arguments to its exit code. Whatever goes wrong is said here, and nowhere else."""
-    if os.name == "nt":
+    if _SYSTEM == "nt":
         click.echo("error: the reconciler needs Linux or macOS; on Windows run it in WSL2", err=True)
         return Exit.SYSTEM
     try:

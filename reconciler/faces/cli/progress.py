@@ -26,7 +26,12 @@ def progress(paint: Painter) -> Iterator[OnProgress]:
 
 def _tell_outcome(news: Answer, paint: Painter) -> None:
     if news["status"] != "started":
-        tell(outcome_line(news, paint))
+        tell(outcome_line(_briefly(news), paint))
+
+
+def _briefly(news: Answer) -> Answer:
+    """Without the reason of a failure: the result that follows says it."""
+    return {**news, "error": None}
 
 
 def _drawing(draw: Callable[[list[str], list[str]], None], paint: Painter) -> OnProgress:
@@ -39,7 +44,7 @@ def _drawing(draw: Callable[[list[str], list[str]], None], paint: Painter) -> On
             running[name] = paint.role(f"{paint.either('…', '.')} {name}  {news['action']}", "busy")
         else:
             running.pop(name, None)
-            done.append(outcome_line(news, paint))
+            done.append(outcome_line(_briefly(news), paint))
         draw(done, list(running.values()))
 
     return show

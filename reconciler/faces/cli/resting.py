@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.client import Answer
+from reconciler.config.read import Reading
 from reconciler.faces.cli.context import Options
 from reconciler.problems import errors
 from reconciler.store.observed import read_observed
-from reconciler.store.sources import read_sources
+from reconciler.store.sources import Sources, read_sources
 from reconciler.store.state_dir import StateDir
 
 _GONE = {"pid": None, "instance": None, "nextRetryAt": None, "toolCount": None, "health": "Missing"}
@@ -19,15 +20,21 @@ def report_at_rest(options: Options, state: StateDir) -> Answer:
     report = read_observed(state) or _nothing(state)
     rows = [_at_rest(row) for row in report["servers"]]
     sources = options.sources() if options.project is None else None
-    source = report["source"]
+    source = {**report["source"], "following": False, "held": None}
     if sources is not None:
-        problems = read_sources(sources).reading.problems
-        source = {
-            "valid": not errors(problems),
-            "files": [sources.shown(path) for path in sources.paths],
-            "problems": [problem.to_json() for problem in problems],
-        }
-    return {**report, "engine": None, "source": {**source, "following": False, "held": None}, "servers": rows}
+        reading = read_sources(sources).reading
+        source |= _source(sources, reading)
+        if report["serial"] == 0 and reading.written is not None:
+            report = {**report, "project": reading.document().project}
+    return {**report, "engine": None, "source": source, "servers": rows}
+
+
+def _source(sources: Sources, reading: Reading) -> Answer:
+    return {
+        "valid": not errors(reading.problems),
+        "files": [sources.shown(path) for path in sources.paths],
+        "problems": [problem.to_json() for problem in reading.problems],
+    }
 
 
 def _nothing(state: StateDir) -> Answer:

@@ -54,7 +54,8 @@ def status_lines(report: Answer, paint: Painter) -> Iterator[str]:
 
 def _head(report: Answer, paint: Painter) -> str:
     engine, files = report["engine"], report["source"]["files"]
-    runs = f"engine {engine['pid']}, up {span(engine['startedAt'])}" if engine else "no engine runs; last known:"
+    known = "; this is the last that is known" if report["servers"] else ""
+    runs = f"engine {engine['pid']}, up {span(engine['startedAt'])}" if engine else f"no engine runs{known}"
     following = ["following the file"] if report["source"].get("following") else []
     parts = [f"serial {report['serial']}", *map(paint.safe, files[:1]), *following, runs]
     return f"{paint.role(paint.safe(report['project']), 'heading')}  {paint.either(' · ', ' - ').join(parts)}"
@@ -99,7 +100,7 @@ def _source_lines(source: Mapping[str, Any], paint: Painter) -> Iterator[str]:
         return
     yield ""
     yield paint.role("The file is not taken up; what was applied stays", "warning")
-    if source.get("held"):
+    if source.get("held") and source["valid"]:
         yield f"  {paint.safe(source['held'])}"
     for problem in source["problems"]:
         if problem["severity"] == "error":
