@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed
 from reconciler.plan.actions import SessionDown
@@ -24,3 +26,5 @@ def session_down(observed: Observed, accepted: Document, server_id: str) -> Sess
             return SessionDown("the session still has earlier settings", seen.since) if stale else None
         case "disconnected" | "error":
             return SessionDown(f"session is {'in error' if seen.status == 'error' else 'disconnected'}", seen.since)
+        case _:
+            assert_never(seen.status)

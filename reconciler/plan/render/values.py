@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.plan.pointers import FORWARDED, tokens
 
 LIMIT = 60
+_AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(0xFE00 + i) for i in range(16)}
 
@@ -22,7 +23,7 @@ def shown(value: Any, *, ascii_only: bool = False, whole: bool = False) -> str:
     """A JSON value on one line: text in quotes, the middle left out beyond 60 characters unless `whole`."""
     if value == FORWARDED:
         return "(forwarded)"
-    text = json.dumps(value, ensure_ascii=False)
+    text = _AS_JSON(value)
     cells = _cells(text, ascii_only)
     return "".join(cells) if whole else _elided(cells, ascii_only)
 
@@ -36,6 +37,8 @@ def label(path: str, *, ascii_only: bool = False) -> str:
 
 def _cells(text: str, ascii_only: bool) -> list[str]:
     """One piece of text per character, so that leaving some out never cuts an escape in two."""
+    if text.isascii() and text.isprintable():
+        return list(text)
     return [char if _is_plain(char, ascii_only) else json.dumps(char)[1:-1] for char in text]
 
 
