@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from bisect import bisect
+from itertools import accumulate
 from typing import Any
 
 from reconciler.plan.pointers import FORWARDED, tokens
@@ -55,18 +57,10 @@ def _elided(cells: list[str], ascii_only: bool) -> str:
         return "".join(cells)
     gap = "..." if ascii_only else "…"
     room = (LIMIT - len(gap)) // 2
-    return _fitting(cells, room) + gap + "".join(reversed(_fitting_cells(cells[::-1], room)))
+    end = _fitting(cells[::-1], room)[::-1]
+    return "".join([*_fitting(cells, room), gap, *end])
 
 
-def _fitting(cells: list[str], room: int) -> str:
-    return "".join(_fitting_cells(cells, room))
-
-
-def _fitting_cells(cells: list[str], room: int) -> list[str]:
-    taken: list[str] = []
-    for cell in cells:
-        room -= len(cell)
-        if room < 0:
-            break
-        taken.append(cell)
-    return taken
+def _fitting(cells: list[str], room: int) -> list[str]:
+    """As many of the first cells as have at most `room` characters together."""
+    return cells[: bisect(list(accumulate(map(len, cells))), room)]
