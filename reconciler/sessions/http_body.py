@@ -88,10 +88,19 @@ def media_type(response: httpx2.Response) -> str:
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def check_encoding(response: httpx2.Response, where: str) -> None:
-    """One layer of what we asked for: layers multiply what a small answer grows to. Raises SessionError."""
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding not in _ENCODINGS:
+def _encoding(response: httpx2.Response) -> str:
+    return response.headers.get("content-encoding", "").strip().lower()
+
+
+def is_encoded(response: httpx2.Response) -> bool:
+    """Whether a body grows when it is read."""
+    return _encoding(response) not in ("", "identity")
+
+
+def check_encoding(response: httpx2.Response, where: str, *, plain: bool) -> None:
+    """One layer of what we asked for, or none: layers multiply what a small answer grows to. Raises SessionError."""
+    encoding = _encoding(response)
+    if encoding not in _ENCODINGS or (plain and is_encoded(response)):
         raise SessionError(f"{where} answered in the content encoding {encoding[:40]!r}.", code="protocol")
 
 

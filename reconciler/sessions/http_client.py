@@ -26,6 +26,7 @@ from reconciler.sessions.http_body import (
     bounded,
     check_encoding,
     check_length,
+    is_encoded,
     media_type,
 )
 from reconciler.sessions.http_stream import SseBody, StandingBody, same_origin
@@ -51,7 +52,7 @@ class Watch:
     trouble: Callable[[SessionError], None]
     """A connection failed or the standing stream broke; the session may live on."""
     lost: Callable[[SessionError], None]
-    """The server no longer knows the session, or its stream cannot be had back."""
+    """The standing stream cannot be had back."""
     resumed: Callable[[], None]
     """The standing stream is open again; what was told in between is lost."""
 
@@ -82,8 +83,9 @@ class HttpClient(httpx2.AsyncClient):
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send one request of the SDK. Raises nothing but a cancellation, and SessionError for the SSE stream."""
-        request.headers["accept-encoding"] = "gzip"
         exchange = EXCHANGE.get()
+        stands = request.method == "GET" or (exchange is not None and exchange.lasts)
+        request.headers["accept-encoding"] = "identity" if stands else "gzip"
         match request.method:
             case "GET" if exchange is None:
                 return await self._stand(request, options)
@@ -133,7 +135,7 @@ class HttpClient(httpx2.AsyncClient):
             await response.aclose()
             raise
         streams = media_type(response) == STREAM
-        limit = math.inf if here.lasts else LIMITS.event_stream if streams else LIMITS.response
+        limit = math.inf if here.lasts else _limit(response, streams)
         return bounded(response, Body(response, self._where, limit, here.deadline, self._ender(here, streams)))
 
     def _ender(self, here: Exchange, streams: bool) -> Callable[[SessionError | None], None]:
@@ -149,7 +151,7 @@ class HttpClient(httpx2.AsyncClient):
 
     def _check(self, response: httpx2.Response, here: Exchange) -> None:
         kind = media_type(response)
-        check_encoding(response, self._where)
+        check_encoding(response, self._where, plain=here.lasts)
         if kind != STREAM:
             check_length(response, self._where, LIMITS.response)
         answers = response.status_code == 200 and self._kind == "http" and not here.lenient
@@ -170,7 +172,6 @@ class HttpClient(httpx2.AsyncClient):
         """A status of 400 or more: JSON-RPC's own error goes to the caller. Raises SessionError for anything else."""
         status, body = response.status_code, await beginning(response, LIMITS.refusal)
         if status == 404 and (self._kind == "sse" or _SESSION_ID in request.headers):
-            self._watch.lost(failures.no_session(self._where))
             raise failures.no_session(self._where)
         if status in _UNRELATED or not (here.lenient or is_error_answer(response, body)):
             raise self._refusal(response, body)
@@ -210,7 +211,7 @@ class HttpClient(httpx2.AsyncClient):
                 return await self._redirected(request, response, Exchange(redirects=1))
             if response.status_code != 200 or media_type(response) != STREAM:
                 return await self._no_stream(request, response)
-            check_encoding(response, self._where)
+            check_encoding(response, self._where, plain=True)
         except Exception as raised:
             error = failures.describe(raised, self._where)
             if self._kind == "sse":
@@ -238,8 +239,6 @@ class HttpClient(httpx2.AsyncClient):
         error = self._refusal(response, body)
         if self._kind == "sse":
             raise error
-        if response.status_code == 404 and self._stood:
-            self._watch.lost(failures.no_session(self._where))
         if self._stood:
             return self._set_back(request, error)
         return httpx2.Response(405, request=request)
@@ -253,6 +252,11 @@ class HttpClient(httpx2.AsyncClient):
 def is_error_answer(response: httpx2.Response, body: bytes) -> bool:
     """Whether the SDK would take this for JSON-RPC's own error, which counts whatever the HTTP status."""
     return media_type(response) == "application/json" and failures.is_rpc_error(body)
+
+
+def _limit(response: httpx2.Response, streams: bool) -> int:
+    """A stream may be longer than an answer, unless it grows out of little: that would cost us and not the server."""
+    return LIMITS.event_stream if streams and not is_encoded(response) else LIMITS.response
 
 
 def _of_a_notice() -> Exchange:

@@ -157,7 +157,7 @@ class RemoteSession:
                 self._wire = Wire(read, write, told=self._told, answer=self._answer, deadline=self._start_deadline)
                 async with Conversation(self._wire) as self._conversation:
                     try:
-                        await self._greet("handshake" if transport.kind == "sse" else era)
+                        await self._greet(transport.kind, era)
                         await self._stay()
                     finally:
                         self._life.leaving()
@@ -193,9 +193,10 @@ class RemoteSession:
                 await asyncio.gather(owner, return_exceptions=True)
                 await self._life.leave()
 
-    async def _greet(self, era: Era | None) -> None:
+    async def _greet(self, kind: str, era: Era | None) -> None:
+        """The SSE transport is older than the stateless era."""
         try:
-            await self._conversation.negotiate(era)
+            await (self._conversation.initialize() if kind == "sse" else self._conversation.negotiate(era))
         except MCPError as error:
             said = self._said(str(error))
             raise SessionError(f"{self._where} refused the handshake: {said}", code="handshake") from None

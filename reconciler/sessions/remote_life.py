@@ -88,7 +88,7 @@ class Life:
             self.help(self._settle())
 
     def lose(self, error: SessionError) -> None:
-        """The server forgot the session, or a stream of it cannot be had back."""
+        """A stream that the session needs cannot be had back."""
         if not self._leaving:
             self.finish(error)
 

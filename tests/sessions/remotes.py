@@ -55,9 +55,13 @@ async def opened(
     url: str, kind: Kind = "http", *, heard: Heard | None = None, era: Era | None = None, **more: Any
 ) -> AsyncIterator[RemoteSession]:
     """A live session."""
-    told = heard if heard is not None else Heard()
-    async with open_remote(remote(url, kind, **more), no_secrets, told, era=era) as session:
-        yield session
+    told, tasks = heard if heard is not None else Heard(), asyncio.all_tasks()
+    try:
+        async with open_remote(remote(url, kind, **more), no_secrets, told, era=era) as session:
+            yield session
+    finally:
+        left = [task for task in _tasks_since(tasks) if "reconciler/sessions" in task or "/mcp/client" in task]
+        assert left == [], left
 
 
 async def failure(url: str, kind: Kind = "http", **more: Any) -> SessionError:

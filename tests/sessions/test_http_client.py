@@ -16,6 +16,7 @@ import pytest
 
 from reconciler.model.secret import parse_template
 from reconciler.model.server import Remote
+from reconciler.sessions.dial import MAX_CONNECTIONS
 from reconciler.sessions.http_failures import clean, describe, explanation, is_rpc_error, place, seconds_to_wait
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import SessionError
@@ -167,6 +168,15 @@ async def test_no_other_encoding_is_taken_than_the_one_we_asked_for(encoding: st
     assert isinstance(result, SessionError) and len(str(result)) < 200
 
 
+async def test_a_standing_stream_is_asked_for_and_read_as_it_is() -> None:
+    bombs = says(200, gzip.compress(b"\n" * MIB), "text/event-stream", Content_Encoding="gzip")
+    with anyio.fail_after(5):
+        async with EvilHttp(mcp(GET=bombs)) as server, opened(server.url) as session:
+            assert (await server.until("GET")).headers["accept-encoding"] == "identity"
+            await server.until("ping")
+            await session.probe()
+
+
 async def test_data_that_cannot_be_decompressed_fails_its_request() -> None:
     async def behave(request: Request, connection: Connection) -> None:
         await connection.answer(200, b"this is no gzip", {"content-encoding": "gzip"})
@@ -212,15 +222,51 @@ async def test_a_long_refusal_is_not_read_to_its_end() -> None:
     assert sent < 16 * MIB
 
 
-async def test_many_calls_at_once_each_get_their_own_answer() -> None:
+async def test_an_answer_that_announces_too_much_is_not_waited_for() -> None:
+    async def behave(request: Request, connection: Connection) -> None:
+        await connection.head(200, {"content-type": "application/json", "content-length": str(LIMITS.response + 1)})
+        await connection.gone()
+
+    with anyio.fail_after(5):
+        assert (await outcome(behave)).code == "message-too-large"
+
+
+async def test_an_answer_that_is_much_work_leaves_others_their_turn() -> None:
+    """Forty megabytes of empty lines, in forty kilobytes: reading each takes longer than sending it."""
+    packed = gzip.compress(b"\n" * (40 * MIB))
+    gaps: list[float] = []
+
+    async def behave(request: Request, connection: Connection) -> None:
+        await connection.answer(200, packed, {"content-encoding": "gzip"}, "text/event-stream")
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0)
+            gaps.append(loop.time() - before)
+
+    ticking = asyncio.create_task(tick())
+    result = await outcome(behave)
+    ticking.cancel()
+    assert result.code == "message-too-large"
+    assert max(gaps) < 0.5
+
+
+async def test_many_calls_at_once_share_connections_and_each_get_their_own_answer() -> None:
+    many = asyncio.Event()
+
     async def echo(request: Request, connection: Connection) -> None:
+        if len(server.seen("echo")) >= MAX_CONNECTIONS:
+            many.set()
+        await many.wait()
         await connection.result(request, {"n": request.message["params"]["n"]})
 
     with anyio.fail_after(20):
         async with EvilHttp(mcp("stateless", echo=echo)) as server, opened(server.url) as session:
             answers = await asyncio.gather(*(session.request("echo", {"n": n}, timeout=15) for n in range(200)))
             assert [answer["n"] for answer in answers] == list(range(200))
-            assert server.connections <= 101
+            assert server.connections == MAX_CONNECTIONS
 
 
 async def test_a_storm_of_notifications_does_not_keep_others_waiting() -> None:

@@ -11,7 +11,20 @@ from reconciler.model.secret import SecretRef
 from reconciler.sessions import door
 from reconciler.sessions.session import DeadlineExceeded, Era, RpcError, SessionError
 from tests.requirements import requirement
-from tests.rig.evil_http import Connection, EvilHttp, Request, Sse, answers, mcp, never, refuses, resets, says, streams
+from tests.rig.evil_http import (
+    Behaviour,
+    Connection,
+    EvilHttp,
+    Request,
+    Sse,
+    answers,
+    mcp,
+    never,
+    refuses,
+    resets,
+    says,
+    streams,
+)
 from tests.rig.sdk_http import serving
 from tests.sessions.remotes import Heard, failure, no_secrets, nothing_left, opened, remote
 
@@ -63,6 +76,17 @@ async def test_a_server_that_only_knows_the_handshake_is_asked_for_it_after_the_
                 "initialize",
                 "notifications/initialized",
             ]
+
+
+@requirement("LIVE-1:both-eras")
+@pytest.mark.parametrize(
+    "answer",
+    [says(400), says(404), says(405), says(406), says(500), says(200, b"<html>", "text/html"), says(202)],
+)
+async def test_whatever_an_older_server_says_to_the_probe_it_is_asked_for_the_handshake(answer: Behaviour) -> None:
+    with anyio.fail_after(5):
+        async with EvilHttp(mcp(**{"server/discover": answer})) as server, opened(server.url) as session:
+            assert session.handshake.era == "handshake"
 
 
 @requirement("LIVE-1:both-eras")
@@ -520,6 +544,21 @@ async def test_an_sse_server_that_wants_its_messages_elsewhere_is_not_obeyed() -
             error = await failure(server.url, "sse")
             assert trap.connections == 0
     assert (error.code, error.terminal) == ("redirect", True)
+
+
+async def test_an_sse_server_that_refuses_the_handshake_is_said() -> None:
+    sse = Sse(initialize=None)
+
+    async def behave(request: Request, connection: Connection) -> None:
+        await sse(request, connection)
+        if request.rpc == "initialize" and sse.standing is not None:
+            error = {"code": -32000, "message": "not today"}
+            await sse.standing.event({"jsonrpc": "2.0", "id": request.message["id"], "error": error})
+
+    with anyio.fail_after(3):
+        async with EvilHttp(behave) as server:
+            error = await failure(server.url, "sse")
+    assert str(error) == f"127.0.0.1:{server.port} refused the handshake: not today"
 
 
 async def test_a_refused_message_to_an_sse_server_fails_its_request_and_not_the_session() -> None:
