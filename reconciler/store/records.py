@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,8 +35,15 @@ create table audit (id integer primary key autoincrement, at text not null, prin
 """
 
 
-_NAMES = frozenset(re.findall(r"create table (\w+)", _TABLES))
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_TROUBLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+"""What the machine may do to a file that is sound (sqlite.org/rescode.html); any other error is the file's."""
 _BESIDE = ("-wal", "-shm")
 
 
@@ -163,9 +170,8 @@ class Records:
             self._database = _connect(self._path)
             return None
         except _Damaged:
-            for extra in _BESIDE:
-                if (beside := self._path.with_name(self._path.name + extra)).exists():
-                    set_aside(beside, at.replace(":", ""))
+            for extra in _BESIDE:  # what they held went into the file when it was closed, or fits no file
+                self._path.with_name(self._path.name + extra).unlink(missing_ok=True)
             aside = set_aside(self._path, at.replace(":", ""))
             self._database = _connect(self._path)
             return aside
@@ -197,13 +203,13 @@ def _connect(path: Path) -> sqlite3.Connection:
         _check(database, path)
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = full")
-        if not _tables(database):
+        if not _schema(database):
             database.executescript(f"begin; {_TABLES} pragma user_version = {VERSION}; commit;")
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         database.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
-            raise _Damaged(str(error)) from error
-        raise
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE:
+            raise
+        raise _Damaged(str(error)) from error
     except BaseException:
         database.close()
         raise
@@ -217,14 +223,20 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
         raise StateTooNew(path, version, VERSION)
     if database.execute("pragma integrity_check").fetchone()[0] != "ok":
         raise _Damaged("the integrity check failed")
-    expected = (VERSION, _NAMES) if version else (0, frozenset())
-    if (version, _tables(database)) != expected:
+    if _schema(database) != (_expected_schema() if version == VERSION else frozenset()):
         raise _Damaged("its tables are not those of its version")
 
 
-def _tables(database: sqlite3.Connection) -> frozenset[str]:
-    rows = database.execute("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'")
-    return frozenset(row[0] for row in rows)
+def _schema(database: sqlite3.Connection) -> frozenset[tuple[str, str]]:
+    """Every table with the statement that made it."""
+    rows = database.execute("select name, sql from sqlite_schema where type = 'table' and name not like 'sqlite_%'")
+    return frozenset(rows)
+
+
+def _expected_schema() -> frozenset[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_TABLES)
+        return _schema(database)
 
 
 def _whole(values: Sequence[Any]) -> list[Any]:
