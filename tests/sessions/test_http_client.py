@@ -22,7 +22,7 @@ from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import SessionError
 from reconciler.sessions.target import Target, target_of
 from tests.requirements import requirement
-from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, mcp, streams
+from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, mcp, says, streams
 from tests.sessions.remotes import nothing_left, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
