@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -52,22 +54,28 @@ class Gate:
         on_progress: Progress | None = None,
     ) -> dict[str, Any]:
         """The raw CallToolResult. Raises Refused, and whatever forwarding raises (RpcError, SessionError, NotLive)."""
+        if principal.role == "viewer":
+            raise Refused("not-allowed", f'"{principal.name}" may look and not call')
         policy = self._policy(server, tool)
-        asks = policy.answer(tool).asks
-        row = _row(principal, server, tool, arguments)
-        if asks:
+        row = _row(principal, server, tool, arguments) if policy.answer(tool).asks else None
+        if row is not None:
             await self._consent(principal, row)
         params = {"name": tool, "arguments": dict(arguments)}
+        running = self.forward(server, params, policy.timeout(tool), on_progress)
+        return await (running if row is None else self._recorded(row, running))
+
+    async def _recorded(self, row: Mapping[str, Any], running: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        outcome = "failed"
         try:
-            result = await self.forward(server, params, policy.timeout(tool), on_progress)
-        except BaseException:
-            if asks:
-                await self.audit({**row, "decision": "owner", "outcome": "failed"})
-            raise
-        if asks:
+            result = await running
             outcome = "error" if result.get("isError") else "done"
-            await self.audit({**row, "decision": "owner", "outcome": outcome})
-        return result
+            return result
+        except asyncio.CancelledError:
+            outcome = "unknown"
+            raise
+        finally:
+            with suppress(Exception):  # it ran: a row "started" without a successor says that nobody knows how
+                await self._write(row, "owner", outcome)
 
     def _policy(self, server: str, tool: str) -> Policy:
         policy = self.policies(server)
@@ -81,21 +89,27 @@ class Gate:
 
     async def _consent(self, principal: Principal, row: Mapping[str, Any]) -> None:
         """A call over the owner's socket is its own yes; any other call that asks is refused."""
-        if principal.role != "owner":
-            await self.audit({**row, "decision": "refused", "outcome": "not run"})
+        owns = principal.role == "owner"
+        try:
+            await self._write(row, *(("owner", "started") if owns else ("refused", "not run")))
+        except Exception as error:
+            raise Refused("not-recorded", f"the call cannot be recorded, so it does not run: {error}") from error
+        if not owns:
             raise Refused(
                 "needs-approval",
                 f'"{row["tool"]}" of "{row["server"]}" needs approval: run '
                 f"`reconciler call {row['server']} {row['tool']}` yourself, or set requireApproval in the file",
             )
-        await self.audit({**row, "decision": "owner", "outcome": "started"})
+
+    async def _write(self, row: Mapping[str, Any], decision: str, outcome: str) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        await self.audit({"at": at, **row, "decision": decision, "outcome": outcome})
 
 
 def _row(principal: Principal, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "principal": principal.name,
-        "server": server,
-        "tool": tool,
-        "arguments": digest(dict(arguments)),
-    }
+    """What a decision is about. Arguments without a canonical form cannot be bound to a decision."""
+    try:
+        bound = digest(dict(arguments))
+    except (ValueError, TypeError) as error:
+        raise Refused("bad-arguments", f"the arguments have no canonical form: {error}") from error
+    return {"principal": principal.name, "server": server, "tool": tool, "arguments": bound}

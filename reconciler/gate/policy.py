@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from reconciler.model.document import Document
 from reconciler.model.server import Approval, Server, ToolRule
+from reconciler.plan.globs import fits, specificity
 
 FilePath: TypeAlias = tuple[str, ...]
 
@@ -56,9 +56,9 @@ class Policy:
         fitting = [
             rule
             for rule in self.server.rules
-            if _matches(tool, (rule.pattern,)) and (rule.approval if approval else rule.timeout) is not None
+            if fits(tool, rule.pattern) and (rule.approval if approval else rule.timeout) is not None
         ]
-        return max(fitting, key=_specificity, default=None)
+        return max(fitting, key=lambda rule: specificity(rule.pattern), default=None)
 
 
 def policy_of(document: Document, server_id: str, read_only: frozenset[str]) -> Policy:
@@ -78,10 +78,4 @@ def _approval_path(document: Document, server_id: str) -> FilePath:
 
 
 def _matches(tool: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(tool, pattern) for pattern in patterns)
-
-
-def _specificity(rule: ToolRule) -> tuple[bool, int, str]:
-    """An exact name beats every glob; among globs the one with more fixed characters; then the name decides."""
-    wild = sum(rule.pattern.count(sign) for sign in "*?[")
-    return (wild == 0, len(rule.pattern) - wild, rule.pattern)
+    return any(fits(tool, pattern) for pattern in patterns)
