@@ -49,7 +49,8 @@ class Child:
         self.pid = self._process.pid
         self.code: int | None = None
         self.exited = asyncio.Event()
-        self._owner = launch.environment[OWNER]
+        self._family = orphans.Family(self.pid, launch.environment[OWNER])
+        self._group_is_gone = False
         self._on_exit = on_exit
         self._loop = asyncio.get_running_loop()
         self._held = _hold(self.pid)
@@ -68,10 +69,10 @@ class Child:
 
     def _destroy(self) -> bool:
         """Kill the group and the family, at once. True while there may be more to kill."""
-        found = orphans.kill_family(self.pid, self._owner)
+        remains = self._family.kill(leader_lives=self.code is None)
         if self._group_lives():
             self._signal_group(signal.SIGKILL)
-        return found
+        return remains
 
     def _is_over(self) -> bool:
         return self.exited.is_set() and not self._group_lives()
@@ -105,6 +106,7 @@ class Child:
         self.code = code
         self._unwatch()
         orphans.leaders.discard(self.pid)
+        self._group_lives()  # asked now, before its number can be given to others
         self.exited.set()
         self._on_exit()
 
@@ -117,14 +119,16 @@ class Child:
     # The group
 
     def _group_lives(self) -> bool:
+        """Once empty it counts as gone for ever: its number may be given to others."""
         orphans.collect_adopted()
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        if not self._group_is_gone:
+            try:
+                os.killpg(self.pid, 0)
+            except ProcessLookupError:
+                self._group_is_gone = True
+            except PermissionError:
+                return True
+        return not self._group_is_gone
 
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -53,21 +53,35 @@ def sweep(cookie_prefix: str) -> list[int]:
     return killed
 
 
-def kill_family(leader: int, cookie: str) -> bool:
-    """Kill what one server's start has left: everything under `leader`, and adopted orphans with its cookie.
+class Family:
+    """What the start of one server brought about: everything under `leader`, and adopted orphans with its cookie."""
 
-    True while there was something to kill; its own children may only become visible then.
-    """
-    family = set(_descendants(leader))
-    for pid in _children(os.getpid()):
-        if pid not in leaders and (_owner(pid) == cookie or _session(pid) == leader):
-            family |= {pid, *_descendants(pid)}
-    family = {pid for pid in family if _is_running(pid)}
-    for pid in family:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    collect_adopted()
-    return bool(family)
+    def __init__(self, leader: int, cookie: str) -> None:
+        self._leader = leader
+        self._cookie = cookie
+        self._killed: dict[int, int] = {}
+
+    def kill(self, *, leader_lives: bool) -> bool:
+        """Kill it, but for the leader. True while some of it is still there: its own children may only appear then.
+
+        A process on its way out has no cookie any more, so those once seen are remembered, with the time they started:
+        numbers are given out again, and so is the leader's once its status was taken.
+        """
+        for pid in self._members(leader_lives):
+            stat = _stat(pid)
+            if stat and stat.is_running:
+                self._killed[pid] = stat.started
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        collect_adopted()
+        return any(_is_still_there(pid, started) for pid, started in self._killed.items())
+
+    def _members(self, leader_lives: bool) -> set[int]:
+        found = set(_descendants(self._leader)) if leader_lives else set()
+        for pid in _children(os.getpid()):
+            if pid not in leaders and (_owner(pid) == self._cookie or _session(pid) == self._leader):
+                found |= {pid, *_descendants(pid)}
+        return found
 
 
 def collect_adopted() -> None:
@@ -84,6 +98,12 @@ class _Stat:
     state: str
     parent: int
     session: int
+    started: int
+    """Clock ticks after the system's start."""
+
+    @property
+    def is_running(self) -> bool:
+        return self.state not in "ZX"
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -92,7 +112,7 @@ def _stat(pid: int) -> _Stat | None:
         fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return _Stat(fields[0].decode(), int(fields[1]), int(fields[3]))
+    return _Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
 
 
 def _session(pid: int) -> int:
@@ -100,9 +120,9 @@ def _session(pid: int) -> int:
     return stat.session if stat else -1
 
 
-def _is_running(pid: int) -> bool:
+def _is_still_there(pid: int, started: int) -> bool:
     stat = _stat(pid)
-    return stat is not None and stat.state not in "ZX"
+    return stat is not None and stat.is_running and stat.started == started
 
 
 def _children(pid: int) -> list[int]:

@@ -19,7 +19,7 @@ from tests.sessions.rigged import opened
 
 pytestmark = [pytest.mark.anyio, requirement("LIVE-1:tools-listed")]
 
-ALL = {"tools": {}, "prompts": {}, "resources": {}}
+ALL: dict[str, Any] = {"tools": {}, "prompts": {}, "resources": {}}
 
 
 class Paged:
