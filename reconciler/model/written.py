@@ -28,10 +28,6 @@ def field(effect: Effect, words: str, *, mark: Mark | None = None, secret: bool 
     return Field(default=None, description=words, json_schema_extra=extra)
 
 
-def _shape(value: Any) -> str:
-    return "map" if isinstance(value, dict) else "list" if isinstance(value, list) else "plain"
-
-
 class Written(BaseModel):
     """Strict, frozen, no unknown fields; names in the file are camelCase."""
 
