@@ -41,6 +41,11 @@ class Framer:
         self._start = self._searched = end + 1
         return line
 
+    def clear(self) -> None:
+        """Forget everything that was fed."""
+        self._buffer.clear()
+        self._start = self._searched = 0
+
     def _keep_rest(self) -> None:
         del self._buffer[: self._start]
         self._start = 0

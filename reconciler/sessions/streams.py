@@ -67,6 +67,7 @@ class LineReader:
         if self._pause:
             self._pause.cancel()
         self._pipe.close()
+        self._framer.clear()
 
     def _readable(self) -> None:
         try:
