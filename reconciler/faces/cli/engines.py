@@ -11,7 +11,7 @@ from reconciler.client import Client
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.hosting import start_in_background
 from reconciler.faces.cli.reach import connect
-from reconciler.faces.cli.settle import wait_until_gone
+from reconciler.faces.cli.settle import end_engine
 from reconciler.faces.cli.talk import tell
 from reconciler.store.sources import Sources
 
@@ -32,8 +32,7 @@ def engine(options: Options, sources: Sources, *, once: bool = False) -> Iterato
         yield client
     finally:
         if once:
-            client.stop()
-            wait_until_gone(client, state)
+            end_engine(client, state)
 
 
 def who() -> str:

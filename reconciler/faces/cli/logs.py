@@ -19,7 +19,7 @@ from reconciler.faces.cli.talk import data, data_json
 @click.argument("server", metavar="ID")
 @shared("json", project=True)
 @click.option("--previous", is_flag=True, help="How the last five sessions ended, with what they printed last.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, help="How many lines at most (50).")
+@click.option("-n", "--lines", type=click.IntRange(min=1), default=50, help="How many lines at most (50).")
 def command(options: Options, server: str, previous: bool, lines: int) -> int:
     """Show what a server printed, and how it ended.
 
@@ -42,4 +42,4 @@ def _endings(exits: list[Mapping[str, Any]], lines: int, paint: Painter) -> Iter
         code = "" if ending["code"] is None else f" (code {ending['code']})"
         head = f"{ending['instance']}  ended {span(ending['at'])} ago{code}: {paint.safe(ending['reason'])}"
         yield paint.role(head, "heading")
-        yield from (f"  {paint.safe(line)}" for line in (ending["stderr"][-lines:] if lines else []))
+        yield from (f"  {paint.safe(line)}" for line in ending["stderr"][-lines:])

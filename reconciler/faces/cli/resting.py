@@ -1,15 +1,14 @@
-"""The status document where no engine runs: what was last known, with nothing in it that claims to live."""
+"""The status document where no engine tells it: what was last known without one, and the file as it is now."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from reconciler.client import Answer
-from reconciler.config.read import Reading
 from reconciler.faces.cli.context import Options
 from reconciler.problems import errors
 from reconciler.store.observed import read_observed
-from reconciler.store.sources import Sources, read_sources
+from reconciler.store.sources import read_sources
 from reconciler.store.state_dir import StateDir
 
 _GONE = {"pid": None, "instance": None, "nextRetryAt": None, "toolCount": None, "health": "Missing"}
@@ -19,22 +18,24 @@ def report_at_rest(options: Options, state: StateDir) -> Answer:
     """The last report with `engine` null, and the file as it is now. Without any report: a project without servers."""
     report = read_observed(state) or _nothing(state)
     rows = [_at_rest(row) for row in report["servers"]]
-    sources = options.sources() if options.project is None else None
     source = {**report["source"], "following": False, "held": None}
-    if sources is not None:
-        reading = read_sources(sources).reading
-        source |= _source(sources, reading)
-        if report["serial"] == 0 and reading.written is not None:
-            report = {**report, "project": reading.document().project}
-    return {**report, "engine": None, "source": source, "servers": rows}
+    return with_files_now({**report, "engine": None, "source": source, "servers": rows}, options)
 
 
-def _source(sources: Sources, reading: Reading) -> Answer:
-    return {
+def with_files_now(report: Answer, options: Options) -> Answer:
+    """The report with what the files say now: an engine that does not follow them knows only what it read last."""
+    sources = options.sources() if options.project is None else None
+    if sources is None or report["source"]["following"]:
+        return report
+    reading = read_sources(sources).reading
+    source = {
+        **report["source"],
         "valid": not errors(reading.problems),
         "files": [sources.shown(path) for path in sources.paths],
         "problems": [problem.to_json() for problem in reading.problems],
     }
+    named = report["serial"] > 0 or reading.written is None
+    return {**report, "source": source, "project": report["project"] if named else reading.document().project}
 
 
 def _nothing(state: StateDir) -> Answer:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from reconciler.client import Answer, Client, NoEngine
+from reconciler.client import Answer, Client
 from reconciler.store.state_dir import StateBusy, StateDir
 
 _LOOK_AGAIN = 0.1
@@ -38,30 +40,36 @@ def unsettled(report: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def wait_until_gone(client: Client, state: StateDir, seconds: float = STOP_SECONDS) -> bool:
-    """Whether the engine that was told to stop is gone, with everything it ran, within `seconds`."""
+def end_engine(client: Client, state: StateDir, seconds: float = STOP_SECONDS) -> bool:
+    """Tell the engine to stop. Whether it is gone, with everything it ran, within `seconds`."""
+    pid = client.hello()["pid"]
+    client.stop()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not _answers(client) and _is_free(state):
+        if _is_free(state) and not _is_alive(pid):
             return True
         time.sleep(_LOOK_AGAIN / 2)
     return False
 
 
-def _answers(client: Client) -> bool:
-    try:
-        client.hello()
-    except NoEngine:
-        return False
-    return True
-
-
 def _is_free(state: StateDir) -> bool:
-    """Whether nobody holds the state's lock: the kernel frees it with the end of its holder."""
-    if not state.path.is_dir():
-        return True
+    """Whether nobody holds the state's lock."""
     try:
         os.close(state.hold())
     except StateBusy:
         return False
     return True
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process still does something: one that has ended may wait to be collected, by us or by its parent."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except (ProcessLookupError, PermissionError):
+        return False
+    except FileNotFoundError:  # no /proc here, or it went just now
+        return not Path("/proc/self").exists()
+    return state[0] != "Z"

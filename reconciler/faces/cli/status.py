@@ -16,9 +16,10 @@ from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.paint import redrawn
 from reconciler.faces.cli.planning import Ground, look, plan_on
 from reconciler.faces.cli.reach import find
-from reconciler.faces.cli.resting import report_at_rest
+from reconciler.faces.cli.resting import report_at_rest, with_files_now
 from reconciler.faces.cli.status_text import brief_text, is_out_of_sync, is_unhealthy, server_lines, status_lines
 from reconciler.faces.cli.talk import data, data_json
+from reconciler.store.state_dir import StateDir
 
 _EVERY = 0.5
 _RECENT = 10
@@ -38,13 +39,17 @@ def command(options: Options, server: str | None, tell_state: bool, again: bool,
     state, client = find(options)
     if again and not options.json:
         _show_again(options, server, brief)
-    report = client.status() if client else report_at_rest(options, state)
+    report = _report(options, state, client)
     if options.json:
         data_json(report if server is None else {**report, "servers": [_row(report, server)]})
     else:
         for line in _lines(report, client, server, brief, options):
             data(line)
     return _exit(report, options) if tell_state else Exit.DONE
+
+
+def _report(options: Options, state: StateDir, client: Client | None) -> Answer:
+    return with_files_now(client.status(), options) if client else report_at_rest(options, state)
 
 
 def _lines(report: Answer, client: Client | None, server: str | None, brief: bool, options: Options) -> Iterator[str]:
@@ -84,7 +89,7 @@ def _show_again(options: Options, server: str | None, brief: bool) -> None:
     with redrawn(sys.stdout) as draw:
         while True:
             state, client = find(options)
-            report = client.status() if client else report_at_rest(options, state)
+            report = _report(options, state, client)
             draw([], list(_lines(report, None, server, brief, options)))
             time.sleep(_EVERY)
 

@@ -7,7 +7,7 @@ import click
 from reconciler.faces.cli.context import Options, shared
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.reach import find
-from reconciler.faces.cli.settle import STOP_SECONDS, wait_until_gone
+from reconciler.faces.cli.settle import STOP_SECONDS, end_engine
 from reconciler.faces.cli.talk import data_json, tell
 
 
@@ -19,12 +19,9 @@ def command(options: Options) -> int:
     Returns when no process of them is left. What was applied stays: the next engine brings it up again.
     """
     state, client = find(options)
-    if client is not None:
-        client.stop()
-        if not wait_until_gone(client, state):
-            pid = (state.engine() or {}).get("pid")
-            message = f"the engine was told to stop, but is not gone after {STOP_SECONDS:.0f} s"
-            raise Stop(Exit.SYSTEM, "still-running", message, f"its process is {pid}; its log is {state.log}")
+    if client is not None and not end_engine(client, state):
+        message = f"the engine was told to stop, but is not gone after {STOP_SECONDS:.0f} s"
+        raise Stop(Exit.SYSTEM, "still-running", message, f"its log is {state.log}")
     if options.json:
         data_json({"stopped": client is not None})
     tell("the engine is stopped, with every server it ran" if client else "no engine runs")

@@ -1,0 +1,215 @@
+"""`reconciler watch`: what is saved is taken up, what needs a yes waits, and the end is an end. With real engines."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faces.cli.desk import SECONDS, Desk, light
+from tests.requirements import requirement
+
+
+class Watching:
+    """A `watch` in a process of its own, read line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.said: list[str] = []
+
+    def until(self, words: str) -> str:
+        """Read on until a line has these words."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+            if words in line:
+                return line
+        raise AssertionError(f"it ended without saying {words!r}: {''.join(self.said)}")
+
+    def end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(SECONDS)
+
+
+@contextmanager
+def watching(desk: Desk, *arguments: str) -> Iterator[Watching]:
+    with desk.spawn("watch", *arguments) as process:
+        try:
+            yield Watching(process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(SECONDS)
+
+
+def status(desk: Desk) -> dict[str, Any]:
+    found: dict[str, Any] = desk.run("status", "-o", "json").json
+    return found
+
+
+@requirement("APPLY-1:watch")
+def test_what_is_saved_goes_live_and_a_new_command_waits(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    with watching(desk, "--auto-approve=start") as watch:
+        watch.until("following reconciler.yaml")
+        watch.until("one is connected")
+        desk.write({"one": light("one", name="The one"), "two": light("two")})
+        line = watch.until("waits for a yes")
+        plan = next(word for word in line.split() if word.startswith("pln-"))
+        assert f"reconciler approve {plan}" in line
+        found = status(desk)
+        assert [row["name"] for row in found["servers"]] == ["The one", "two"]
+        assert [(each["server"], each["action"]) for each in found["pending"]] == [("two", "create")]
+        listed = desk.run("approve")
+        assert f"reconciler approve {plan} two" in listed.out
+        assert desk.run("approve", "-o", "json").json == {"pending": found["pending"]}
+        done = desk.run("approve", plan, "two")
+        assert (done.exit, "1 applied" in done.out) == (0, True)
+        watch.until("two is connected")
+        assert desk.run("approve").err == "nothing waits\n"
+
+
+@requirement("PLAN-3:exit-codes")
+def test_a_no_is_remembered_until_the_file_says_something_else(desk: Desk) -> None:
+    desk.write({})
+    with watching(desk) as watch:
+        watch.until("following")
+        desk.write({"one": light("one")})
+        line = watch.until("waits for a yes")
+        plan = next(word for word in line.split() if word.startswith("pln-"))
+        assert desk.run("status", "--exit-code").exit == 2
+        done = desk.run("deny", plan)
+        assert (done.exit, done.out) == (0, "one\n")
+        assert status(desk)["pending"] == []
+        again = desk.run("deny", plan, "-o", "json")
+        assert (again.exit, again.json["error"]["code"]) == (1, "nothing-waits")
+        assert desk.run("approve", plan).exit == 1
+
+
+@requirement("APPLY-3:broken-edit")
+def test_a_broken_edit_is_told_with_its_place_and_touches_nothing(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    with watching(desk, "--auto-approve") as watch:
+        watch.until("one is connected")
+        before = status(desk)["servers"][0]["instance"]
+        desk.write({"one": {"comand": "x"}})
+        assert "reconciler.yaml:6:" in watch.until("the file has errors")
+        found = status(desk)
+        assert (found["source"]["valid"], found["servers"][0]["instance"]) == (False, before)
+        assert "reconciler.yaml:6:" in desk.run("status").out
+
+
+@requirement("PLAN-3:exit-codes", "LIVE-2:no-orphans")
+@pytest.mark.parametrize(("how", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_the_end_of_watch_is_the_end_of_its_servers(desk: Desk, how: signal.Signals, exit_code: int) -> None:
+    desk.write({"one": light("one")})
+    with watching(desk, "--auto-approve") as watch:
+        watch.until("one is connected")
+        pid = status(desk)["servers"][0]["pid"]
+        assert watch.end(how) == exit_code
+        assert not Path(f"/proc/{pid}").exists()
+        assert status(desk)["engine"] is None
+
+
+@requirement("PLAN-3:exit-codes")
+def test_a_second_engine_for_the_same_file_is_refused(desk: Desk) -> None:
+    desk.write({})
+    with watching(desk) as watch:
+        watch.until("following")
+        done = desk.process("watch", "--background")
+        assert (done.exit, "is held by process" in done.err) == (7, True)
+
+
+def test_a_running_engine_is_told_to_follow(desk: Desk) -> None:
+    with desk.applied({"one": light("one")}):
+        assert not status(desk)["source"]["following"]
+        done = desk.run("watch")
+        assert (done.exit, "follows reconciler.yaml from now on" in done.err) == (0, True)
+        assert status(desk)["source"]["following"]
+
+
+def test_detached_it_returns_when_servers_settled(desk: Desk) -> None:
+    desk.write({"one": light("one"), "fails": light("fails", "--no-such-option")})
+    try:
+        done = desk.process("watch", "--detach", "--auto-approve=start")
+        assert (done.exit, done.out) == (0, "desk: 1/2 ok\n")
+        assert "`reconciler stop` ends it" in done.err
+        assert status(desk)["source"]["following"]
+        assert desk.process("watch", "--detach").out == "desk: 1/2 ok\n"
+    finally:
+        assert desk.process("stop").exit == 0
+
+
+def test_a_directory_is_all_its_files(desk: Desk) -> None:
+    desk.write({"one": light("one")}, project="first")
+    other = desk.folder / "other.reconciler.yaml"
+    desk.file.rename(other)
+    desk.write({"two": light("two")}, project="second")
+    with watching(desk, str(desk.folder), "--auto-approve") as watch:
+        watch.until("following reconciler.yaml, other.reconciler.yaml")
+        watch.until("is connected")
+        watch.until("is connected")
+        found = desk.run("status", "-f", str(other), "-o", "json").json
+        assert [row["id"] for row in found["servers"]] == ["one"]
+        assert [row["id"] for row in status(desk)["servers"]] == ["two"]
+
+
+def test_an_empty_directory_is_refused_with_the_way_out(desk: Desk) -> None:
+    done = desk.run("watch", ".")
+    assert (done.exit, "`reconciler init -f " in done.err) == (3, True)
+
+
+def test_a_file_that_was_never_there_is_refused(desk: Desk) -> None:
+    assert desk.run("watch", "nowhere.yaml").exit == 3
+
+
+def test_files_named_twice_are_wrong_usage(desk: Desk) -> None:
+    desk.write({})
+    assert desk.run("watch", "-f", "reconciler.yaml", "reconciler.yaml").exit == 64
+
+
+@contextmanager
+def at_a_terminal(desk: Desk, *arguments: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    person, terminal = pty.openpty()
+    try:
+        with desk.spawn("watch", *arguments, stdin=terminal, stderr=terminal) as process:
+            os.close(terminal)
+            yield person, process
+            process.send_signal(signal.SIGINT)
+            process.wait(SECONDS)
+    finally:
+        os.close(person)
+
+
+def shown_until(person: int, words: str) -> str:
+    """What the terminal shows until these words."""
+    shown = ""
+    while words not in shown:
+        shown += os.read(person, 65536).decode()
+    return shown
+
+
+@pytest.mark.parametrize(("answer", "words"), [("y\n", "one is connected"), ("n\n", "waits for a yes")])
+def test_at_a_terminal_all_commands_of_the_file_are_asked_for_once(desk: Desk, answer: str, words: str) -> None:
+    desk.write({"one": light("one")})
+    with at_a_terminal(desk) as (person, _):
+        shown_until(person, "Run these commands, and follow the file? [y/N]")
+        os.write(person, answer.encode())
+        shown_until(person, words)
+
+
+def test_a_file_that_changes_while_a_person_reads_is_asked_for_again(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    with at_a_terminal(desk) as (person, _):
+        shown_until(person, "follow the file? [y/N]")
+        desk.write({"one": light("changed")})
+        os.write(person, b"y\n")
+        assert '"changed"' in shown_until(person, "follow the file? [y/N]")
+        os.write(person, b"y\n")
+        shown_until(person, "one is connected")
