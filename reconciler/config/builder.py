@@ -60,8 +60,14 @@ class Builder:
         """A collection at `depth` begins; raises Stop where it is too deep."""
         if depth >= MAX_DEPTH:
             raise self.stop("too-deep", f"more than {MAX_DEPTH} levels", event)
-        self.nodes += 1
+        self.count(event)
         self.deepest = max(self.deepest, depth + 1)
+
+    def count(self, event: Any) -> None:
+        """One more value; raises Stop where there are too many."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise self.stop("too-many-values", f"more than {MAX_NODES} values", event)
 
     def open_anchor(self, node: Collection, event: Any, depth: int) -> Weight:
         """Note that the anchor of `node` is open; answers the counters from before it."""

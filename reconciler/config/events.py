@@ -21,7 +21,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.config.builder import MAX_NODES, Builder, Stop
+from reconciler.config.builder import Builder, Stop
 from reconciler.config.characters import unreadable
 from reconciler.config.codes import problem
 from reconciler.config.scalars import NotPlain, plain_value, tagged_value
@@ -171,9 +171,7 @@ def duplicate_key(first: Scalar, second: Scalar) -> Problem:
 
 def _scalar(builder: Builder, event: Any) -> Scalar:
     value, plain = event.value, event.implicit[0]
-    builder.nodes += 1
-    if builder.nodes > MAX_NODES:
-        raise builder.stop("too-many-values", f"more than {MAX_NODES} values", event)
+    builder.count(event)
     if event.tag is not None:
         value = _tagged(builder, event)
     elif plain:

@@ -177,7 +177,8 @@ def test_a_secret_enters_a_digest_only_as_its_fingerprint() -> None:
 
 
 def test_what_starts_something_or_contacts_somebody_has_a_launch_digest() -> None:
-    assert document(STDIO).launch_digest("a")
+    stdio = document(STDIO)
+    assert stdio.launch_digest("a") == stdio.launch_digest("a") is not None
     assert document(REMOTE).launch_digest("a")
     assert document({"type": "uplink"}).launch_digest("a") is None
     assert document({**STDIO, "mock": {}}).launch_digest("a") is None
