@@ -215,10 +215,11 @@ class RemoteSession:
         waits = [asyncio.create_task(self._wire.over.wait()), asyncio.create_task(self._life.stop.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            self._life.finish()
         finally:
             for wait in waits:
                 wait.cancel()
-            await self._wire.leave()
+            await self._wire.leave(self._life.why_over())
 
     # Asking
 

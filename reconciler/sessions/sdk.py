@@ -29,7 +29,7 @@ from reconciler.sessions.exchange import EXCHANGE, Exchange
 from reconciler.sessions.http_client import HttpClient
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.questions import Answer
-from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, Era, RpcError
+from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, Era, RpcError, SessionError
 
 __all__ = [
     "CallOptions",
@@ -65,7 +65,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         self._told = told
         self._answer = answer
         self._deadline = deadline
-        self._calls: set[asyncio.Task[dict[str, Any]]] = set()
+        self._calls: dict[asyncio.Task[dict[str, Any]], Exchange] = {}
 
     async def send_raw_request(
         self,
@@ -88,7 +88,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         The SDK tells the server of an abandoned request; that goes on behind the back of whoever gave it up.
         """
         call = asyncio.create_task(self._in_exchange(method, params, options, exchange))
-        self._calls.add(call)
+        self._calls[call] = exchange
         call.add_done_callback(self._left)
         try:
             patience = exchange.deadline - asyncio.get_running_loop().time()
@@ -109,13 +109,14 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         return await super().send_raw_request(method, params, options)
 
     def _left(self, call: asyncio.Task[dict[str, Any]]) -> None:
-        self._calls.discard(call)
+        del self._calls[call]
         if not call.cancelled():
             call.exception()
 
-    async def leave(self) -> None:
-        """Stop whatever is still on its way."""
-        for call in self._calls:
+    async def leave(self, error: SessionError) -> None:
+        """Stop whatever is still on its way; who waits for it is told `error`."""
+        for call, exchange in self._calls.items():
+            exchange.fail(error)
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
 

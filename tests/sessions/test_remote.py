@@ -613,6 +613,41 @@ async def test_a_restarted_server_that_forgot_the_session_ends_it(status: int) -
             assert f"HTTP {status}" in end.reason and "session" in end.reason and not end.terminal
 
 
+@pytest.mark.parametrize("era", ["handshake", "stateless"])
+async def test_a_call_in_flight_when_the_session_is_left_fails_with_the_reason(era: Era) -> None:
+    with anyio.fail_after(5):
+        async with EvilHttp(mcp(era, **{"tools/call": never})) as server:
+            async with opened(server.url) as session:
+                call = asyncio.create_task(session.request("tools/call", {"name": "x"}, timeout=60))
+                await server.until("tools/call")
+            with pytest.raises(SessionError, match="The session was closed"):
+                await call
+
+
+@requirement("LIVE-2:death-noticed")
+async def test_a_call_in_flight_when_only_the_standing_stream_dies_fails_with_the_reason() -> None:
+    gone = asyncio.Event()
+
+    async def stream(request: Request, connection: Connection) -> None:
+        await connection.stream()
+        await gone.wait()
+        connection.reset()
+
+    async def ping(request: Request, connection: Connection) -> None:
+        await connection.error(request, -32000, "who are you?", status=400)
+
+    with anyio.fail_after(5):
+        behave = mcp(GET=stream, ping=ping, **{"tools/call": never})
+        async with EvilHttp(behave) as server, opened(server.url) as session:
+            call = asyncio.create_task(session.request("tools/call", {"name": "x"}, timeout=60))
+            await server.until("tools/call")
+            await server.until("GET")
+            gone.set()
+            with pytest.raises(SessionError, match="does not take the session any more"):
+                await call
+            assert "who are you?" in (await session.ended()).reason
+
+
 async def test_a_stateless_server_may_be_restarted_under_an_idle_session() -> None:
     with anyio.fail_after(5):
         async with EvilHttp(mcp("stateless")) as server, opened(server.url) as session:
