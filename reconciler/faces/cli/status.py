@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -36,12 +37,12 @@ def command(options: Options, server: str | None, tell_state: bool, again: bool,
 
     With the ID of a server: that one whole, with how it ended before and what happened to it.
     """
-    state, client = find(options)
-    if again and not options.json:
+    if again:
         _show_again(options, server, brief)
+    state, client = find(options)
     report = _report(options, state, client)
     if options.json:
-        data_json(report if server is None else {**report, "servers": [_row(report, server)]})
+        data_json(_chosen(report, server))
     else:
         for line in _lines(report, client, server, brief, options):
             data(line)
@@ -61,6 +62,11 @@ def _lines(report: Answer, client: Client | None, server: str | None, brief: boo
         yield brief_text(report)
     else:
         yield from status_lines(report, options.paint)
+
+
+def _chosen(report: Answer, server: str | None) -> Answer:
+    """The document, of one server where one was named."""
+    return report if server is None else {**report, "servers": [_row(report, server)]}
 
 
 def _row(report: Answer, server: str) -> Answer:
@@ -85,13 +91,29 @@ def _history(client: Client, server: str, options: Options) -> Iterator[str]:
 
 
 def _show_again(options: Options, server: str | None, brief: bool) -> None:
-    """Until Ctrl-C. Engines may come and go meanwhile."""
+    """Until Ctrl-C: drawn anew on a terminal, else whenever it changed; as JSON a line each."""
+    if not options.paint.on_terminal or options.json:
+        for report in _changes(options):
+            lines = [json.dumps(_chosen(report, server))] if options.json else None
+            for line in lines or _lines(report, None, server, brief, options):
+                data(line)
+            sys.stdout.flush()
+        return
     with redrawn(sys.stdout) as draw:
         while True:
-            state, client = find(options)
-            report = _report(options, state, client)
-            draw([], list(_lines(report, None, server, brief, options)))
+            draw([], list(_lines(_report(options, *find(options)), None, server, brief, options)))
             time.sleep(_EVERY)
+
+
+def _changes(options: Options) -> Iterator[Answer]:
+    """The report, and again whenever it is another. Engines may come and go meanwhile."""
+    last: Answer = {}
+    while True:
+        report = _report(options, *find(options))
+        if report != last:
+            yield report
+        last = report
+        time.sleep(_EVERY)
 
 
 def _exit(report: Answer, options: Options) -> Exit:

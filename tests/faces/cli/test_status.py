@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pty
 import signal
 from typing import Any
 
 from reconciler.faces.cli.paint import Painter
 from reconciler.faces.cli.status_text import brief_text, is_unhealthy, server_lines, status_lines
-from tests.faces.cli.desk import Desk, light
+from tests.faces.cli.desk import SECONDS, Desk, light
 from tests.requirements import requirement
 
 TOP = {"project", "serial", "engine", "source", "pending", "servers"}
@@ -122,6 +124,33 @@ def test_several_engines_are_listed_and_one_is_chosen_by_name(desk: Desk, monkey
             assert desk.run("status", "-p", "second", "-o", "json").json["project"] == "second"
         finally:
             assert desk.process("stop", *there).exit == 0
+
+
+@requirement("PLAN-3:exit-codes")
+def test_watching_the_status_shows_every_change_until_it_is_interrupted(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    with desk.spawn("status", "--watch", "-o", "json") as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["servers"] == []
+        with desk.applied({"one": light("one")}):
+            words: list[str] = []
+            while "connected" not in words:
+                words = [each["status"] for each in json.loads(process.stdout.readline())["servers"]]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(SECONDS) == 130
+
+
+def test_at_a_terminal_the_status_is_drawn_anew(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    person, terminal = pty.openpty()
+    with desk.spawn("status", "--watch", stdout=terminal) as process:
+        os.close(terminal)
+        shown = b""
+        while shown.count(b"desk  serial 0") < 2:
+            shown += os.read(person, 65536)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 130
+    os.close(person)
 
 
 def test_a_brief_line_counts_what_is_well_and_what_waits() -> None:
