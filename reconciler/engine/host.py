@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler import __version__
@@ -108,11 +107,3 @@ def _at_rest(report: dict[str, object]) -> dict[str, object]:
     gone = {"status": "disconnected", "pid": None, "instance": None, "nextRetryAt": None, "health": "Missing"}
     rows = [{**row, **gone, "reason": "the engine is stopped"} if row["enabled"] else row for row in servers]
     return {**report, "servers": rows}
-
-
-def sources_in(target: Path, overlays: Iterable[Path], root: Path) -> list[Sources]:
-    """The projects of `watch FILE` or `watch DIR`: reconciler.yaml and every *.reconciler.yaml in a directory."""
-    if not target.is_dir():
-        return [Sources(target.absolute(), tuple(path.absolute() for path in overlays), root)]
-    found = [target / "reconciler.yaml", *sorted(target.glob("*.reconciler.yaml"))]
-    return [Sources(path.absolute(), (), root) for path in found if path.is_file()]

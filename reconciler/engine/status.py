@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from reconciler.engine.project import Project
 from reconciler.model.server import Remote, Server, Stdio, Uplink
 from reconciler.problems import errors
 from reconciler.sessions.hub import Instance
+from reconciler.sessions.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +138,8 @@ def _conditions(
         ("Stalled", life.phase == "Stalled", life.phase, reason if life.phase == "Stalled" else ""),
     ]
     live = project.hub.slot(server_id).live
-    missing = tuple(getattr(live.session, "missing", ())) if live and live.session else ()
-    if missing:
-        facts.append(("EnvironmentComplete", False, "NamesUnset", f"not set and left out: {', '.join(missing)}"))
-    if live and live.listing.withheld:
-        withheld = "; ".join(f"{name}: {why}" for name, why in live.listing.withheld)
-        facts.append(("ToolsComplete", False, "Withheld", withheld))
+    if live is not None and live.session is not None:
+        facts += _remarks(live, live.session)
     return [
         {
             "type": kind,
@@ -154,6 +151,22 @@ def _conditions(
         }
         for kind, holds, word, message in facts
     ]
+
+
+def _remarks(live: Instance, session: Session) -> Iterator[tuple[str, bool, str, str]]:
+    """Conditions that are only there when there is something to say; they are false then."""
+    missing = getattr(session, "missing", ())
+    if missing:
+        yield "EnvironmentComplete", False, "NamesUnset", f"not set and left out: {', '.join(missing)}"
+    if live.listing.withheld:
+        withheld = "; ".join(f"{name}: {why}" for name, why in live.listing.withheld)
+        yield "ToolsComplete", False, "Withheld", withheld
+    if live.listing.truncated:
+        yield "ListsComplete", False, "Truncated", live.listing.truncated
+    skipped = getattr(session, "skipped", 0)
+    if skipped:
+        first = " | ".join(getattr(session, "bad_lines", ()))
+        yield "OutputClean", False, "LinesSkipped", f"{skipped} lines were no JSON-RPC, the first: {first}"
 
 
 def _unborn(server_id: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeAlias
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.listing import Listing, list_all
 from reconciler.sessions.session import (
-    DeadlineExceeded,
     End,
     Notify,
     Opened,
@@ -84,10 +83,6 @@ class Instance:
             self.in_flight -= 1
             if self.in_flight == 0:
                 self._idle.set()
-
-    def look_now(self) -> None:
-        """Ask for the lists again as soon as the refresh limit allows."""
-        self._refresh.set()
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
         """Let requests in flight finish for at most `seconds`, then close. Returns when nothing is left."""
@@ -180,14 +175,14 @@ class Instance:
         method = "ping" if session.handshake.era == "handshake" else "server/discover"
         try:
             await session.request(method, {}, timeout=self.server.timeouts.list)
-        except DeadlineExceeded:
-            return False
+        except SessionError:
+            return False  # late, or refused for the moment; that the session is over `ended` tells
         except RpcError:
             return True  # an error is an answer
         return True
 
     async def _relist(self, session: Session) -> None:
-        with suppress(DeadlineExceeded, RpcError):  # the lists of before stay
+        with suppress(SessionError, RpcError):  # the lists of before stay
             self.listing = await list_all(session, timeout=self.server.timeouts.list)
             self._on_change()
 

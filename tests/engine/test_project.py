@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import anyio
@@ -252,3 +253,22 @@ async def test_rolling_back_on_failure_brings_everything_back(tmp_path: Path) ->
         assert {o.server: o.status for o in applied.outcomes} == {"a": "rolled-back", "b": "failed"}
         await at.until(lambda: {row["sync"] for row in at.rows().values()} == {"Synced"})
         assert '"1"' in await at.call("a", "info")
+
+
+@requirement("LIVE-1:status")
+async def test_the_status_says_what_was_left_out_and_what_was_no_protocol(tmp_path: Path) -> None:
+    evil = Path(__file__).parent.parent / "rig" / "evil.py"
+    servers = {
+        "noisy": {
+            "command": sys.executable,
+            "args": ["-E", "-S", "-u", str(evil), "garbage", "5"],
+            "env": ["NOT_SET_ANYWHERE"],
+        },
+        "double": {"command": sys.executable, "args": ["-E", "-S", "-u", str(evil), "twins"]},
+    }
+    async with desk(tmp_path, servers) as at:
+        await at.apply()
+        remarks = {c["type"]: c["message"] for row in at.rows().values() for c in row["conditions"]}
+        assert remarks["EnvironmentComplete"] == "not set and left out: NOT_SET_ANYWHERE"
+        assert "no JSON-RPC" in remarks["OutputClean"]
+        assert remarks["ToolsComplete"]
