@@ -26,13 +26,12 @@ class Wait:
 
 def next_try(failures: int, chance: float, *, terminal: bool = False, retry_after: float | None = None) -> Wait:
     """After the `failures`-th failure in a row: at once, then full jitter from 0.5 s doubling to 60 s (300 s when it
-    keeps crashing). `chance` is uniform in [0, 1). A server's Retry-After is obeyed up to an hour.
+    keeps crashing). `chance` is uniform in [0, 1). A server's Retry-After (seconds) comes on top, up to an hour.
     """
+    asked = min(max(retry_after or 0.0, 0.0), LONGEST_RETRY_AFTER)
     if terminal:
-        return Wait(REPROBE, stalled=True)
-    if retry_after is not None:
-        return Wait(min(retry_after, LONGEST_RETRY_AFTER))
+        return Wait(max(REPROBE, asked), stalled=True)
     if failures <= 1:
-        return Wait(0.0)
+        return Wait(asked)
     cap = CRASH_LOOP_CAP if failures > CRASH_LOOP else CAP
-    return Wait(chance * min(cap, BASE * 2 ** min(failures - 1, 20)))
+    return Wait(asked + chance * min(cap, BASE * 2 ** min(failures - 2, 20)))

@@ -1,6 +1,6 @@
 """Where references get their values: the env file, the engine's environment, and what a caller offered.
 
-Also the text that must not be shown: every value that was handed out is known here.
+Also the text that must not be shown: every value that was handed out, and every literal that counts as a secret.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.model.document import Document
+from reconciler.model.document import Document, masked_fields
 from reconciler.model.secret import HIDDEN, SecretRef
 from reconciler.sessions.session import Resolve, Unresolved
 from reconciler.store.env_file import read_env_file
@@ -26,7 +26,7 @@ class Environment:
         self.folder = folder
         self._offered: dict[str, str] = {}
         self._handed_out: set[str] = set()
-        self._used: dict[str, dict[SecretRef, str]] = {}
+        self._used: dict[str, dict[SecretRef, str | None]] = {}
 
     def offer(self, values: Mapping[str, str]) -> None:
         """Keep what a caller's environment holds for names the file mentions; in memory only."""
@@ -35,11 +35,14 @@ class Environment:
     def resolver(self, document: Document, server_id: str) -> Resolve:
         """Look-ups for one start of a server; raises Unresolved saying where was looked. What it got is remembered."""
         used = self._used[server_id] = {}
+        if server_id in document.servers:
+            masked_fields(document.facts(server_id), self._remember)
 
         def resolve(reference: SecretRef) -> str:
+            used[reference] = None
             value = used[reference] = self._value(reference, document.written.get("envFile"))
-            if len(value) >= _SHORTEST_SECRET:
-                self._handed_out.add(value)
+            if reference.scheme != "workspaceFolder":
+                self._remember(value)
             return value
 
         return resolve
@@ -66,8 +69,13 @@ class Environment:
         except Unresolved:
             return None
 
+    def _remember(self, value: str) -> str:
+        """The whole value, and each line of it: a key of many lines is printed line by line. A Fingerprint."""
+        self._handed_out |= {text for text in (value, *value.splitlines()) if len(text) >= _SHORTEST_SECRET}
+        return HIDDEN
+
     def hide(self, text: str) -> str:
-        """`text` without any value that was handed out."""
+        """`text` without any value that was handed out, and without the secrets written out for what was started."""
         for value in sorted(self._handed_out, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
@@ -100,16 +108,20 @@ class Environment:
             return {}
         try:
             return read_env_file(self.folder / env_file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unresolved(f"envFile {env_file} cannot be read: {error}") from error
+        except (OSError, ValueError) as error:
+            raise Unresolved(f"envFile {env_file} cannot be read: {_why(error)}") from error
 
     def _file(self, name: str) -> str:
-        path = (self.folder / name).expanduser()
         try:
-            with path.open("rb") as file:
+            with (self.folder / Path(name).expanduser()).open("rb") as file:
                 data = file.read(_LARGEST_FILE + 1)
             if len(data) > _LARGEST_FILE:
                 raise Unresolved(f"{name} has more than {_LARGEST_FILE // 1024} KiB")
             return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unresolved(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            raise Unresolved(f"{name} cannot be read: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """The reason without the bytes that a decoding error would quote."""
+    return "it is not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or str(error)

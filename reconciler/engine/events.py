@@ -35,7 +35,13 @@ class Events:
                 queue.put_nowait(event)
         task = asyncio.create_task(self._records.add_event(event["at"], kind, server, event["message"]))  # type: ignore[arg-type]  # "at" is text
         self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        task.add_done_callback(self._written)
+
+    def _written(self, task: asyncio.Task[int]) -> None:
+        """An event that cannot be recorded was still told; it must not stop anything."""
+        self._writing.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:

@@ -147,10 +147,21 @@ class _Run:
         for action in actions:
             self._report((action.server, word(action)))
             self._accept(action)
-        await self._hands.ledger.commit()
+        try:
+            await self._hands.ledger.commit()
+        except OSError as error:
+            return [self._not_written(action, error) for action in actions]
         for action in actions:
             self._wake(action)
         return list(await asyncio.gather(*map(self._outcome, actions)))
+
+    def _not_written(self, action: Action, error: OSError) -> Outcome:
+        """Nothing of it was accepted; a worker that looked too early looks again."""
+        self._wake(action)
+        why = f"the state cannot be written: {error.strerror or error}"
+        outcome = Outcome(action.server, word(action), "failed", error=why, code="state")
+        self._report(outcome)
+        return outcome
 
     async def roll_back(
         self, before: Mapping[str, Any], actions: Iterable[Action], outcomes: Mapping[str, Outcome]

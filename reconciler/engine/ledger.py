@@ -17,7 +17,10 @@ from reconciler.store.state_dir import StateDir
 
 
 class Ledger:
-    """Everything that was accepted. Changes are in memory at once; `commit` returns when they are on the disk."""
+    """Everything that was accepted. Changes are in memory at once; `commit` returns when they are on the disk.
+
+    What cannot be written is not accepted: then memory goes back to what the disk has.
+    """
 
     def __init__(self, state: StateDir, accepted: Accepted) -> None:
         self.accepted = accepted
@@ -25,7 +28,8 @@ class Ledger:
         self._servers: dict[str, Server] = {}
         self._version = 0
         self._written = 0
-        self._writing = asyncio.Lock()
+        self._on_disk = accepted
+        self._writing: asyncio.Task[None] | None = None
 
     @property
     def document(self) -> Document:
@@ -87,14 +91,27 @@ class Ledger:
         return True
 
     async def commit(self) -> None:
-        """Return when everything said so far is on the disk; callers that wait together share one write."""
+        """Return when everything said so far is on the disk; callers that wait together share one write.
+
+        The write goes on when a caller is cancelled: two at once could end in the wrong order. Raises OSError.
+        """
         version = self._version
-        async with self._writing:
-            if self._written >= version:
-                return
-            newest, accepted = self._version, self.accepted
+        while self._written < version:
+            if self._writing is None:
+                self._writing = asyncio.create_task(self._write())
+            await asyncio.shield(self._writing)
+
+    async def _write(self) -> None:
+        newest, accepted = self._version, self.accepted
+        try:
             await asyncio.to_thread(write_accepted, self._state, accepted)
-            self._written = newest
+            self._written, self._on_disk = newest, accepted
+        except BaseException:
+            self._written, self.accepted = self._version, self._on_disk
+            self._servers.clear()
+            raise
+        finally:
+            self._writing = None
 
     def _set(self, **changes: Any) -> None:
         self.accepted = replace(self.accepted, **changes)

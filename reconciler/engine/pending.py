@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.canonical import digest
-from reconciler.plan.actions import PROJECT, Action, Plan, word
+from reconciler.plan.actions import PROJECT, Action, Create, Plan, ProjectChanged, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Waiting:
 
     def update(self, plan: Plan, plan_id: str, marks: dict[str, tuple[str, ...]], now: str) -> None:
         """`marks` are the waiting servers of `plan` with why; one that waited before keeps its id and its time."""
+        self._denied &= {key_of(action) for action in plan.actions}
         pending = {}
         for action in plan.actions:
             if action.server not in marks:
@@ -78,7 +79,8 @@ def waiting_marks(plan: Plan, yes: frozenset[str] | None) -> dict[str, tuple[str
 
     `yes` are the servers somebody said yes to; None means everything. A guarded or protected deletion waits
     whatever was said: lifting the guard is done when the plan is made. When a server that a settings change touches
-    waits, the whole settings change waits with everything it touches.
+    waits, the whole settings change waits with everything it touches, and with new servers, which would begin under
+    other settings than a person was shown.
     """
     marks: dict[str, tuple[str, ...]] = {
         server: (blocked.code,) for blocked in plan.blocked for server in blocked.servers
@@ -87,18 +89,14 @@ def waiting_marks(plan: Plan, yes: frozenset[str] | None) -> dict[str, tuple[str
         if action.marks and yes is not None and action.server not in yes:
             marks.setdefault(action.server, tuple(sorted(action.marks)))
     project = next((action for action in plan.actions if action.server == PROJECT), None)
-    touched = [action for action in plan.actions if _touched_by_project(action)]
+    touched = [action for action in plan.actions if action.with_settings]
     if project is not None and any(action.server in marks for action in [project, *touched]):
-        for action in [project, *touched]:
+        for action in [project, *touched, *(a for a in plan.actions if isinstance(a, Create))]:
             marks.setdefault(action.server, ("with-settings",))
     return marks
 
 
-def _touched_by_project(action: Action) -> bool:
-    """Its patch is empty although it changes something: the settings outside `mcpServers` do."""
-    return action.server != PROJECT and action.patch == {}
-
-
 def key_of(action: Action) -> str:
     """What a person is shown of an action, as a digest: a yes holds for exactly this."""
-    return digest([word(action), action.patch, action.launch, sorted(action.marks)])
+    settings = [[r.path, r.field, r.before, r.after] for r in action.because if isinstance(r, ProjectChanged)]
+    return digest([word(action), action.patch, action.launch, sorted(action.marks), settings])
