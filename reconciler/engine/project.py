@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, assert_never
 
 from reconciler.engine.environment import Environment
@@ -126,7 +125,7 @@ class Project:
             outdated = self.environment.outdated(self.ledger.document, server_id)
             down = f"its environment changed: {', '.join(outdated)}" if outdated else None
         else:
-            down = reason if status == "error" else None
+            down = self.environment.hide(reason) if status == "error" else None
         return ObservedServer(
             server_id,
             status,
@@ -310,11 +309,6 @@ class Project:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def main_file(path: Path) -> Path:
-    """A configuration file as the project knows it: absolute, links kept."""
-    return path.absolute()
 
 
 def utc_now() -> datetime:
