@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
+import stat
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -16,11 +18,15 @@ from typing import Literal, TypeAlias
 import watchfiles
 
 Signature: TypeAlias = tuple[int, int, int, int, int, str] | None
+Folders: TypeAlias = dict[Path, tuple[int, int]]
 TICK_MS = 1000
 POLL_SECONDS = 0.5
 SETTLE_RENAMED = 0.03
 SETTLE_WRITTEN = 0.15
 SETTLE_SHRUNK = 2.0
+FRESH_NS = 20_000_000
+"""File systems count time in steps of up to 10 ms: two writes within one step leave the same time."""
+LONGEST_CHAIN = 40
 _CONFLICT = (b"<<<<<<< ", b">>>>>>> ")
 
 
@@ -39,7 +45,7 @@ def judge(before: bytes, now: bytes, *, renamed: bool, quiet: float) -> Verdict:
         return Verdict("hold", why="it is empty")
     if all(any(line.startswith(sign) for line in now.splitlines()) for sign in _CONFLICT):
         return Verdict("hold", why="it has conflict markers")
-    if before.startswith(now) and now != before:
+    if before.startswith(now) and now.rstrip() != before.rstrip():
         return Verdict("hold", why="it is the beginning of what it was, as an unfinished save is")
     settle = SETTLE_SHRUNK if len(now) < len(before) else SETTLE_RENAMED if renamed else SETTLE_WRITTEN
     return Verdict("apply") if quiet >= settle else Verdict("wait", settle - quiet)
@@ -68,62 +74,80 @@ def replaced_by_host(path: Path) -> bool:
     return False
 
 
-def directories(paths: Iterable[Path]) -> set[Path]:
-    """The existing parent directories of every path and of every link on the way to it."""
-    found: set[Path] = set()
+def directories(paths: Iterable[Path]) -> Folders:
+    """The existing parent directories of every path and of every link on the way to it, told apart by inode too."""
+    found: Folders = {}
     for path in paths:
         for link in _chain(path.absolute()):
-            if link.parent.is_dir():
-                found.add(link.parent)
+            with suppress(OSError):  # it vanished between two looks
+                facts = link.parent.stat()
+                if stat.S_ISDIR(facts.st_mode):
+                    found[link.parent] = (facts.st_dev, facts.st_ino)
     return found
 
 
-def _chain(path: Path) -> Iterable[Path]:
-    """The path, and what it and each link in its directories point to."""
+def _chain(path: Path) -> Iterator[Path]:
+    """The path, each link on the way to it, and what these point to."""
     seen: set[Path] = set()
     todo = [path]
-    while todo:
+    while todo and len(seen) < LONGEST_CHAIN:
         current = todo.pop()
-        if current in seen or len(seen) > 40:
+        if current in seen:
             continue
         seen.add(current)
         yield current
         for part in (current, *current.parents):
-            if part.is_symlink():
-                target = part.parent / part.readlink()
-                todo.append(Path(os.path.normpath(target / current.relative_to(part))))
+            with suppress(OSError):  # no link, or no more
+                target = Path(os.path.realpath(part.parent), part.readlink(), current.relative_to(part))
+                todo.append(Path(os.path.normpath(target)))
+                yield part
 
 
 async def changes(paths: Callable[[], Iterable[Path]], *, poll: bool = False) -> AsyncIterator[dict[Path, Signature]]:
-    """The signatures of `paths()`, at once and again whenever one of them differs. Never ends by itself."""
+    """The signatures of `paths()`, at once and again whenever one of them differs. Never ends by itself.
+
+    A file that was written just now is told twice: what is written next may leave the same signature.
+    """
     last: dict[Path, Signature] = {}
-    async for _ in _hints(paths, poll=poll):
-        now = {path: signature(path) for path in paths()}
-        if now != last:
-            last = now
-            yield now
+    fresh = False
+    async with aclosing(_hints(paths, poll=poll)) as hints:
+        async for _ in hints:
+            now = {path: signature(path) for path in paths()}
+            if now != last or fresh:
+                last, fresh = now, _any_fresh(now)
+                yield now
 
 
-async def _hints(paths: Callable[[], Iterable[Path]], *, poll: bool) -> AsyncIterator[None]:
-    """A moment to look: after every event, and at the latest after a tick."""
+def _any_fresh(signatures: Mapping[Path, Signature]) -> bool:
+    newest = max((facts[0] for facts in signatures.values() if facts), default=0)
+    return abs(time.time_ns() - newest) < FRESH_NS
+
+
+async def _hints(paths: Callable[[], Iterable[Path]], *, poll: bool) -> AsyncGenerator[None, None]:
+    """A moment to look: at once, after every event, and at the latest after a tick."""
     while True:
+        yield None
         folders = directories(paths())
         if poll or not folders:
-            yield None
             await asyncio.sleep(POLL_SECONDS)
             continue
-        with suppress(OSError, RuntimeError):  # a folder vanished: watch what is there now
-            yield None
-            async for _ in watchfiles.awatch(
-                *folders,
-                recursive=False,
-                watch_filter=None,
-                step=10,
-                debounce=50,
-                rust_timeout=TICK_MS,
-                yield_on_timeout=True,
-            ):
-                yield None
-                if directories(paths()) != folders:
-                    break
-        await asyncio.sleep(0)
+        try:
+            async with aclosing(_events(folders)) as events:
+                async for _ in events:
+                    yield None
+                    if directories(paths()) != folders:
+                        break
+        except (OSError, RuntimeError):  # a folder vanished, or the system has no more watches to give
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _events(folders: Iterable[Path]) -> AsyncGenerator[set[watchfiles.main.FileChange], None]:
+    return watchfiles.awatch(
+        *folders,
+        recursive=False,
+        watch_filter=None,
+        step=10,
+        debounce=50,
+        rust_timeout=TICK_MS,
+        yield_on_timeout=True,
+    )
