@@ -21,8 +21,6 @@ class Layers:
 
     def merged(self) -> dict[str, Any]:
         """The value of all files together. A null in an overlay removes; one in the main file counts as not there."""
-        if not self.trees:
-            return {}
         main, *overlays = self.trees
         value: Any = main.value if next(nulls(main), None) is None else merge_patch.apply({}, main.value)
         for overlay in overlays:
@@ -40,7 +38,7 @@ class Layers:
             return None
         tree, depth = found
         path = path[:depth]
-        return (key_of(tree, path) or find(tree, path) or tree).place if path else _beginning(tree)
+        return (key_of(tree, path) or find(tree, path) or tree).place if path else _beginning(self.trees[0])
 
     def sets(self, path: Path) -> bool:
         """Whether some file gives `path` a value that the files after it leave there."""

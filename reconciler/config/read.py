@@ -70,7 +70,7 @@ class Reading:
 
 
 def read(sources: Sequence[Source], *, default_project: str, strict: bool = False) -> Reading:
-    """Parse, lay over each other and check `sources`, the main file first.
+    """Parse, lay over each other and check `sources`: the main file, then its overlays.
 
     Each mistake is one Problem; all of them come back, sorted by place. `strict` makes a secret that is written out
     an error. Nothing is resolved, and nothing but the texts is looked at.
