@@ -8,21 +8,6 @@ import math
 from typing import Any
 
 _SAFE_INTEGER = 2**53 - 1
-
-
-def canonical(value: Any) -> str:
-    """`value` as RFC 8785 JSON: members sorted by UTF-16 code units, ECMAScript numbers, no spaces.
-
-    Raises ValueError for NaN, infinity and integers that a double cannot hold (section 3.2.2.3).
-    """
-    try:
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        json.loads(text, parse_float=_refuse, parse_int=_refuse_long, parse_constant=_refuse)
-    except ValueError:
-        return _canonical(value)
-    return text if text.isascii() or max(text) < _FIRST_SURROGATE else _canonical(value)
-
-
 _FIRST_SURROGATE = "\ud800"
 """Below it, code points and UTF-16 code units sort alike."""
 
@@ -35,6 +20,24 @@ def _refuse_long(text: str) -> int:
     if len(text) > 15:
         raise ValueError
     return int(text)
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_CHECK_NUMBERS = json.JSONDecoder(parse_float=_refuse, parse_int=_refuse_long, parse_constant=_refuse).decode
+"""Raises ValueError where a number may have another canonical form than the one it has."""
+
+
+def canonical(value: Any) -> str:
+    """`value` as RFC 8785 JSON: members sorted by UTF-16 code units, ECMAScript numbers, no spaces.
+
+    Raises ValueError for NaN, infinity and integers that a double cannot hold (section 3.2.2.3).
+    """
+    try:
+        text = _ENCODE(value)
+        _CHECK_NUMBERS(text)
+    except ValueError:
+        return _canonical(value)
+    return text if text.isascii() or max(text) < _FIRST_SURROGATE else _canonical(value)
 
 
 def _canonical(value: Any) -> str:

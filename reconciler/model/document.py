@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -66,6 +66,10 @@ class Document:
     def _facts(self) -> dict[str, Facts]:
         return {}
 
+    @cached_property
+    def _launches(self) -> dict[str, Facts]:
+        return {}
+
     def facts(self, server_id: str) -> Facts:
         """The effective fields of one server, under their names in the file: defaults filled in, env as a map.
 
@@ -85,9 +89,15 @@ class Document:
         facts = self.facts(server_id)
         return digest(masked_fields({k: facts[k] for k in RECONNECT_FIELDS if k in facts}, self.hide))
 
+    def launch(self, server_id: str) -> Facts:
+        """What the server runs or contacts; see `launch_facts`."""
+        if server_id not in self._launches:
+            self._launches[server_id] = launch_facts(self.facts(server_id))
+        return self._launches[server_id]
+
     def launch_digest(self, server_id: str) -> str | None:
         """What a person says yes to; None when the server launches and contacts nothing."""
-        launch = launch_facts(self.facts(server_id))
+        launch = self.launch(server_id)
         return digest(masked_fields(launch, self.hide)) if launch else None
 
     def masked(self) -> dict[str, Any]:
@@ -198,7 +208,20 @@ def is_secret_path(path: Path) -> bool:
 
 def masked_fields(server: Any, hide: Fingerprint) -> Any:
     """A server's fields (written or effective) with literal secrets hidden."""
-    return _map_strings(server, lambda text, path: _text_masked(text, hide, is_secret_path(path)), ())
+    if not isinstance(server, Mapping):
+        return _texts_masked(server, hide)
+    return {
+        name: _secrets_masked(name, value, hide) if name in _SECRET_FIELDS else _texts_masked(value, hide)
+        for name, value in server.items()
+    }
+
+
+def _secrets_masked(name: str, value: Any, hide: Fingerprint) -> Any:
+    """The same as walking with `is_secret_path`, without a path for each of many values."""
+    if not isinstance(value, Mapping):
+        return _texts_masked(value, hide)
+    every = (name, "*") in SECRET_PATHS
+    return {key: _texts_masked(member, hide, every or (name, key) in SECRET_PATHS) for key, member in value.items()}
 
 
 def _text_masked(text: str, hide: Fingerprint, secret_field: bool) -> str:
@@ -206,7 +229,7 @@ def _text_masked(text: str, hide: Fingerprint, secret_field: bool) -> str:
     plain = not secret_field and "$" not in text
     if plain and (len(text) < _SHORTEST_SECRET or not secrets_in(text)):
         return text
-    return masked(text, hide, secret_field=secret_field)
+    return masked(text, hide, secret_field)
 
 
 def masked_document(written: Mapping[str, Any], hide: Fingerprint) -> dict[str, Any]:
@@ -217,14 +240,14 @@ def masked_document(written: Mapping[str, Any], hide: Fingerprint) -> dict[str, 
 def _member_masked(key: str, value: Any, hide: Fingerprint) -> Any:
     if key == "mcpServers" and isinstance(value, Mapping):
         return {server_id: masked_fields(server, hide) for server_id, server in value.items()}
-    return _map_strings(value, lambda text, _: _text_masked(text, hide, False), ())
+    return _texts_masked(value, hide)
 
 
-def _map_strings(value: Any, change: Callable[[str, Path], str], path: Path) -> Any:
+def _texts_masked(value: Any, hide: Fingerprint, secret_field: bool = False) -> Any:
     if isinstance(value, str):
-        return change(value, path)
-    if isinstance(value, Mapping):
-        return {key: _map_strings(member, change, (*path, key)) for key, member in value.items()}
+        return _text_masked(value, hide, secret_field)
+    if isinstance(value, dict):
+        return {key: _texts_masked(member, hide, secret_field) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_map_strings(item, change, (*path, index)) for index, item in enumerate(value)]
+        return [_texts_masked(item, hide, secret_field) for item in value]
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Scheme = Literal["env", "file", "secret", "workspaceFolder"]
@@ -12,6 +13,9 @@ Fingerprint: TypeAlias = Callable[[str], str]
 """Text -> what stands for it in a plan: `***`, with a keyed fingerprint once a key exists."""
 
 HIDDEN = "***"
+_TEXTS_REMEMBERED = 1 << 16
+"""A plan looks at each text of a configuration several times."""
+
 _REFERENCE = re.compile(r"\$\$|\$\{(?:([^{}]*)\})?")
 _BODY = re.compile(r"(?:(?P<scheme>[A-Za-z]+):(?!-))?(?P<name>[^:]+?)(?::-(?P<default>.*))?", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -59,6 +63,7 @@ class Template:
         return "".join(part if isinstance(part, str) else look_up(part) for part in self.parts)
 
 
+@lru_cache(_TEXTS_REMEMBERED)
 def parse_template(text: str) -> Template:
     """Cut `text` at its references; `$$` is a literal `$`. Raises BadReference."""
     if "$" not in text:
@@ -119,14 +124,15 @@ _SURELY_SECRET = re.compile(f"{_PREFIXES}|{_USERINFO}|{_NAMED}")
 _LONG_WORD = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{32,}")
 
 
-def secrets_in(text: str) -> list[tuple[int, int]]:
+@lru_cache(_TEXTS_REMEMBERED)
+def secrets_in(text: str) -> tuple[tuple[int, int], ...]:
     """The spans of `text` that look like literal secrets: known prefixes, URL credentials, long random words.
 
     Looked for apart from each other: `--token=ghp_...` is a long word that is not random, and yet holds a token.
     """
     sure = [found.span() for found in _SURELY_SECRET.finditer(text)]
     random = [found.span() for found in _LONG_WORD.finditer(text) if _is_random(found.group())]
-    return _united(sorted(sure + random)) if random else sure
+    return tuple(_united(sorted(sure + random)) if random else sure)
 
 
 def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -161,7 +167,8 @@ def tells_secret(name: str) -> bool:
     return _TELLING.search(name) is not None
 
 
-def masked(text: str, hide: Fingerprint, *, secret_field: bool) -> str:
+@lru_cache(_TEXTS_REMEMBERED)
+def masked(text: str, hide: Fingerprint, secret_field: bool) -> str:
     """`text` with its literal secrets hidden: the whole literal in a secret field, else what looks like one.
 
     References stay as written. A text in a secret field that is part reference keeps only its harmless literals.
@@ -170,11 +177,11 @@ def masked(text: str, hide: Fingerprint, *, secret_field: bool) -> str:
         template = parse_template(text)
     except BadReference:
         return hide(text) if secret_field else _spans_hidden(text, hide)
-    if secret_field and not template.references:
+    if template.references:
+        return "".join(_part_masked(part, hide, secret_field) for part in template.parts)
+    if secret_field:
         return hide(text) if text else text
-    if not template.references:
-        return _spans_hidden(text, hide)
-    return "".join(_part_masked(part, hide, secret_field) for part in template.parts)
+    return _spans_hidden(text, hide)
 
 
 def _part_masked(part: str | SecretRef, hide: Fingerprint, secret_field: bool) -> str:

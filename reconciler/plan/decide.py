@@ -222,7 +222,7 @@ def _marked(
     words: tuple[str, ...] = ()
     if launch and launch not in question.accepted.yeses:
         live = launch_facts(live_before) if live_before is not None else {}
-        words = launch_words(live, launch_facts(question.after.facts(action.server)))
+        words = launch_words(live, question.after.launch(action.server))
     held: dict[Mark, bool] = {"launch": bool(words), "loosen": bool(rules.weaker)}
     marks = frozenset(mark for mark in held if held[mark])
     tightens = bool(rules.stricter and not rules.weaker)

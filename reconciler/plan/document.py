@@ -27,7 +27,7 @@ from reconciler.plan.actions import (
     word,
 )
 from reconciler.plan.patches import touched
-from reconciler.plan.pointers import Path, pointer
+from reconciler.plan.pointers import Path, at, pointer
 from reconciler.problems import Place
 
 FORMAT = "reconciler.plan"
@@ -197,17 +197,20 @@ def is_applicable(plan: Plan) -> bool:
 def fingerprints(patch: Mapping[str, Any], desired: Document) -> dict[str, str]:
     """What stands for each text in `patch` that hides a literal, by JSON pointer: `***`, keyed once a key exists."""
     part = touched(desired, patch)
-    return dict(_hiding(patch, part, masked_document(part, desired.hide), ()))
+    paths = list(_hidden(patch, part, ()))
+    keyed = masked_document(part, desired.hide) if paths else {}
+    return {pointer(path): at(keyed, path) for path in paths}
 
 
-def _hiding(patch: Any, real: Any, keyed: Any, path: Path) -> Iterator[tuple[str, str]]:
+def _hidden(patch: Any, real: Any, path: Path) -> Iterator[Path]:
+    """Where a text of `patch` is not the real one."""
     match patch:
         case str() if patch != real:
-            yield pointer(path), keyed
+            yield path
         case dict():
             for key, member in patch.items():
                 if member is not None:
-                    yield from _hiding(member, real[key], keyed[key], (*path, key))
+                    yield from _hidden(member, real[key], (*path, key))
         case list():
             for index, item in enumerate(patch):
-                yield from _hiding(item, real[index], keyed[index], (*path, index))
+                yield from _hidden(item, real[index], (*path, index))
