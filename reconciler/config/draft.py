@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from reconciler.config.print import Style
 from reconciler.config.spans import is_blank, line_start, next_line
-from reconciler.config.tree import Alias, Lines, Mapping, Node, Scalar, Sequence
-from reconciler.merge_patch import equal
+from reconciler.config.tree import Alias, Lines, Node, Scalar
 
 
 class CannotEdit(Exception):
@@ -28,12 +27,13 @@ class Entry(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """Whole lines that go with an entry. `opening`: nothing stays before them in their collection."""
+    """Whole lines that go with an entry, which was the first (`opening`) or last (`closing`) of its collection."""
 
     first: int
     last: int
     floor: int
     opening: bool
+    closing: bool
 
 
 @dataclass(slots=True)
@@ -75,15 +75,15 @@ class Draft:
         merged: list[Removal] = []
         for removal in sorted(self.removals):
             if merged and self._below(merged[-1].last, occupied) == removal.first:
-                merged[-1] = merged[-1]._replace(last=removal.last)
+                merged[-1] = merged[-1]._replace(last=removal.last, closing=removal.closing)
             else:
                 merged.append(removal)
         return [self._with_blanks(removal, occupied) for removal in merged]
 
     def _with_blanks(self, removal: Removal, occupied: set[int]) -> tuple[int, int]:
         above, below = self._above(removal, occupied), self._below(removal.last, occupied)
-        if below == len(self.lines.text) and below not in occupied:
-            return above, below
+        if removal.closing:
+            return above, removal.last
         return removal.first, below if removal.opening or above < removal.first else removal.last
 
     def _above(self, removal: Removal, occupied: set[int]) -> int:
@@ -96,38 +96,6 @@ class Draft:
         while start not in occupied and is_blank(self.lines, start):
             start = next_line(self.lines, start)
         return start
-
-
-class Changes(NamedTuple):
-    """What has to happen to the entries of a collection, by index; `added` come after the entry `after` (-1: first)."""
-
-    changed: list[tuple[int, Any]]
-    removed: list[int]
-    added: list[tuple[str, Any]]
-    after: int
-
-
-def compare(node: Mapping | Sequence, want: dict[str, Any] | list[Any]) -> Changes:
-    """How `node` becomes `want`, an object or array as it is one; items keep their place from both ends."""
-    if isinstance(node, Mapping):
-        assert isinstance(want, dict)
-        indexes = {key: index for index, key in enumerate(node.children)}
-        changed = [(index, want[key]) for key, index in indexes.items() if key in want]
-        removed = [index for key, index in indexes.items() if key not in want]
-        added = [(key, value) for key, value in want.items() if key not in indexes]
-        return Changes(changed, removed, added, len(indexes) - 1)
-    return _compare_items(node.value, list(want))
-
-
-def _compare_items(have: list[Any], want: list[Any]) -> Changes:
-    shorter = min(len(have), len(want))
-    head = next((i for i in range(shorter) if not equal(have[i], want[i])), shorter)
-    tail = next((i for i in range(shorter - head) if not equal(have[-1 - i], want[-1 - i])), shorter - head)
-    middle = shorter - tail
-    changed = [(index, want[index]) for index in range(head, middle)]
-    removed = list(range(middle, len(have) - tail))
-    added = [("", value) for value in want[middle : len(want) - tail]]
-    return Changes(changed, removed, added, middle - 1)
 
 
 def refuse_alias(node: Node, want: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.config.draft import CannotEdit, Draft
-from reconciler.config.edit_block import change_root
+from reconciler.config.edit_block import change_root, end_last_text
 from reconciler.config.edit_flow import change_flow
 from reconciler.config.events import parse_yaml
 from reconciler.config.json_text import parse_json
@@ -83,6 +83,8 @@ def _rewrite(text: str, file: str, root: Node | None, want: dict[str, Any]) -> l
         draft = Draft(lines, yaml_style(root, text))
         change_root(draft, root, want)
         _check_anchors(draft, root)
+        if not complete:
+            end_last_text(draft, root)
     result = draft.result()
     return [result] if complete else [result.removesuffix(eol), result]
 

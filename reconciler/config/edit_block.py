@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
-from reconciler.config.draft import CannotEdit, Changes, Draft, Entry, Removal, compare, refuse_alias
+from reconciler.config.compare import Changes, compare
+from reconciler.config.draft import CannotEdit, Draft, Entry, Removal, refuse_alias
+from reconciler.config.edit_anew import behind_properties, cut_lines, foot_of, write_anew
 from reconciler.config.edit_flow import change_flow, holds_entries
-from reconciler.config.print import YamlFlow, item_lines, item_parts, member_lines, member_parts, scalar_text
+from reconciler.config.print import YamlFlow, item_lines, member_lines
 from reconciler.config.spans import (
     after_properties,
     before,
     content_end,
-    foot,
     header_end,
     is_blank,
     lead,
     line_start,
     next_dash,
     next_line,
-    rest_of_line,
 )
 from reconciler.config.tree import Mapping, Node, Scalar, Sequence
 from reconciler.merge_patch import equal
@@ -39,7 +38,7 @@ def change_root(draft: Draft, root: Node | None, want: dict[str, Any]) -> None:
         case Mapping(flow=False):
             _change_root_block(draft, root, want)
         case Mapping() | Scalar(value=None):
-            _cut(draft, root.first, root.last)
+            cut_lines(draft, root.first, root.last)
             draft.insert_lines(next_line(draft.lines, root.last), _members(draft, want, 0))
         case _:
             raise CannotEdit("the file does not hold an object at its top")
@@ -56,6 +55,18 @@ def _members(draft: Draft, want: dict[str, Any], column: int) -> list[str]:
     return [line for key, value in want.items() for line in member_lines(key, value, column, draft.style)]
 
 
+def end_last_text(draft: Draft, root: Node | None) -> None:
+    """A block scalar that ended with the file, without a line end, keeps its value when lines follow: `|` to `|-`."""
+    node = root
+    while isinstance(node, Mapping | Sequence) and node.value:
+        node = list(node.children.values())[-1] if isinstance(node, Mapping) else node.items[-1]
+    text = draft.lines.text
+    followed = any(at == len(text) for at, _ in draft.inserts)
+    if followed and isinstance(node, Scalar) and node.style in ("|", ">") and node not in draft.dropped:
+        first, last = after_properties(node, text), header_end(node, text)
+        draft.replace(first, last, text[first:last].rstrip("+-") + "-")
+
+
 def change_entry(draft: Draft, entry: Entry, want: Any) -> None:
     """Make the value of a block entry `want`."""
     node = entry.node
@@ -66,7 +77,7 @@ def change_entry(draft: Draft, entry: Entry, want: Any) -> None:
         draft.entered.append(node)
     else:
         draft.dropped.append(node)
-        _write_anew(draft, entry, want)
+        write_anew(draft, entry, want)
 
 
 def _change_inside(draft: Draft, entry: Entry, want: Any) -> bool:
@@ -79,12 +90,12 @@ def _change_inside(draft: Draft, entry: Entry, want: Any) -> bool:
         change_flow(draft, node, want, YamlFlow())
         return True
     entries, changes = block_entries(draft, node, entry.head), compare(node, want)
-    moves_first = 0 in changes.removed or (changes.added and changes.after < 0)
+    moves_first = 0 in changes.removed or -1 in changes.added
     if moves_first and before(draft.lines, entries[0].first).strip():
         return False
     _change_entries(draft, entries, changes)
     if not want:
-        draft.inserts.append((entry.head, " {}" if isinstance(node, Mapping) else " []"))
+        draft.inserts.append((behind_properties(draft, entry), " {}" if isinstance(node, Mapping) else " []"))
     return True
 
 
@@ -92,9 +103,9 @@ def block_entries(draft: Draft, node: Mapping | Sequence, floor: int) -> list[En
     """The entries of a block collection; `floor` is where the content before it ends."""
     lines, entries = draft.lines, []
     if isinstance(node, Mapping):
+        column = next(iter(node.keys.values())).start.column
         for key, value in node.children.items():
             name = node.keys[key]
-            column = node.keys[next(iter(node.keys))].start.column
             entries.append(Entry(name.first, _colon(draft, name), value, name, floor, column))
             floor = content_end(value, lines)
         return entries
@@ -108,10 +119,9 @@ def block_entries(draft: Draft, node: Mapping | Sequence, floor: int) -> list[En
 
 
 def _colon(draft: Draft, key: Scalar) -> int:
+    """The offset behind the colon of `key`; a key written with `?` has none behind it."""
     match = _COLON.match(draft.lines.text, key.last)
-    if not match:
-        raise CannotEdit(f"the key in line {key.start.line + 1} is written with `?`")
-    return match.end()
+    return match.end() if match else key.last
 
 
 def _change_entries(draft: Draft, entries: list[Entry], changes: Changes) -> None:
@@ -120,22 +130,19 @@ def _change_entries(draft: Draft, entries: list[Entry], changes: Changes) -> Non
     for index in changes.removed:
         entry = entries[index]
         draft.dropped.append(entry.node)
-        first, last = _lead_of(draft, entries, index), _foot_of(draft, entry)
-        draft.removals.append(Removal(first, last, entry.floor, index == 0))
-    if changes.added:
-        _add(draft, entries, changes)
+        first, last = _lead_of(draft, entries, index), foot_of(draft, entry)
+        draft.removals.append(Removal(first, last, entry.floor, index == 0, index == len(entries) - 1))
+    for after, added in changes.added.items():
+        _add(draft, entries, after, added)
 
 
-def _add(draft: Draft, entries: list[Entry], changes: Changes) -> None:
-    after = changes.after
-    at = _foot_of(draft, entries[after]) if after >= 0 else _lead_of(draft, entries, 0)
-    apart = [""] if after > 0 and _stands_apart(draft, entries[after]) else []
-    for key, value in changes.added:
-        column = entries[0].column
-        if entries[0].key:
-            draft.insert_lines(at, apart + member_lines(key, value, column, draft.style))
-        else:
-            draft.insert_lines(at, apart + item_lines(value, column, draft.style))
+def _add(draft: Draft, entries: list[Entry], after: int, added: list[tuple[str, Any]]) -> None:
+    at = foot_of(draft, entries[after]) if after >= 0 else _lead_of(draft, entries, 0)
+    first, column = entries[0], entries[0].column
+    apart = [""] if first.key and after > 0 and _stands_apart(draft, entries[after]) else []
+    for key, value in added:
+        lines = member_lines(key, value, column, draft.style) if first.key else item_lines(value, column, draft.style)
+        draft.insert_lines(at, apart + lines)
 
 
 def _stands_apart(draft: Draft, entry: Entry) -> bool:
@@ -151,73 +158,3 @@ def _stands_apart(draft: Draft, entry: Entry) -> bool:
 def _lead_of(draft: Draft, entries: list[Entry], index: int) -> int:
     entry = entries[index]
     return lead(draft.lines, entry.first, entry.floor, entry.column if index else None)
-
-
-def _foot_of(draft: Draft, entry: Entry) -> int:
-    return foot(draft.lines, max(entry.head, content_end(entry.node, draft.lines)), entry.column)
-
-
-def _write_anew(draft: Draft, entry: Entry, want: Any) -> None:
-    inline, lines = _parts(draft, entry, want)
-    node, text = entry.node, draft.lines
-    is_block = isinstance(node, Mapping | Sequence) and not node.flow
-    starts_below = "\n" in text.text[entry.head : node.first]
-    if is_block:
-        _replace_block(draft, entry, inline, lines, starts_below=starts_below)
-    elif isinstance(node, Scalar) and node.style in ("|", ">"):
-        draft.replace(entry.head, header_end(node, text.text), inline)
-        draft.cuts.append((next_line(text, node.first), next_line(text, content_end(node, text))))
-        draft.insert_lines(next_line(text, node.first), lines)
-    elif starts_below and lines:
-        draft.inserts.append((entry.head, inline))
-        _cut(draft, node.first, node.last)
-        draft.insert_lines(next_line(text, entry.head), lines)
-    else:
-        draft.replace(
-            node.first if starts_below else entry.head, node.last, inline.lstrip() if starts_below else inline
-        )
-        draft.insert_lines(next_line(text, node.last), lines)
-
-
-def _replace_block(draft: Draft, entry: Entry, inline: str, lines: list[str], *, starts_below: bool) -> None:
-    """Write other text in place of a block collection, with the comments of its entries."""
-    node, text = entry.node, draft.lines
-    if starts_below:
-        below = next_line(text, entry.head)
-        draft.inserts.append((entry.head, inline))
-        draft.cuts.append((below, _foot_of(draft, entry)))
-    elif node.anchor or after_properties(node, text.text) > node.first:
-        below = next_line(text, node.first)
-        draft.replace(entry.head, after_properties(node, text.text), inline + " ")
-        draft.cuts.append((below, _foot_of(draft, entry)))
-    else:
-        below = next_line(text, content_end(node, text))
-        draft.replace(entry.head, content_end(node, text), inline)
-    draft.insert_lines(below, lines)
-
-
-def _parts(draft: Draft, entry: Entry, want: Any) -> tuple[str, list[str]]:
-    """What stands behind the colon or dash of `entry` once its value is `want`, and the lines below."""
-    node = entry.node
-    if isinstance(want, str) and isinstance(node, Scalar) and node.style in ("'", '"'):
-        return " " + scalar_text(want, node.style), []
-    if isinstance(want, dict | list) and (holds_entries(draft, node) or (isinstance(node, Sequence) and node.flow)):
-        return " " + YamlFlow().value(want), []
-    style = replace(draft.style, literals=not _comments_below(draft, entry))
-    return (member_parts if entry.key else item_parts)(want, entry.column, style)
-
-
-def _comments_below(draft: Draft, entry: Entry) -> bool:
-    """Whether comments would end up inside a block scalar that takes the place of the value."""
-    end = max(entry.head, content_end(entry.node, draft.lines))
-    starts_below = "\n" in draft.lines.text[entry.head : entry.node.first]
-    return starts_below or _foot_of(draft, entry) > next_line(draft.lines, end)
-
-
-def _cut(draft: Draft, first: int, last: int) -> None:
-    """Cut a value that stands on lines of its own, with these lines where nothing else is on them."""
-    text = draft.lines
-    if before(text, first).strip() or rest_of_line(text, last).strip():
-        draft.cuts.append((first, last))
-    else:
-        draft.cuts.append((line_start(text, first), next_line(text, last)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, Protocol
 
-from reconciler.config.draft import Changes, Draft, Removal, compare, refuse_alias
+from reconciler.config.compare import Changes, compare
+from reconciler.config.draft import Draft, Removal, refuse_alias
 from reconciler.config.print import YamlFlow
 from reconciler.config.spans import after_properties, before, lead, line_start, next_line, rest_of_line
 from reconciler.config.tree import Mapping, Node, Scalar, Sequence
@@ -63,8 +64,8 @@ def change_flow(draft: Draft, node: Mapping | Sequence, want: Any, printer: Prin
         _change_value(draft, parts[index], value, printer)
     if changes.removed:
         _remove(draft, parts, changes)
-    if changes.added:
-        _add(draft, parts, changes, printer)
+    for after, added in changes.added.items():
+        _add(draft, parts, after, added, followed=after < _last_kept(parts, changes), printer=printer)
 
 
 def _change_value(draft: Draft, part: Part, want: Any, printer: Printer) -> None:
@@ -80,8 +81,14 @@ def _change_value(draft: Draft, part: Part, want: Any, printer: Printer) -> None
     style = node.style if isinstance(node, Scalar) else ""
     text = printer.value(want, _indent(draft, part.first), style)
     if node.first == node.last:
-        text = (" " if part.key and ":" in draft.lines.text[part.key.last : node.first] else ": ") + text
+        text = _colon_before(draft, part) + text
     draft.replace(node.first, node.last, text)
+
+
+def _colon_before(draft: Draft, part: Part) -> str:
+    """What has to stand before the value of a key that had none."""
+    between = draft.lines.text[part.key.last : part.node.first] if part.key else ": "
+    return "" if between.endswith(" ") else " " if between.endswith(":") else ": "
 
 
 def _indent(draft: Draft, offset: int) -> str:
@@ -118,23 +125,20 @@ def _behind(text: str, last: int, end: int) -> tuple[int | None, int]:
 
 
 def _remove(draft: Draft, parts: list[Part], changes: Changes) -> None:
-    kept = _last_kept(parts, changes, len(parts) - 1)
+    kept = _last_kept(parts, changes)
     for index in changes.removed:
         part = parts[index]
         draft.dropped.append(part.node)
         begin = lead(draft.lines, part.first, part.floor, None) if part.starts_line else part.first
         if part.starts_line and part.ends_line:
-            draft.removals.append(Removal(begin, next_line(draft.lines, part.tail), part.floor, index == 0))
+            end = next_line(draft.lines, part.tail)
+            draft.removals.append(Removal(begin, end, part.floor, index == 0, index == len(parts) - 1))
             continue
         draft.cuts.append((begin, begin + len(draft.lines.text[begin : part.first].rstrip(" \t"))))
         draft.cuts.append(_cut_behind(draft, parts, index) if index > kept else _cut_before(parts, index))
     comma = parts[kept].comma
-    if (
-        comma is not None
-        and kept < len(parts) - 1
-        and parts[-1].comma is None
-        and not _adds_lines(parts[kept], changes)
-    ):
+    adds_lines = kept in changes.added and parts[kept].starts_line and parts[kept].ends_line
+    if comma is not None and kept < len(parts) - 1 and parts[-1].comma is None and not adds_lines:
         draft.cuts.append((comma, comma + 1))
 
 
@@ -151,29 +155,23 @@ def _cut_behind(draft: Draft, parts: list[Part], index: int) -> tuple[int, int]:
     return part.first if "#" in between else part.floor, part.tail
 
 
-def _last_kept(parts: list[Part], changes: Changes, highest: int) -> int:
-    removed = set(changes.removed)
-    return next((index for index in range(highest, -1, -1) if index not in removed), -1)
+def _last_kept(parts: list[Part], changes: Changes) -> int:
+    return max(set(range(len(parts))) - set(changes.removed))
 
 
-def _adds_lines(part: Part, changes: Changes) -> bool:
-    return bool(changes.added) and part.starts_line and part.ends_line
-
-
-def _add(draft: Draft, parts: list[Part], changes: Changes, printer: Printer) -> None:
-    after = _last_kept(parts, changes, changes.after)
+def _add(
+    draft: Draft, parts: list[Part], after: int, added: list[tuple[str, Any]], *, followed: bool, printer: Printer
+) -> None:
+    """Put `added` behind the part `after` (-1: before all); `followed`: another part stays behind that one."""
     part = parts[max(after, 0)]
     indent = before(draft.lines, part.first) if part.starts_line else _indent(draft, part.first)
-    texts = [
-        printer.member(key, value, indent) if part.key else printer.value(value, indent) for key, value in changes.added
-    ]
+    texts = [printer.member(key, value, indent) if part.key else printer.value(value, indent) for key, value in added]
     if not part.starts_line:
         _add_inline(draft, part, texts, printer.comma, first=after < 0)
     elif after < 0:
         at = lead(draft.lines, part.first, part.floor, None)
         draft.insert_lines(at, [f"{indent}{text}," for text in texts])
     elif part.ends_line:
-        followed = after < _last_kept(parts, changes, len(parts) - 1)
         _add_lines(draft, part, [indent + text for text in texts], comma=followed or parts[-1].comma is not None)
     else:
         _add_inline(draft, part, texts, "," + draft.style.eol + indent, first=False)

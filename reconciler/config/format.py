@@ -53,12 +53,12 @@ def _document_start(text: str, first: int) -> int:
 
 
 def _check(root: Node, text: str, result: str, file: str) -> None:
+    """The law of the formatter: the same value, and the same comments."""
     after, problems = parse(result, file)
-    if errors(problems) or after is None or not equal(after.value, root.value):
+    same = not errors(problems) and after is not None and equal(after.value, root.value)
+    if not same or (not file.endswith(".json") and _comments(after, result) != _comments(root, text)):
         raise EditRefused(f"{file}: the normal form would not mean the same, so the text stays as it is")
-    if not file.endswith(".json") and _comments(root, text) != _comments(after, result):
-        raise EditRefused(f"{file}: a comment would be lost, so the text stays as it is")
 
 
-def _comments(root: Node, text: str) -> Counter[str]:
+def _comments(root: Node | None, text: str) -> Counter[str]:
     return Counter(comment.text for comment in read_comments(root, Lines("", text)).comments)

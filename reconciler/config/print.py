@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 _WORDS = frozenset({"", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "=", "<<", "-", "---", "..."})
-_NUMBER_LIKE = re.compile(r"[-+]?(?:[0-9]|\.[0-9_])[-+0-9a-fA-FxXoO_.:tTzZ ]*|[-+]?\.(?:inf|nan)", re.IGNORECASE)
+_NUMBER_LIKE = re.compile(r"(?:[-+]?\.?[0-9]|[-+.]+_)[-+0-9a-fxo_.:tz ]*|[-+]?\.(?:inf|nan)", re.IGNORECASE)
 _INDICATOR = re.compile(r"[?:,\[\]{}#&*!|>'\"%@`]|- |--- |\.\.\. ")
 _INSIDE = re.compile(r": | #|:\Z")
-_FLOW_INDICATOR = re.compile(r"[,\[\]{}]")
+_FLOW_INDICATOR = re.compile(r"[?,\[\]{}]")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _ESCAPED = re.compile('[\\\\"]|' + _UNPRINTABLE.pattern)
 _SHORT_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}

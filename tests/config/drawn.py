@@ -106,6 +106,13 @@ class Writer:
     def trailing(self) -> str:
         return self.dice.choice([" ", "   "]) + self.comment() if self.chance(4) else ""
 
+    def anchor(self) -> str:
+        """Sometimes an anchor that no alias uses."""
+        if not self.chance(20):
+            return ""
+        self.comments += 1
+        return f"&anchor{self.comments} "
+
     def mapping(self, value: dict[str, Any], column: int, path: Path, *, compact: str = "") -> None:
         for index, (key, member) in enumerate(value.items()):
             if not compact or index:
@@ -143,20 +150,21 @@ class Writer:
             self.put(path, head + self.trailing())
             self.put(path, " " * (column + indent) + self.leaf(value) + self.trailing())
         else:
-            self.put(path, f"{head} {self.leaf(value)}{self.trailing()}")
+            space = self.dice.choice([" ", " ", "    "])
+            self.put(path, f"{head}{space}{self.anchor()}{self.leaf(value)}{self.trailing()}")
             if self.chance(12):
                 self.put(path, " " * (column + indent) + self.comment())
 
     def collection(self, head: str, value: Any, column: int, path: Path, indent: int) -> None:
         if self.chance(3):
-            self.put(path, f"{head} {self.flow(value)}{self.trailing()}")
+            self.put(path, f"{head} {self.anchor()}{self.flow(value)}{self.trailing()}")
         elif self.chance(5):
             self.wide_flow(head, value, column, path)
         elif isinstance(value, dict):
-            self.put(path, head + self.trailing(), closed=False)
+            self.put(path, f"{head} {self.anchor()}".rstrip() + self.trailing(), closed=False)
             self.mapping(value, column + indent, path)
         else:
-            self.put(path, head + self.trailing(), closed=False)
+            self.put(path, f"{head} {self.anchor()}".rstrip() + self.trailing(), closed=False)
             self.sequence(value, column + (self.dash if head.endswith(":") else 2), path)
 
     def wide_flow(self, head: str, value: Any, column: int, path: Path) -> None:

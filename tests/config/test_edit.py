@@ -107,3 +107,23 @@ def test_the_comment_of_a_value_outlives_it(before: Drawn, data: st.DataObject) 
     assume(simple)
     patch = {key: data.draw(drawn.leaves) for key in simple}
     assert comments_in(edit(before.text, patch, file="reconciler.yaml")) == comments_in(before.text)
+
+
+@LAW
+@given(drawn.texts(), drawn.values.filter(lambda value: value is not None))
+def test_what_was_added_can_be_removed_without_a_trace(before: Drawn, value: Any) -> None:
+    assume(before.value)
+    after = edit(before.text, {"one more": value}, file="reconciler.yaml")
+    assert edit(after, {"one more": None}, file="reconciler.yaml") == before.text
+
+
+@LAW
+@given(drawn.texts(), st.data())
+def test_a_patch_that_changes_nothing_leaves_every_byte(before: Drawn, data: st.DataObject) -> None:
+    same = {key: value for key, value in before.value.items() if data.draw(st.booleans()) and not holds_null(value)}
+    assert edit(before.text, same, file="reconciler.yaml") == before.text
+
+
+def holds_null(value: Any) -> bool:
+    """Whether a merge patch with `value` would remove something."""
+    return value is None or (isinstance(value, dict) and any(map(holds_null, value.values())))
