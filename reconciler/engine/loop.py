@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Protocol, TypeGuard
 
-from reconciler.engine.backoff import STABLE, next_try
+from reconciler.engine.backoff import STABLE
+from reconciler.engine.life import Life, Phase
 from reconciler.model.server import Server, Uplink
 from reconciler.sessions.hub import Hub, Instance
 from reconciler.sessions.session import End, SessionError
 
-Phase = Literal["Pending", "Connecting", "Ready", "Draining", "Closed", "Backoff", "Stalled", "Disabled"]
 RESYNC = 60.0
 
 
@@ -47,27 +47,8 @@ class World(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Life:
-    """What is known of a server's sessions. Times are wall-clock; `next_at` is the loop's clock."""
-
-    phase: Phase = "Closed"
-    reason: str = ""
-    failures: int = 0
-    restarts: int = 0
-    next_at: float = 0.0
-    next_retry_at: datetime | None = None
-    ready_since: float = 0.0
-    last_connected_at: datetime | None = None
-    failed_spec: str | None = None
-    failure: SessionError | None = None
-    ready_spec: str | None = None
-    """The spec that serves now, None when none does."""
-    since: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
 class Worker:
-    """Drives one server towards its accepted state, one step at a time."""
+    """Drives one server towards its accepted state, one step at a time. A step never waits: nothing changes in it."""
 
     def __init__(self, server_id: str, world: World, chance: Callable[[], float] = random.random) -> None:
         self.id = server_id
@@ -76,8 +57,8 @@ class Worker:
         self._hub = world.hub
         self._chance = chance
         self._wake = asyncio.Event()
-        self._stepped = asyncio.Condition()
-        self._fallback = False
+        self._waiting: set[asyncio.Future[SessionError | None]] = set()
+        self._fell_back = False
         self._restart = False
         self._spec = ""
         self._task = asyncio.create_task(self._run(), name=f"worker of {server_id}")
@@ -93,7 +74,8 @@ class Worker:
 
     def retry_now(self) -> None:
         """Forget the backoff and look again."""
-        self.life.failures, self.life.next_at, self.life.failed_spec = 0, 0.0, None
+        self.life.forget_failures()
+        self._fell_back = False
         self.wake()
 
     def restart(self) -> None:
@@ -103,90 +85,125 @@ class Worker:
 
     async def settled(self) -> SessionError | None:
         """Wait until the server is as accepted (then None) or has failed to become so (then why)."""
-        async with self._stepped:
-            while not self._is_settled():
-                await self._stepped.wait()
-        return self.life.failure if self._failed() else None
+        if self.done or self._is_settled():
+            return self._verdict()
+        future: asyncio.Future[SessionError | None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            return await future
+        finally:
+            self._waiting.discard(future)
 
     async def stop(self) -> None:
         """End the worker; its sessions are the hub's to close."""
         self._task.cancel()
         await asyncio.wait({self._task})
 
-    def _failed(self) -> bool:
-        want = self._world.wanted(self.id)
-        return want is not None and want.enabled and self.life.failed_spec == want.spec
+    # What it has come to
 
     def _is_settled(self) -> bool:
         if self._wake.is_set() or self._restart:
             return False
         want, slot = self._world.wanted(self.id), self._hub.slot(self.id)
-        if want is None or not want.enabled:
+        if not _is_opened_by_us(want):
             return slot.live is None and slot.opening is None and not slot.draining
         serves = slot.live is not None and slot.live.state == "ready" and slot.live.server.spec == want.spec
-        return serves or self._failed() or isinstance(want.transport, Uplink)
+        return serves or self.life.failed_spec == want.spec
+
+    def _verdict(self) -> SessionError | None:
+        want = self._world.wanted(self.id)
+        failed = _is_opened_by_us(want) and self.life.failed_spec == want.spec
+        return self.life.failure if failed else None
+
+    def _tell(self) -> None:
+        """Whoever waits hears it in the very step that settles it: a moment later it may be another truth."""
+        if not self._waiting or not self._is_settled():
+            return
+        self._answer(self._verdict())
+
+    def _answer(self, verdict: SessionError | None) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(verdict)
 
     async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            seconds = await self._step_safely()
-            async with self._stepped:
-                self._stepped.notify_all()
-            if self._world.wanted(self.id) is None and self._is_settled():
-                return
-            try:
-                await asyncio.wait_for(self._wake.wait(), seconds)
-            except TimeoutError:
-                continue
-
-    async def _step_safely(self) -> float:
         try:
-            return await self._step()
+            while (seconds := self._look()) is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), seconds)
+        finally:
+            self._answer(SessionError("the engine stops", code="stopped"))
+
+    def _look(self) -> float | None:
+        """Take one step. The seconds after which to look again unprompted, None when the server is gone."""
+        self._wake.clear()
+        try:
+            seconds = self._step()
+            self._tell()
+            return None if self._world.wanted(self.id) is None and self._is_settled() else seconds
         except Exception as error:  # one server's trouble never leaves its worker
-            self._failed_with(SessionError(f"{type(error).__name__}: {error}", code="internal"), None)
+            failure = SessionError(f"{type(error).__name__}: {error}", code="internal")
+            self._failed_with(failure)
+            self._answer(failure)
             return max(self.life.next_at - self._now(), 1.0)
 
-    async def _step(self) -> float:
-        """Take at most one step. Returns the seconds after which to look again unprompted."""
+    # Steps. Each answers the seconds after which to look again unprompted
+
+    def _step(self) -> float:
         want, slot = self._world.wanted(self.id), self._hub.slot(self.id)
-        if want is None or not want.enabled or isinstance(want.transport, Uplink):
-            return await self._close(want)
+        if not _is_opened_by_us(want):
+            return self._close(want)
         if want.spec != self._spec:  # what failed before says nothing about a changed server
-            self._spec = want.spec
-            self.life.failures, self.life.next_at = 0, 0.0
+            self._spec, self._fell_back = want.spec, False
+            self.life.forget_failures()
         if slot.live is not None and slot.live.state == "closed":
-            self._lost(slot.live)
+            self._lost(slot.live, want)
         if slot.opening is not None:
             return self._watch_opening(slot.opening, want)
         live = slot.live
         if live is not None and live.server.spec == want.spec and not self._restart:
-            live.server = want
-            self._phase("Ready", "")
+            return self._serve_on(live, want)
+        if live is None and self._fall_back(want):
             return self._resync()
-        if self.life.next_at > self._now() and not self._restart:
-            return self._wait_or_fall_back(want, live)
-        return await self._begin(want, live)
+        if self.life.next_at > self._now():
+            return min(self.life.next_at - self._now(), self._resync())
+        return self._begin(want)
 
-    async def _close(self, want: Server | None) -> float:
+    def _close(self, want: Server | None) -> float:
         slot = self._hub.slot(self.id)
         self._hub.abandon(self.id)
-        if slot.live is not None:
-            self._phase("Draining", "finishing calls in flight")
-            self._hub.retire(self.id)
-        self._restart, self.life.failed_spec, self.life.ready_spec = False, None, None
-        self.life.failures, self.life.next_at, self.life.next_retry_at = 0, 0.0, None
+        self._hub.retire(self.id)
+        self.life.forget_failures()
+        self._restart, self._spec, self.life.ready_spec, self.life.failure = False, "", None, None
         if slot.draining:
-            await self._hub.gone(self.id)
-        if want is None:
+            self._phase("Draining", "finishing calls in flight")
+        elif want is None:
             self._phase("Closed", "")
-        elif isinstance(want.transport, Uplink) and want.enabled:
+        elif want.enabled:
             self._phase("Pending", "waits for the server to dial in")
         else:
             self._phase("Disabled", "disabled in the file")
-        return RESYNC
+        return self._resync()
+
+    def _lost(self, live: Instance, want: Server) -> None:
+        """The serving session ended by itself. One of an older spec counts nothing against the wanted one."""
+        self._hub.slot(self.id).live = None
+        self.life.ready_spec = None
+        self.life.restarts += 1
+        end = live.end or _end_of(live.failure)
+        lasted = self._now() - self.life.ready_since >= STABLE
+        self._world.went_down(live, end)
+        if live.server.spec != want.spec:
+            self._fell_back = self._fell_back and not lasted
+            self._phase(self.life.phase, _words(end))
+            return
+        if lasted:
+            self.life.failures = 0
+        self._failed_with(SessionError(_words(end), terminal=end.terminal, retry_after=end.retry_after, code="ended"))
 
     def _watch_opening(self, opening: Instance, want: Server) -> float:
-        if opening.state == "opening" and opening.server.spec not in self._acceptable(want):
+        ready = self._world.last_ready(self.id) if self._fell_back else None
+        if opening.server.spec not in (want.spec, ready.spec if ready else None):
             self._hub.abandon(self.id)
             return 0.0
         if opening.state == "ready":
@@ -194,67 +211,53 @@ class Worker:
             return 0.0
         if opening.state == "closed":
             self._hub.abandon(self.id)
-            self._fallback = False
-            failure = opening.failure or SessionError(_words(opening.end), code="ended")
-            self._failed_with(failure, opening)
+            if opening.server.spec == want.spec:
+                self._restart, self.life.failed_spec = False, want.spec
+                self._failed_with(opening.failure or SessionError(_words(opening.end), code="ended"))
             return 0.0
         return self._resync()
 
-    def _acceptable(self, want: Server) -> set[str]:
-        ready = self._world.last_ready(self.id) if self._fallback else None
-        return {want.spec, ready.spec} if ready else {want.spec}
-
     def _serve(self, opening: Instance, want: Server) -> None:
         self._hub.switch(self.id)
-        self._fallback = False
         self.life.ready_since, self.life.ready_spec = self._now(), opening.server.spec
         self.life.last_connected_at = datetime.now(UTC)
         if opening.server.spec == want.spec:
             self._restart = False
-            self.life.failed_spec, self.life.failure, self.life.next_retry_at = None, None, None
-            self.life.next_at = 0.0
-            self._phase("Ready", "")
+        else:
+            self._phase(self.life.phase, str(self.life.failure))
         self._world.became_ready(opening)
 
-    def _lost(self, live: Instance) -> None:
-        """The serving session ended by itself."""
-        self._hub.slot(self.id).live = None
-        self.life.ready_spec = None
-        self.life.restarts += 1
-        end = live.end or End(str(live.failure or "the session ended"))
-        if self._now() - self.life.ready_since >= STABLE:
-            self.life.failures = 0
-        self._world.went_down(live, end)
-        error = SessionError(_words(end), terminal=end.terminal, retry_after=end.retry_after, code="ended")
-        self._failed_with(error, None)
+    def _serve_on(self, live: Instance, want: Server) -> float:
+        live.server = want
+        self.life.failed_spec, self.life.failure, self.life.next_at, self.life.next_retry_at = None, None, 0.0, None
+        self._phase("Ready", "")
+        return self._resync()
 
-    def _failed_with(self, failure: SessionError, opening: Instance | None) -> None:
-        self.life.failures += 1
-        wait = next_try(self.life.failures, self._chance(), terminal=failure.terminal, retry_after=failure.retry_after)
-        self.life.next_at = self._now() + wait.seconds
-        self.life.next_retry_at = datetime.now(UTC) + timedelta(seconds=wait.seconds)
-        self.life.failure = failure
-        want = self._world.wanted(self.id)
-        if opening is not None and want is not None and opening.server.spec == want.spec:
-            self.life.failed_spec, self._restart = want.spec, False
-        self._phase("Stalled" if wait.stalled else "Backoff", str(failure))
-
-    def _wait_or_fall_back(self, want: Server, live: Instance | None) -> float:
-        """While the new spec fails, the one that was ready last serves."""
+    def _fall_back(self, want: Server) -> bool:
+        """While the wanted spec fails and nothing serves, the one that was ready last is opened: once for each try."""
         ready = self._world.last_ready(self.id)
-        if live is None and ready is not None and ready.spec != want.spec and self.life.failed_spec == want.spec:
-            self._fallback = True
-            self._hub.open(ready, self.wake)
-        return min(self.life.next_at - self._now(), self._resync())
+        if self._fell_back or self.life.failed_spec != want.spec or ready is None or ready.spec == want.spec:
+            return False
+        self._fell_back = True
+        self._hub.open(ready, self.wake)
+        return True
 
-    async def _begin(self, want: Server, live: Instance | None) -> float:
-        if live is not None and want.strategy == "recreate":
-            self._phase("Draining", "stops before the new one starts")
+    def _begin(self, want: Server) -> float:
+        if want.strategy == "recreate":
             self._hub.retire(self.id)
-            await self._hub.gone(self.id)
-        self._phase("Connecting", str(self.life.failure) if self.life.failures else "")
+            if self._hub.slot(self.id).draining:
+                self._phase("Draining", "stops before the new one starts")
+                return self._resync()
+        self._fell_back = False
+        self._phase("Connecting", str(self.life.failure) if self.life.failure else "")
         self._hub.open(want, self.wake)
         return self._resync()
+
+    # What is remembered
+
+    def _failed_with(self, failure: SessionError) -> None:
+        wait = self.life.count_failure(failure, self._now(), self._chance())
+        self._phase("Stalled" if wait.stalled else "Backoff", str(failure))
 
     def _phase(self, phase: Phase, reason: str) -> None:
         if (phase, reason) != (self.life.phase, self.life.reason):
@@ -266,6 +269,17 @@ class Worker:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _is_opened_by_us(want: Server | None) -> TypeGuard[Server]:
+    """Whether there should be a session that we open: not of a server that is gone, disabled, or dials in itself."""
+    return want is not None and want.enabled and not isinstance(want.transport, Uplink)
+
+
+def _end_of(failure: SessionError | None) -> End:
+    if failure is None:
+        return End("the session ended")
+    return End(str(failure), terminal=failure.terminal, retry_after=failure.retry_after)
 
 
 def _words(end: End | None) -> str:

@@ -13,7 +13,8 @@ from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
 from reconciler.engine.ledger import Ledger
-from reconciler.engine.loop import Life, Worker
+from reconciler.engine.life import Life
+from reconciler.engine.loop import Worker
 from reconciler.engine.pending import Waiting
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy, policy_of

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import __version__
-from reconciler.engine.loop import Life
+from reconciler.engine.life import Life
 from reconciler.engine.project import Project
 from reconciler.model.server import Remote, Server, Stdio, Uplink
 from reconciler.problems import errors

@@ -62,7 +62,7 @@ class Instance:
         self.in_flight = 0
         self._opened = opened
         self._slots = slots
-        self._on_change = on_change
+        self.on_change = on_change
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -98,6 +98,7 @@ class Instance:
         if self.state == "opening":
             self._task.cancel()
         await asyncio.wait({self._task})
+        self.state = "closed"  # also when its task was cancelled before it began
 
     async def _own(self) -> None:
         try:
@@ -113,7 +114,7 @@ class Instance:
         finally:
             self.state = "closed"
             self._idle.set()
-            self._on_change()
+            self.on_change()
 
     async def _live(self) -> None:
         give_back = await self._slot()
@@ -122,7 +123,7 @@ class Instance:
                 give_back()
                 self.listing = await list_all(session, timeout=self.server.timeouts.list)
                 self.session, self.state = session, "ready"
-                self._on_change()
+                self.on_change()
                 await self._serve(session)
         finally:
             give_back()
@@ -184,7 +185,7 @@ class Instance:
     async def _relist(self, session: Session) -> None:
         with suppress(SessionError, RpcError):  # the lists of before stay
             self.listing = await list_all(session, timeout=self.server.timeouts.list)
-            self._on_change()
+            self.on_change()
 
     def _notified(self, method: str, params: Mapping[str, Any]) -> None:
         if method in _LISTS:
@@ -193,11 +194,11 @@ class Instance:
 
 @dataclass(slots=True)
 class Slot:
-    """The sessions of one server: the one that serves, the one being proven, those that finish their calls."""
+    """The sessions of one server: the one that serves, the one being proven, those that finish their calls and go."""
 
     live: Instance | None = None
     opening: Instance | None = None
-    draining: set[asyncio.Task[None]] = field(default_factory=set)
+    draining: set[Instance] = field(default_factory=set)
 
 
 class Hub:
@@ -208,13 +209,17 @@ class Hub:
         self._starts = asyncio.Semaphore(starts)
         self._spawns = asyncio.Semaphore(spawns)
         self._slots: dict[str, Slot] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def slot(self, server_id: str) -> Slot:
         """The sessions of a server; an empty Slot when it has none."""
         return self._slots.setdefault(server_id, Slot())
 
     def open(self, server: Server, on_change: Callable[[], None]) -> Instance:
-        """Start proving a new session of `server`. `on_change` is called whenever it gets ready, changes or ends."""
+        """Start proving a new session of `server`.
+
+        `on_change` is called whenever it gets ready, changes, ends, and when it has left `draining`.
+        """
         slots = self._spawns if isinstance(server.transport, Stdio) else self._starts
         instance = Instance(server, self._opened, slots, on_change)
         self.slot(server.id).opening = instance
@@ -244,20 +249,20 @@ class Hub:
             self._drain(slot, slot.opening)
             slot.opening = None
 
-    async def gone(self, server_id: str) -> None:
-        """Wait until every retired session of the server has left."""
-        slot = self.slot(server_id)
-        while slot.draining:
-            await asyncio.wait(set(slot.draining))
-
     async def close(self) -> None:
-        """End every session at once."""
-        instances = [i for s in self._slots.values() for i in (s.live, s.opening) if i is not None]
-        draining = [task for slot in self._slots.values() for task in slot.draining]
-        await asyncio.gather(*(instance.drain(0) for instance in instances), *draining, return_exceptions=True)
+        """End every session at once, those that finish their calls too."""
+        held = [i for slot in self._slots.values() for i in (slot.live, slot.opening, *slot.draining) if i is not None]
+        await asyncio.gather(*(instance.close() for instance in held))
+        await asyncio.gather(*self._leaving)
         self._slots.clear()
 
     def _drain(self, slot: Slot, instance: Instance) -> None:
-        task = asyncio.create_task(instance.drain())
-        slot.draining.add(task)
-        task.add_done_callback(slot.draining.discard)
+        slot.draining.add(instance)
+        task = asyncio.create_task(self._leave(slot, instance))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, slot: Slot, instance: Instance) -> None:
+        await instance.drain()
+        slot.draining.discard(instance)
+        instance.on_change()

@@ -1,0 +1,48 @@
+"""What is known of one server's sessions, in memory: the worker writes it, status shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from reconciler.engine.backoff import Wait, next_try
+from reconciler.sessions.session import SessionError
+
+Phase = Literal["Pending", "Connecting", "Ready", "Draining", "Closed", "Backoff", "Stalled", "Disabled"]
+
+
+@dataclass(slots=True)
+class Life:
+    """Times are wall-clock; `next_at` and `ready_since` are the loop's clock.
+
+    `failures` counts those in a row, `restarts` every end of a serving session that nobody asked for. `failed_spec`
+    is the accepted spec when its last try failed, with `failure` as the reason; `ready_spec` the one that serves.
+    """
+
+    phase: Phase = "Closed"
+    reason: str = ""
+    failures: int = 0
+    restarts: int = 0
+    next_at: float = 0.0
+    next_retry_at: datetime | None = None
+    ready_since: float = 0.0
+    last_connected_at: datetime | None = None
+    failed_spec: str | None = None
+    failure: SessionError | None = None
+    ready_spec: str | None = None
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def count_failure(self, failure: SessionError, now: float, chance: float) -> Wait:
+        """One more failure in a row; answers how long to wait. `now` is the loop's clock."""
+        self.failures += 1
+        wait = next_try(self.failures, chance, terminal=failure.terminal, retry_after=failure.retry_after)
+        self.next_at = now + wait.seconds
+        self.next_retry_at = datetime.now(UTC) + timedelta(seconds=wait.seconds)
+        self.failure = failure
+        return wait
+
+    def forget_failures(self) -> None:
+        """Try again at once: a person asked, or the server changed."""
+        self.failures, self.failed_spec = 0, None
+        self.next_at, self.next_retry_at = 0.0, None
