@@ -56,6 +56,11 @@ class Client:
         """The status document."""
         return self._get("/status")
 
+    def observed(self) -> Answer:
+        """What lives, as the engine's own plans see it: `{"servers": [{"id", "status", "instance", "spec", "down",
+        "since"}]}`."""
+        return self._get("/observed")
+
     def apply(
         self,
         *,

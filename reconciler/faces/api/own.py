@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from starlette.applications import Starlette
@@ -32,6 +33,7 @@ def routes() -> list[Route]:
     return [
         Route("/hello", hello),
         Route("/status", get_status),
+        Route("/observed", get_observed),
         Route("/apply", post_apply, methods=["POST"]),
         Route("/follow", post_follow, methods=["POST"]),
         Route("/history", get_history),
@@ -87,6 +89,12 @@ async def hello(request: Request) -> JSONResponse:
 
 async def get_status(request: Request) -> JSONResponse:
     return JSONResponse(status(_project(request), _host(request).facts))
+
+
+async def get_observed(request: Request) -> JSONResponse:
+    """What the engine's own plans see; a plan made elsewhere from this is the same plan, with the same id."""
+    rows = [asdict(seen) for seen in _project(request).observed().servers.values()]
+    return JSONResponse({"servers": [{**row, "since": row["since"] and row["since"].isoformat()} for row in rows]})
 
 
 async def post_apply(request: Request) -> StreamingResponse:

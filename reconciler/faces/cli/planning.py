@@ -22,9 +22,6 @@ from reconciler.store.git import git_facts
 from reconciler.store.sources import Snapshot, Sources, read_sources
 from reconciler.store.state_dir import StateDir, fingerprint
 
-ANOTHER = "another"
-"""Stands for the digest of a spec that is known to differ from the accepted one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -64,7 +61,7 @@ def plan_on(ground: Ground, desired: Document, client: Client | None, *, allow: 
     return make_plan(
         ground.accepted,
         desired,
-        observed_by(client.status()) if client else Observed(),
+        observed_by(client.observed()) if client else Observed(),
         pins_of(ground.sources),
         now=datetime.now(UTC),
         place=ground.snapshot.reading.place,
@@ -83,25 +80,11 @@ def source_of(sources: Sources, snapshot: Snapshot) -> Source:
     return Source(snapshot.digests, git_facts(sources.main))
 
 
-def observed_by(report: Mapping[str, Any]) -> Observed:
-    """What lives, out of the engine's status document."""
-    return Observed(True, {row["id"]: _observed(row) for row in report["servers"]})
+def observed_by(answer: Mapping[str, Any]) -> Observed:
+    """What lives, as an engine tells it."""
+    return Observed(True, {row["id"]: _observed(row) for row in answer["servers"]})
 
 
 def _observed(row: Mapping[str, Any]) -> ObservedServer:
-    word = row["status"]
-    earlier = word == "connected" and row["health"] == "Degraded"
-    return ObservedServer(
-        row["id"],
-        word,
-        row["instance"],
-        ANOTHER if earlier else None,
-        (row["reason"] or "") if word == "error" else None,
-        _since(row),
-    )
-
-
-def _since(row: Mapping[str, Any]) -> datetime | None:
-    ready = next((one for one in row["conditions"] if one["type"] == "Ready"), None)
-    text = ready["lastTransitionTime"] if ready else None
-    return datetime.fromisoformat(text) if text else None
+    since = datetime.fromisoformat(row["since"]) if row["since"] else None
+    return ObservedServer(row["id"], row["status"], row["instance"], row["spec"], row["down"], since)

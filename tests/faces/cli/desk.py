@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,10 +57,19 @@ class Desk:
         exit_code = run(arguments)
         return Done(exit_code, *self._capsys.readouterr())
 
-    def spawn(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """A command in a process of its own, whose output is read here."""
+    @contextmanager
+    def spawn(self, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+        """A command in a process of its own, whose output is read here; it is killed when it takes too long."""
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([*COMMAND, *arguments], cwd=self.folder, text=True, encoding="utf-8", **streams)
+        command = [*COMMAND, *arguments]
+        with subprocess.Popen(command, cwd=self.folder, text=True, encoding="utf-8", **streams) as process:
+            deadline = threading.Timer(SECONDS, process.kill)
+            deadline.start()
+            try:
+                yield process
+            finally:
+                deadline.cancel()
+                deadline.join()
 
     @staticmethod
     def spawn_command(*arguments: str) -> list[str]:

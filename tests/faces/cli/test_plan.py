@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.faces.cli.planning import observed_by
 from tests.canary import CANARY
 from tests.faces.cli.desk import Desk, light
 from tests.requirements import requirement
@@ -175,23 +174,18 @@ def test_against_nothing_at_all_is_wrong_usage(desk: Desk) -> None:
     assert desk.run("plan", "--against", "nowhere.yaml").exit == 64
 
 
-def test_what_an_engine_reports_is_what_the_plan_observes(desk: Desk) -> None:
-    moment = "2026-11-21T03:00:00.000Z"
-    ready = {"type": "Ready", "lastTransitionTime": moment}
-
-    def row(status: str, health: str, reason: str | None) -> dict[str, object]:
-        common = {"id": status, "instance": "ins-1", "conditions": [ready]}
-        return {**common, "status": status, "health": health, "reason": reason}
-
-    rows = [row("connected", "Healthy", None), row("error", "Degraded", "exited"), row("disconnected", "Missing", "x")]
-    observed = observed_by({"servers": rows})
-    assert observed.engine
-    assert {name: (seen.down, seen.spec) for name, seen in observed.servers.items()} == {
-        "connected": (None, None),
-        "error": ("exited", None),
-        "disconnected": (None, None),
-    }
-    assert {seen.since and seen.since.hour for seen in observed.servers.values()} == {3}
+@requirement("PLAN-1:merge-patch-and-actions")
+def test_the_plan_is_the_engine_s_own_with_the_same_id(desk: Desk) -> None:
+    missing = {"command": "/no/such/program"}
+    with desk.applied({"one": light("one"), "bad": missing}) as done:
+        assert done.exit == 5
+        [repair] = desk.run("plan", "-o", "json").json["drift"]
+        assert (repair["id"], "/no/such/program" in repair["reasons"][0]["detail"]) == ("bad", True)
+        desk.write({"one": light("one", name="One"), "bad": missing})
+        plan = desk.run("plan", "-o", "json").json
+        applied = desk.process("apply", "--auto-approve", "-o", "json").json
+        assert applied["id"] == plan["id"]
+        assert [row["status"] for row in applied["results"]] == ["applied", "failed"]
 
 
 @pytest.mark.needs("strace")
