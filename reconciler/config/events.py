@@ -148,6 +148,8 @@ def _key_is_fine(builder: Builder, node: Mapping, key: Scalar, event: Any) -> bo
     if node.flow and builder.lines.text[key.first - 1] == "?":
         builder.refuse("yaml-syntax", "`?` begins a key only before a space", event, "put the word in quotes")
         return False
+    if type(event) is AliasEvent:
+        return False  # an alias to nothing, which has its problem
     if not isinstance(key.value, str):
         word = event.value
         detail, hint = (f"{word} is not text", f'quote it: "{word}"') if word else ("no key at all", "write a name")

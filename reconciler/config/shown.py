@@ -39,16 +39,15 @@ def _pieces(node: Node, path: Path, *, secret: bool) -> Iterator[_Piece]:
     if isinstance(node, Alias):
         yield node.first, node.last, node.lines.text[node.first : node.last]
         node = node.target
-    match node:
-        case Mapping():
-            for key, member in node.children.items():
-                yield _piece(node.keys[key], (*path, key), is_name=True, secret=False)
-                yield from _pieces(member, (*path, key), secret=secret or _holds_secrets(path, key, member))
-        case Sequence():
-            for index, item in enumerate(node.items):
-                yield from _pieces(item, (*path, index), secret=secret)
-        case Scalar():
-            yield _piece(node, path, is_name=path[-2:-1] == ("env",) and isinstance(path[-1], int), secret=secret)
+    if isinstance(node, Mapping):
+        for key, member in node.children.items():
+            yield _piece(node.keys[key], (*path, key), is_name=True, secret=False)
+            yield from _pieces(member, (*path, key), secret=secret or _holds_secrets(path, key, member))
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield from _pieces(item, (*path, index), secret=secret)
+    else:
+        yield _piece(node, path, is_name=path[-2:-1] == ("env",) and isinstance(path[-1], int), secret=secret)
 
 
 def _piece(node: Scalar, path: Path, *, is_name: bool, secret: bool) -> _Piece:

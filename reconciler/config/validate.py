@@ -41,6 +41,8 @@ def check_shape(value: dict[str, Any], findings: Findings) -> dict[str, Any]:
 def _errors_by_path(value: Any) -> dict[Path, list[dict[str, Any]]]:
     """pydantic's errors by the path they are about; the several errors of one union stand together."""
     found: dict[Path, list[dict[str, Any]]] = defaultdict(list)
+    if value.get("version") is True:  # which pydantic takes for 1
+        found[("version",)].append({"type": "literal_error", "ctx": {"expected": "1"}})
     try:
         WrittenDocument.model_validate(value)
     except ValidationError as error:

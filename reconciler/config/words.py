@@ -59,7 +59,7 @@ def type_word(value: Any) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
     by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower().replace("_", "").replace("-", ""), by_lower, n=1, cutoff=0.7)
+    close = get_close_matches(word.lower().replace("_", "").replace("-", ""), by_lower, n=1, cutoff=0.65)
     return by_lower[close[0]] if close else None
 
 

@@ -41,6 +41,7 @@ def codes(text: str) -> list[str]:
         ("a: 1\na: 2", "duplicate-key"),
         ("'a': 1\n\"a\": 2", "duplicate-key"),
         ("a: *x", "unknown-anchor"),
+        ("*x : a", "unknown-anchor"),
         ("a: &x [*x]", "recursive-alias"),
         ("a: &x:y 1", "yaml-syntax"),
         ("{?a: 1}", "yaml-syntax"),
