@@ -15,6 +15,7 @@ from reconciler import __version__
 from reconciler.client import ApiError, NoEngine
 from reconciler.config.excerpt import visible
 from reconciler.faces.cli.exits import Exit, Stop
+from reconciler.faces.cli.hosting import StartFailed
 from reconciler.faces.cli.talk import data_json, tell
 from reconciler.model.document import hidden
 from reconciler.model.secret import masked
@@ -36,11 +37,20 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
         data_json(stop.to_json())
     else:
         tell(f"error: {visible(stop.message)}")
-        if stop.hint:
-            tell(f"       {visible(stop.hint)}")
+        for line in (*_places(stop), *([stop.hint] if stop.hint else [])):
+            tell(f"       {visible(line)}")
     if os.environ.get("RECONCILER_DEBUG") == "1" and not isinstance(error, Stop):
         tell("".join(traceback.format_exception(error)))
     return stop.exit_code
+
+
+def _places(stop: Stop) -> list[str]:
+    """The problems that an engine found, a line each."""
+    return [
+        f"{problem['file']}:{problem['line']}:{problem['column']}: {problem['detail']}"
+        for problem in stop.more.get("problems", ())
+        if problem["severity"] == "error"
+    ]
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -65,7 +75,8 @@ def _as_stop(error: BaseException) -> Stop:
             return Stop(Exit.SYSTEM, "system", error.format_message())
         case ApiError():
             exit_code = _OF_STATUS.get(error.status, Exit.SYSTEM)
-            return Stop(exit_code, error.code, str(error), error.body.get("hint"))
+            more = {name: member for name, member in error.body.items() if name not in ("error", "hint", "status")}
+            return Stop(exit_code, error.code, str(error), error.body.get("hint"), more)
         case NoEngine():
             hint = "`reconciler status` shows what is known; `reconciler watch` starts an engine"
             return Stop(Exit.SYSTEM, "engine-gone", f"the engine does not answer: {error}", hint)
@@ -75,6 +86,9 @@ def _as_stop(error: BaseException) -> Stop:
         case StateDamaged():
             hint = "start an engine (`reconciler watch`): it keeps the damaged file aside and begins anew"
             return Stop(Exit.SYSTEM, "state-damaged", str(error), hint)
+        case StartFailed():
+            exit_code = Exit.BUSY if error.exit_code == Exit.BUSY else Exit.SYSTEM
+            return Stop(exit_code, "engine-not-started", str(error), "`reconciler doctor` looks for the cause")
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return Stop(Exit.SYSTEM, "system", f"{name}{error.strerror or error}")

@@ -22,7 +22,11 @@ START_SECONDS = 30.0
 
 
 class StartFailed(Exception):
-    """No engine came up; the message says why, with the end of its log."""
+    """No engine came up; the message says why, with the end of its log. `exit_code` is its own, None while it runs."""
+
+    def __init__(self, message: str, exit_code: int | None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def start_in_background(
@@ -48,7 +52,7 @@ def start_in_background(
         if process.poll() is not None:
             break
         time.sleep(0.02)
-    raise StartFailed(f"the engine did not come up: {_last_words(state.log)} (log: {state.log})")
+    raise StartFailed(f"the engine did not come up: {_last_words(state.log)} (log: {state.log})", process.poll())
 
 
 def _command(sources: Sources, base: Path, *, follow: bool, auto_approve: str, poll: bool) -> list[str]:
@@ -64,7 +68,8 @@ def _command(sources: Sources, base: Path, *, follow: bool, auto_approve: str, p
 def _last_words(log: Path) -> str:
     with suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return lines[-1] if lines else "it said nothing"
+        said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")] or lines
+        return said[-1] if said else "it said nothing"
     return "it said nothing"
 
 

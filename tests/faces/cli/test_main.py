@@ -13,9 +13,11 @@ import click
 import pytest
 
 from reconciler import __version__
+from reconciler.client import ApiError
 from reconciler.faces.cli import main
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.failures import wants_json
+from reconciler.store.state_dir import state_dir_of
 from tests.canary import CANARY
 from tests.faces.cli.desk import COMMAND, SECONDS, Desk
 from tests.requirements import requirement
@@ -167,6 +169,33 @@ def test_a_stop_is_one_sentence_and_its_way_out(desk: Desk, monkeypatch: pytest.
     assert desk.run("validate").err == "error: somebody holds it\n       wait for them\n"
     error = {"code": "state-busy", "message": "somebody holds it", "hint": "wait for them"}
     assert desk.run("validate", "-o", "json").json == {"error": error, "holder": 7}
+
+
+def test_what_an_engine_refuses_is_told_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.write({})
+    problem = {"severity": "error", "file": "reconciler.yaml", "line": 4, "column": 5, "detail": "no field"}
+    body = {"error": {"code": "invalid", "message": "the configuration has errors"}, "problems": [problem]}
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ApiError(422, body)
+
+    monkeypatch.setattr("reconciler.faces.cli.validate.read_sources", refuse)
+    assert "       reconciler.yaml:4:5: no field\n" in desk.run("validate").err
+    done = desk.run("validate", "-o", "json")
+    assert (done.exit, done.json["problems"]) == (3, [problem])
+
+
+@requirement("PLAN-3:exit-codes")
+def test_a_state_that_another_process_holds_is_busy(desk: Desk) -> None:
+    desk.write({"one": {"command": "x"}})
+    state = state_dir_of(desk.file, "desk", Path(os.environ["RECONCILER_STATE_DIR"]))
+    state.ensure()
+    lock = state.hold()
+    try:
+        done = desk.process("apply", "--auto-approve")
+        assert (done.exit, "is held by" in done.err) == (7, True)
+    finally:
+        os.close(lock)
 
 
 def test_a_reader_that_goes_away_is_no_error(desk: Desk) -> None:
