@@ -1,0 +1,361 @@
+"""Every session has one owner task; the hub opens, switches, drains and closes, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+
+from reconciler.model.secret import Template
+from reconciler.model.server import Remote
+from reconciler.sessions.hub import DRAIN_SECONDS, PING_SECONDS, RELIST_SECONDS, SLOT_SECONDS, Hub, Instance, NotLive
+from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
+from tests.clock import JUMPING
+from tests.requirements import requirement
+from tests.sessions.puppets import Puppet, Troupe, server, tool
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return JUMPING
+
+
+class Room:
+    """A hub of puppets, and an Event for every change of any of its sessions."""
+
+    def __init__(self) -> None:
+        self.troupe = Troupe()
+        self.hub = Hub(self.troupe.open)
+        self.changed = asyncio.Event()
+        self.changes = 0
+
+    def told(self) -> None:
+        self.changes += 1
+        self.changed.set()
+
+    async def until(self, instance: Instance, *states: str) -> None:
+        with anyio.fail_after(100_000):
+            while instance.state not in states:
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def ready(self, **fields: Any) -> Instance:
+        instance = self.hub.open(server(**fields), self.told)
+        await self.until(instance, "ready", "closed")
+        assert instance.state == "ready", instance.failure
+        return instance
+
+    async def live(self, **fields: Any) -> Instance:
+        await self.ready(**fields)
+        return self.hub.switch(fields.get("server_id", "a"))
+
+
+@pytest.fixture
+async def room() -> Any:
+    made = Room()
+    yield made
+    await made.hub.close()
+    assert made.troupe.inside == 0
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# Opening
+
+
+async def test_a_session_is_ready_once_its_tools_are_listed(room: Room) -> None:
+    instance = room.hub.open(server(), room.told)
+    assert (instance.state, instance.session) == ("opening", None)
+    await room.until(instance, "ready")
+    assert [each["name"] for each in instance.listing.tools] == ["echo"]
+    assert room.hub.slot("a").opening is instance
+    assert room.hub.slot("a").live is None
+
+
+async def test_every_session_has_an_id_of_its_own(room: Room) -> None:
+    one, other = await room.live(spec="one"), await room.live(spec="two")
+    assert one.id != other.id
+    assert one.id.startswith("ins-")
+
+
+async def test_a_session_that_is_not_ready_cannot_be_asked(room: Room) -> None:
+    room.troupe.plays["one"] = asyncio.Event()
+    instance = room.hub.open(server(), room.told)
+    with pytest.raises(NotLive):
+        await instance.request("tools/call", {}, timeout=1.0)
+
+
+@pytest.mark.parametrize(
+    ("play", "code"),
+    [
+        (SessionError("no such file", terminal=True, code="command-not-found"), "command-not-found"),
+        (RpcError({"code": -32603, "message": "broken"}), "rpc"),
+        (ZeroDivisionError("a defect"), "internal"),
+    ],
+)
+async def test_what_prevents_a_session_stays_with_it(room: Room, play: Exception, code: str) -> None:
+    room.troupe.plays["one"] = play
+    instance = room.hub.open(server(), room.told)
+    await room.until(instance, "closed")
+    assert instance.failure is not None
+    assert instance.failure.code == code
+    assert room.troupe.said == ["open one", "close one"]
+
+
+async def test_a_server_whose_tools_cannot_be_listed_never_serves(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Puppet.request
+
+    async def request(puppet: Puppet, method: str, *rest: Any, **more: Any) -> dict[str, Any]:
+        if method == "tools/list":
+            raise DeadlineExceeded("No answer to tools/list within 15 s.")
+        return await original(puppet, method, *rest, **more)
+
+    monkeypatch.setattr(Puppet, "request", request)
+    instance = room.hub.open(server(), room.told)
+    await room.until(instance, "closed")
+    assert instance.failure is not None and instance.failure.code == "deadline"
+
+
+async def test_four_processes_start_at_a_time_and_ten_others(room: Room) -> None:
+    gate = room.troupe.plays["one"] = asyncio.Event()
+    remote = Remote("http", Template(("http://x",)))
+    for number in range(20):
+        room.hub.open(server(f"p{number}"), room.told)
+        room.hub.open(server(f"r{number}", transport=remote), room.told)
+    await anyio.wait_all_tasks_blocked()
+    assert room.troupe.inside == 14
+    gate.set()
+    with anyio.fail_after(1):
+        while room.troupe.inside < 40:
+            room.changed.clear()
+            await room.changed.wait()
+
+
+async def test_a_slow_start_gives_its_place_back(room: Room) -> None:
+    room.troupe.plays["slow"] = asyncio.Event()
+    for number in range(4):
+        room.hub.open(server(f"slow{number}", "slow"), room.told)
+    began = now()
+    await room.ready(server_id="quick", spec="quick")
+    assert now() - began == SLOT_SECONDS
+
+
+async def test_a_place_is_given_back_once(room: Room) -> None:
+    for number in range(30):
+        await room.live(server_id=f"s{number}")
+    room.troupe.plays["slow"] = asyncio.Event()
+    with anyio.fail_after(60):
+        await asyncio.sleep(SLOT_SECONDS + 1)  # of a time that costs nothing
+    for number in range(10):
+        room.hub.open(server(f"slow{number}", "slow"), room.told)
+    await anyio.wait_all_tasks_blocked()
+    assert room.troupe.said.count("open slow") == 4
+
+
+# Switching and draining
+
+
+@requirement("APPLY-2:make-before-break")
+async def test_the_new_one_serves_and_the_old_one_finishes_its_calls(room: Room) -> None:
+    old = await room.live(spec="one")
+    call = asyncio.create_task(old.request("tools/call", {}, timeout=60.0))
+    await anyio.wait_all_tasks_blocked()
+    new = await room.live(spec="two")
+    slot = room.hub.slot("a")
+    assert (slot.live, slot.opening, slot.draining) == (new, None, {old})
+    await anyio.wait_all_tasks_blocked()
+    assert (old.state, old.in_flight) == ("draining", 1)
+    room.troupe.puppets[0].hold.set()
+    assert (await call)["content"][0]["text"] == "one"
+    await room.until(old, "closed")
+    await anyio.wait_all_tasks_blocked()
+    assert slot.draining == set()
+    assert room.troupe.said == ["open one", "open two", "close one"]
+
+
+@requirement("APPLY-2:make-before-break")
+async def test_a_call_that_takes_too_long_is_ended_with_its_session(room: Room) -> None:
+    old = await room.live(spec="one")
+    call = asyncio.create_task(old.request("tools/call", {}, timeout=60.0))
+    await anyio.wait_all_tasks_blocked()
+    await room.live(spec="two")
+    began = now()
+    await room.until(old, "closed")
+    assert now() - began == DRAIN_SECONDS
+    with pytest.raises(SessionError):
+        await call
+
+
+async def test_nothing_that_is_not_proven_is_switched_to(room: Room) -> None:
+    with pytest.raises(RuntimeError, match="nothing proven"):
+        room.hub.switch("a")
+    room.troupe.plays["one"] = asyncio.Event()
+    room.hub.open(server(), room.told)
+    with pytest.raises(RuntimeError, match="nothing proven"):
+        room.hub.switch("a")
+
+
+async def test_who_drains_tells_when_it_has_left(room: Room) -> None:
+    await room.live()
+    room.hub.retire("a")
+    slot = room.hub.slot("a")
+    assert slot.live is None
+    with anyio.fail_after(60):
+        while slot.draining:
+            room.changed.clear()
+            await room.changed.wait()
+    assert room.troupe.said == ["open one", "close one"]
+
+
+async def test_an_opening_is_abandoned(room: Room) -> None:
+    room.troupe.plays["one"] = asyncio.Event()
+    instance = room.hub.open(server(), room.told)
+    room.hub.abandon("a")
+    with anyio.fail_after(60):
+        while room.hub.slot("a").draining:
+            room.changed.clear()
+            await room.changed.wait()
+    assert instance.state == "closed"
+    assert room.troupe.said == ["open one", "close one"]
+
+
+async def test_an_opening_can_be_ended_before_it_began(room: Room) -> None:
+    instance = room.hub.open(server(), room.told)
+    await instance.close()
+    assert (instance.state, room.troupe.said) == ("closed", [])
+
+
+async def test_a_proven_session_can_be_abandoned_too(room: Room) -> None:
+    instance = await room.ready()
+    room.hub.abandon("a")
+    await room.until(instance, "closed")
+    assert room.hub.slot("a").opening is None
+
+
+async def test_abandoning_or_retiring_nothing_is_nothing(room: Room) -> None:
+    room.hub.abandon("a")
+    room.hub.retire("a")
+    assert room.hub.slot("a").draining == set()
+
+
+# The end
+
+
+async def test_the_end_of_a_session_is_told_with_its_reason(room: Room) -> None:
+    live = await room.live()
+    room.troupe.last.die()
+    await room.until(live, "closed")
+    assert live.end is not None
+    assert (live.end.code, live.end.stderr[-1]) == (1, "last words")
+
+
+@requirement("LIVE-2:no-orphans")
+async def test_closing_ends_everything_at_once_also_what_still_has_calls(room: Room) -> None:
+    room.troupe.plays["never"] = asyncio.Event()
+    old = await room.live(spec="one")
+    calls = [asyncio.create_task(old.request("tools/call", {}, timeout=60.0)) for _ in range(3)]
+    await anyio.wait_all_tasks_blocked()
+    await room.live(spec="two")
+    room.hub.open(server("b", "never"), room.told)
+    await anyio.wait_all_tasks_blocked()
+    began = now()
+    await room.hub.close()
+    assert (now() - began, room.troupe.inside) == (0.0, 0)
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(result, SessionError) for result in results)
+
+
+async def test_closing_twice_is_closing_once(room: Room) -> None:
+    await room.live()
+    await room.hub.close()
+    await room.hub.close()
+    assert room.troupe.said == ["open one", "close one"]
+
+
+# Keeping
+
+
+async def test_three_unanswered_pings_are_the_end(room: Room) -> None:
+    live = await room.live()
+    began = now()
+    room.troupe.last.answers["ping"] = DeadlineExceeded("No answer to ping within 15 s.")
+    await room.until(live, "closed")
+    assert live.failure is not None
+    assert str(live.failure) == "no answer to 3 pings"
+    assert now() - began == 3 * PING_SECONDS
+
+
+async def test_an_answered_ping_forgets_the_missed_ones(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    answers = [DeadlineExceeded("late"), DeadlineExceeded("late"), {}] * 20
+
+    async def run() -> None:
+        for answer in answers:
+            puppet.answers["ping"] = answer
+            await asyncio.sleep(PING_SECONDS)  # of a time that costs nothing
+
+    await run()
+    assert live.state == "ready"
+    assert puppet.asked.count("ping") >= 50
+
+
+async def test_an_error_is_an_answer_to_a_ping(room: Room) -> None:
+    live = await room.live()
+    room.troupe.last.answers["ping"] = RpcError({"code": -32601, "message": "Method not found"})
+    await asyncio.sleep(10 * PING_SECONDS)
+    assert live.state == "ready"
+
+
+async def test_a_storm_of_changed_lists_is_one_refresh_in_two_seconds(room: Room) -> None:
+    await room.live()
+    puppet = room.troupe.last
+    for _ in range(100):
+        for _ in range(100):
+            puppet.notify_client("notifications/tools/list_changed", {})
+        await asyncio.sleep(0.1)
+    assert 1 + 5 <= puppet.asked.count("tools/list") <= 1 + 6
+
+
+async def test_a_changed_list_is_read_at_once_and_told(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    puppet.answers["tools/list"] = {"tools": [tool("other")]}
+    room.changed.clear()
+    began = now()
+    puppet.notify_client("notifications/tools/list_changed", {})
+    with anyio.fail_after(60):
+        await room.changed.wait()
+    assert [each["name"] for each in live.listing.tools] == ["other"]
+    assert now() == began
+
+
+async def test_other_notifications_read_no_list(room: Room) -> None:
+    await room.live()
+    puppet = room.troupe.last
+    puppet.notify_client("notifications/message", {"level": "info"})
+    await asyncio.sleep(PING_SECONDS / 2)
+    assert puppet.asked.count("tools/list") == 1
+
+
+async def test_lists_are_read_again_every_ten_minutes(room: Room) -> None:
+    await room.live()
+    await asyncio.sleep(RELIST_SECONDS * 3 + 10 * PING_SECONDS)
+    assert room.troupe.last.asked.count("tools/list") == 4
+
+
+async def test_a_list_that_cannot_be_read_again_stays_as_it_was(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    puppet.answers["tools/list"] = RpcError({"code": -32603, "message": "busy"})
+    puppet.notify_client("notifications/tools/list_changed", {})
+    await asyncio.sleep(PING_SECONDS)
+    assert live.state == "ready"
+    assert [each["name"] for each in live.listing.tools] == ["echo"]
+    assert puppet.asked.count("tools/list") == 2
