@@ -91,10 +91,15 @@ def _warn_unresolved(path: Path, findings: Findings) -> None:
 
 
 def _check_literals(text: str, template: Template | None, path: Path, findings: Findings) -> None:
-    parts = template.parts if template else (text,)
-    literals = [part if isinstance(part, str) else part.default or "" for part in parts]
-    if any(map(secrets_in, literals)) or (_is_secret_field(path) and _could_be_secret(text, template)):
+    if _holds_secret(text, template) or (_is_secret_field(path) and _could_be_secret(text, template)):
         findings.warn("literal-secret", f"{named(path)} holds what looks like a secret", path, _IN_THE_ENVIRONMENT)
+
+
+def _holds_secret(text: str, template: Template | None) -> bool:
+    if template is None:
+        return bool(secrets_in(text))
+    literals = (part if isinstance(part, str) else part.default or "" for part in template.parts)
+    return any(map(secrets_in, literals))
 
 
 def _is_secret_field(path: Path) -> bool:

@@ -232,6 +232,12 @@ def _text_masked(text: str, hide: Fingerprint, secret_field: bool) -> str:
     return masked(text, hide, secret_field)
 
 
+def masked_text(text: str, hide: Fingerprint, path: Path) -> str:
+    """The text at `path` of a document with its literal secrets hidden, as `masked_document` hides them."""
+    in_server = path[2:] if path[0] == "mcpServers" else ()
+    return _text_masked(text, hide, is_secret_path(in_server))
+
+
 def masked_document(written: Mapping[str, Any], hide: Fingerprint) -> dict[str, Any]:
     """A whole document, or a patch of one, with literal secrets hidden."""
     return {key: _member_masked(key, value, hide) for key, value in written.items()}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from reconciler.canonical import digest
-from reconciler.model.document import Document, masked_document
+from reconciler.model.document import Document, masked_text
 from reconciler.plan.actions import (
     PROJECT,
     WORDS,
@@ -27,7 +27,7 @@ from reconciler.plan.actions import (
     word,
 )
 from reconciler.plan.patches import touched
-from reconciler.plan.pointers import Path, at, pointer
+from reconciler.plan.pointers import Path, pointer
 from reconciler.problems import Place
 
 FORMAT = "reconciler.plan"
@@ -196,17 +196,15 @@ def is_applicable(plan: Plan) -> bool:
 
 def fingerprints(patch: Mapping[str, Any], desired: Document) -> dict[str, str]:
     """What stands for each text in `patch` that hides a literal, by JSON pointer: `***`, keyed once a key exists."""
-    part = touched(desired, patch)
-    paths = list(_hidden(patch, part, ()))
-    keyed = masked_document(part, desired.hide) if paths else {}
-    return {pointer(path): at(keyed, path) for path in paths}
+    hidden = _hidden(patch, touched(desired, patch), ())
+    return {pointer(path): masked_text(text, desired.hide, path) for path, text in hidden}
 
 
-def _hidden(patch: Any, real: Any, path: Path) -> Iterator[Path]:
-    """Where a text of `patch` is not the real one."""
+def _hidden(patch: Any, real: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Where a text of `patch` is not the real one, and that one."""
     match patch:
         case str() if patch != real:
-            yield path
+            yield path, real
         case dict():
             for key, member in patch.items():
                 if member is not None:
