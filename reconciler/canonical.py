@@ -30,7 +30,8 @@ _CHECK_NUMBERS = json.JSONDecoder(parse_float=_refuse, parse_int=_refuse_long, p
 def canonical(value: Any) -> str:
     """`value` as RFC 8785 JSON: members sorted by UTF-16 code units, ECMAScript numbers, no spaces.
 
-    Raises ValueError for NaN, infinity and integers that a double cannot hold (section 3.2.2.3).
+    Raises ValueError for NaN, infinity and integers that a double cannot hold (section 3.2.2.3), and TypeError for
+    what is no JSON value.
     """
     try:
         text = _ENCODE(value)
@@ -49,10 +50,8 @@ def _canonical(value: Any) -> str:
         case dict():
             members = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
             return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_canonical(v)}" for k, v in members) + "}"
-        case list() | tuple():
+        case _:  # a list or a tuple: the encoder has refused everything else
             return "[" + ",".join(map(_canonical, value)) + "]"
-        case _:
-            raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def digest(value: Any) -> str:

@@ -10,6 +10,7 @@ from reconciler.model.document import (
     launch_facts,
     masked_document,
     masked_fields,
+    masked_text,
     origin,
     references_in,
     strings_in,
@@ -264,3 +265,11 @@ def test_a_patch_is_masked_like_a_document() -> None:
     }
     assert masked_document({"mcpServers": None}, fingerprint) == {"mcpServers": None}
     assert masked_fields(None, fingerprint) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [(("mcpServers", "a", "env", "T"), "#4"), (("mcpServers", "a", "args", 0), "text"), (("project",), "text")],
+)
+def test_a_text_is_masked_as_it_is_in_its_document(path: tuple[str | int, ...], shown: str) -> None:
+    assert masked_text("text", fingerprint, path) == shown
