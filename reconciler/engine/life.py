@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from reconciler.engine.backoff import Wait, next_try
-from reconciler.sessions.session import SessionError
+from reconciler.sessions.session import End, SessionError
 
 Phase = Literal["Pending", "Connecting", "Ready", "Draining", "Closed", "Backoff", "Stalled", "Disabled"]
 
@@ -46,3 +46,18 @@ class Life:
         """Try again at once: a person asked, or the server changed."""
         self.failures, self.failed_spec = 0, None
         self.next_at, self.next_retry_at = 0.0, None
+
+
+def end_of(failure: SessionError | None) -> End:
+    """The end of a session that failed instead of ending."""
+    if failure is None:
+        return End("the session ended")
+    return End(str(failure), terminal=failure.terminal, retry_after=failure.retry_after)
+
+
+def words_of(end: End | None) -> str:
+    """An ending as a sentence, with the last words of the process."""
+    if end is None:
+        return "the session ended"
+    last = [line for line in end.stderr if line.strip()][-3:]
+    return f"{end.reason}: {' | '.join(last)}" if last else end.reason

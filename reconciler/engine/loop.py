@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeGuard
 
 from reconciler.engine.backoff import STABLE
-from reconciler.engine.life import Life, Phase
+from reconciler.engine.life import Life, Phase, end_of, words_of
 from reconciler.model.server import Server, Uplink
 from reconciler.sessions.hub import Hub, Instance
 from reconciler.sessions.session import End, SessionError
@@ -107,8 +107,11 @@ class Worker:
         want, slot = self._world.wanted(self.id), self._hub.slot(self.id)
         if not _is_opened_by_us(want):
             return slot.live is None and slot.opening is None and not slot.draining
-        serves = slot.live is not None and slot.live.state == "ready" and slot.live.server.spec == want.spec
-        return serves or self.life.failed_spec == want.spec
+        return self._serves(want) or self.life.failed_spec == want.spec
+
+    def _serves(self, want: Server) -> bool:
+        live = self._hub.slot(self.id).live
+        return live is not None and live.state == "ready" and live.server.spec == want.spec
 
     def _verdict(self) -> SessionError | None:
         want = self._world.wanted(self.id)
@@ -190,16 +193,16 @@ class Worker:
         self._hub.slot(self.id).live = None
         self.life.ready_spec = None
         self.life.restarts += 1
-        end = live.end or _end_of(live.failure)
+        end = live.end or end_of(live.failure)
         lasted = self._now() - self.life.ready_since >= STABLE
         self._world.went_down(live, end)
         if live.server.spec != want.spec:
             self._fell_back = self._fell_back and not lasted
-            self._phase(self.life.phase, _words(end))
+            self._phase(self.life.phase, words_of(end))
             return
         if lasted:
             self.life.failures = 0
-        self._failed_with(SessionError(_words(end), terminal=end.terminal, retry_after=end.retry_after, code="ended"))
+        self._failed_with(SessionError(words_of(end), terminal=end.terminal, retry_after=end.retry_after, code="ended"))
 
     def _watch_opening(self, opening: Instance, want: Server) -> float:
         ready = self._world.last_ready(self.id) if self._fell_back else None
@@ -207,25 +210,33 @@ class Worker:
             self._hub.abandon(self.id)
             return 0.0
         if opening.state == "ready":
-            self._serve(opening, want)
-            return 0.0
+            return self._serve(opening, want)
         if opening.state == "closed":
             self._hub.abandon(self.id)
             if opening.server.spec == want.spec:
-                self._restart, self.life.failed_spec = False, want.spec
-                self._failed_with(opening.failure or SessionError(_words(opening.end), code="ended"))
+                self._not_opened(opening.failure or SessionError(words_of(opening.end), code="ended"), want)
             return 0.0
         return self._resync()
 
-    def _serve(self, opening: Instance, want: Server) -> None:
+    def _not_opened(self, failure: SessionError, want: Server) -> None:
+        self._restart = False
+        if self._serves(want):  # a restart came to nothing, and what was to be replaced still does its work
+            self._answer(failure)
+            self._phase("Ready", "")
+            return
+        self.life.failed_spec = want.spec
+        self._failed_with(failure)
+
+    def _serve(self, opening: Instance, want: Server) -> float:
         self._hub.switch(self.id)
         self.life.ready_since, self.life.ready_spec = self._now(), opening.server.spec
         self.life.last_connected_at = datetime.now(UTC)
+        self._world.became_ready(opening)
         if opening.server.spec == want.spec:
             self._restart = False
-        else:
-            self._phase(self.life.phase, str(self.life.failure))
-        self._world.became_ready(opening)
+            return self._serve_on(opening, want)
+        self._phase(self.life.phase, str(self.life.failure))
+        return 0.0
 
     def _serve_on(self, live: Instance, want: Server) -> float:
         live.server = want
@@ -274,17 +285,3 @@ class Worker:
 def _is_opened_by_us(want: Server | None) -> TypeGuard[Server]:
     """Whether there should be a session that we open: not of a server that is gone, disabled, or dials in itself."""
     return want is not None and want.enabled and not isinstance(want.transport, Uplink)
-
-
-def _end_of(failure: SessionError | None) -> End:
-    if failure is None:
-        return End("the session ended")
-    return End(str(failure), terminal=failure.terminal, retry_after=failure.retry_after)
-
-
-def _words(end: End | None) -> str:
-    """An ending as a sentence, with the last words of the process."""
-    if end is None:
-        return "the session ended"
-    last = [line for line in end.stderr if line.strip()][-3:]
-    return f"{end.reason}: {' | '.join(last)}" if last else end.reason

@@ -1,0 +1,87 @@
+"""A small world for a Worker: what is accepted, what was ready, and a real hub of puppets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from reconciler.engine.loop import Worker
+from reconciler.model.server import Server
+from reconciler.sessions.hub import Hub, Instance
+from reconciler.sessions.session import End
+from tests.sessions.puppets import Troupe
+
+
+class Stage:
+    """The World of one server. `said` also holds `ready SPEC`, `down SPEC` and each new `phase` of the worker."""
+
+    def __init__(self, chance: float = 1.0) -> None:
+        self.troupe = Troupe()
+        self.said = self.troupe.said
+        self.hub = Hub(self.troupe.open)
+        self.accepted: dict[str, Server] = {}
+        self.ready: dict[str, Server] = {}
+        self.ends: list[End] = []
+        self.changes = 0
+        self._chance = chance
+        self._workers: list[Worker] = []
+
+    def wanted(self, server_id: str) -> Server | None:
+        return self.accepted.get(server_id)
+
+    def last_ready(self, server_id: str) -> Server | None:
+        return self.ready.get(server_id)
+
+    def became_ready(self, instance: Instance) -> None:
+        self.said.append(f"ready {instance.server.spec}")
+        accepted = self.accepted.get(instance.server.id)
+        if accepted is not None and accepted.spec == instance.server.spec:
+            self.ready[instance.server.id] = instance.server
+
+    def changed(self, server_id: str) -> None:
+        self.changes += 1
+
+    def went_down(self, instance: Instance, end: End) -> None:
+        self.said.append(f"down {instance.server.spec}")
+        self.ends.append(end)
+
+    def worker(self, server_id: str = "a") -> Worker:
+        worker = Worker(server_id, self, lambda: self._chance)
+        self._workers.append(worker)
+        return worker
+
+    def accept(self, worker: Worker, wanted: Server | None) -> None:
+        """What an applied plan does."""
+        if wanted is None:
+            self.accepted.pop(worker.id, None)
+        else:
+            self.accepted[worker.id] = wanted
+        worker.wake()
+
+    def live(self, server_id: str = "a") -> Instance:
+        live = self.hub.slot(server_id).live
+        assert live is not None
+        return live
+
+    async def call(self, server_id: str = "a") -> str:
+        """Which spec answers a call."""
+        answer: dict[str, Any] = await self.live(server_id).request("tools/call", {}, timeout=60.0)
+        text: str = answer["content"][0]["text"]
+        return text
+
+    async def close(self) -> None:
+        for worker in self._workers:
+            await worker.stop()
+        await self.hub.close()
+
+
+@asynccontextmanager
+async def staged(chance: float = 1.0) -> AsyncIterator[Stage]:
+    """A stage that is left empty: no session stays open behind it."""
+    stage = Stage(chance)
+    try:
+        yield stage
+    finally:
+        await stage.close()
+    assert stage.troupe.inside == 0
