@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from reconciler.config.draft import CannotEdit, Draft
@@ -42,12 +44,11 @@ def edit(text: str, patch: dict[str, Any], *, file: str) -> str:
     if equal(have, want):
         return text
     try:
-        results = _rewrite(text, file, root, want)
+        for result in _rewrites(text, file, root, want):
+            if _holds(result, file, want):
+                return result
     except CannotEdit as reason:
         raise EditRefused(f"{file}: {reason}", patch) from None
-    for result in results:
-        if _holds(result, file, want):
-            return result
     raise EditRefused(f"{file}: no careful edit of the text makes this change; it has to be made by hand", patch)
 
 
@@ -72,21 +73,26 @@ def _holds(text: str, file: str, want: Any) -> bool:
     return not [problem for problem in errors(problems) if problem.code != "empty-file"] and equal(have, want)
 
 
-def _rewrite(text: str, file: str, root: Node | None, want: dict[str, Any]) -> list[str]:
-    """The edited text; without a final line end where there was none, but with one as the second choice."""
+def _rewrites(text: str, file: str, root: Node | None, want: dict[str, Any]) -> Iterator[str]:
+    """The edited text. Without a final line end there are ways to go on without one, and at last one with it."""
     eol = line_end(text)
-    complete = text.endswith("\n") or not text.removeprefix("\ufeff")
-    lines = Lines(file, text if complete else text + eol)
+    if text.endswith("\n") or not text.removeprefix("\ufeff"):
+        yield _rewrite(text, file, root, want, literals=True)
+        return
+    yield _rewrite(text + eol, file, root, want, literals=True).removesuffix(eol)
+    yield _rewrite(text + eol, file, root, want, literals=False).removesuffix(eol)
+    yield _rewrite(text + eol, file, root, want, literals=True)
+
+
+def _rewrite(text: str, file: str, root: Node | None, want: dict[str, Any], *, literals: bool) -> str:
+    lines = Lines(file, text)
     if file.endswith(".json"):
-        draft = _rewrite_json(lines, root, want)
-    else:
-        draft = Draft(lines, yaml_style(root, text))
-        change_root(draft, root, want)
-        _check_anchors(draft, root)
-        if not complete:
-            end_last_text(draft, root)
-    result = draft.result()
-    return [result] if complete else [result.removesuffix(eol), result]
+        return _rewrite_json(lines, root, want).result()
+    draft = Draft(lines, replace(yaml_style(root, text), literals=literals))
+    change_root(draft, root, want)
+    _check_anchors(draft, root)
+    end_last_text(draft, root)
+    return draft.result()
 
 
 def _rewrite_json(lines: Lines, root: Node | None, want: dict[str, Any]) -> Draft:

@@ -69,7 +69,7 @@ def _parts(draft: Draft, entry: Entry, want: Any) -> tuple[str, list[str]]:
         return " " + scalar_text(want, node.style), []
     if isinstance(want, dict | list) and (holds_entries(draft, node) or (isinstance(node, Sequence) and node.flow)):
         return " " + YamlFlow().value(want), []
-    style = replace(draft.style, literals=not _comments_below(draft, entry))
+    style = replace(draft.style, literals=draft.style.literals and not _comments_below(draft, entry))
     return (member_parts if entry.key else item_parts)(want, entry.column, style)
 
 

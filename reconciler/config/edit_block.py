@@ -59,10 +59,11 @@ def end_last_text(draft: Draft, root: Node | None) -> None:
     """A block scalar that ended with the file, without a line end, keeps its value when lines follow: `|` to `|-`."""
     node = root
     while isinstance(node, Mapping | Sequence) and node.value:
-        node = list(node.children.values())[-1] if isinstance(node, Mapping) else node.items[-1]
+        node = node.children[next(reversed(node.children))] if isinstance(node, Mapping) else node.items[-1]
     text = draft.lines.text
-    followed = any(at == len(text) for at, _ in draft.inserts)
-    if followed and isinstance(node, Scalar) and node.style in ("|", ">") and node not in draft.dropped:
+    if not isinstance(node, Scalar) or node.style not in ("|", ">") or node in draft.dropped:
+        return
+    if str(node.value)[-1:] not in ("", "\n") and any(at == len(text) for at, _ in draft.inserts):
         first, last = after_properties(node, text), header_end(node, text)
         draft.replace(first, last, text[first:last].rstrip("+-") + "-")
 

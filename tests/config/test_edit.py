@@ -1,5 +1,6 @@
 """The law of the editor: reading the edited text gives the patched value, and nothing else of the text changes."""
 
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -9,10 +10,12 @@ from reconciler.config.edit import edit, parse
 from reconciler.merge_patch import apply, equal
 from tests.config import drawn
 from tests.config.drawn import Drawn, Line, Path, comments_in
+from tests.requirements import requirement
 
-LAW = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+EXAMPLES = int(os.environ.get("EXAMPLES", "30"))
+"""How often each law is tried; EXAMPLES=3000 for a long look."""
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+LAW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
 
 
 def load(text: str, file: str = "reconciler.yaml") -> Any:
@@ -69,6 +72,7 @@ def edits(draw: st.DrawFn) -> tuple[Drawn, dict[str, Any], Any]:
     return before, patch, apply(before.value, patch)
 
 
+@requirement("CFG-1:edit-keeps-comments", "PLAN-2:patch-is-a-patch-body")
 @LAW
 @given(edits())
 def test_the_edited_text_says_what_the_patch_says(drawn_edit: tuple[Drawn, dict[str, Any], Any]) -> None:
@@ -86,6 +90,7 @@ def test_lines_on_which_nothing_changes_stay_as_they_are(drawn_edit: tuple[Drawn
     assert is_subsequence(kept, edit(before.text, patch, file="reconciler.yaml").split(before.eol))
 
 
+@requirement("CFG-1:edit-keeps-comments")
 @LAW
 @given(edits())
 def test_comments_stay_but_for_those_of_removed_keys(drawn_edit: tuple[Drawn, dict[str, Any], Any]) -> None:

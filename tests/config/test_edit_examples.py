@@ -25,6 +25,7 @@ DOCUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("# top\n\n# of a\na: 1\n", {"a": None}, "# top\n\n{}\n"),
     ("# of a\na: 1\nb: 2\n", {"a": None}, "b: 2\n"),
     ("# $schema: x\na: 1\nb: 2\n", {"a": None}, "# $schema: x\nb: 2\n"),
+    ("a: 1\n\nb: 2\n\nc: 3\n", {"b": None, "c": None}, "a: 1\n"),
     ("\ufeffa: 1\n", {"a": 2, "b": 3}, "\ufeffa: 2\nb: 3\n"),
     ("\ufeff", {"a": 1}, "\ufeffa: 1\n"),
     ("a: 1\r\nb: 2", {"c": 3}, "a: 1\r\nb: 2\r\nc: 3"),
@@ -63,7 +64,11 @@ BLOCK_SCALARS: list[tuple[str, dict[str, Any], str]] = [
     ("a: |\n  x", {"a": "z", "b": 1}, "a: z\nb: 1"),
     ("a: |\n  x\nb: 1", {"b": None}, "a: |\n  x\n"),
     ("a: |+\n  x", {"a": "z"}, "a: z"),
-    ("a: 1", {"a": "x\ny\n"}, "a: |\n  x\n  y\n"),
+    ("a: 1", {"a": "x\ny\n"}, 'a: "x\\ny\\n"'),
+    ("a: 1", {"a": "x\ny"}, "a: |-\n  x\n  y"),
+    ("a: |\n  x", {"b": "x\ny\n"}, 'a: |-\n  x\nb: "x\\ny\\n"'),
+    ("a: |-\n  x\n", {"b": 1}, "a: |-\n  x\nb: 1\n"),
+    ("a: |\n", {"b": 1}, "a: |\nb: 1\n"),
 ]
 LISTS: list[tuple[str, dict[str, Any], str]] = [
     ("a:\n- b: 1 # x\n  c: 2\n", {"a": [{"b": 2, "c": 2}]}, "a:\n- b: 2 # x\n  c: 2\n"),
