@@ -45,7 +45,9 @@ class Follower:
             try:
                 await self._saved(found)
             except OSError as error:
-                self._hold(f"the file cannot be read for the moment: {error}")
+                self._hold(f"the file cannot be read for the moment: {error.strerror or error}")
+            except Exception as error:  # a defect of ours must not end the following
+                self._hold(f"the save could not be taken up ({type(error).__name__}: {error}); what was applied stays")
             finally:
                 self._first = False
                 self.settled.set()
