@@ -47,7 +47,7 @@ def objects(*, null: bool) -> st.SearchStrategy[dict[str, Any]]:
 
 
 ANY = values(null=True)
-LAW = settings(max_examples=1000, deadline=None)
+LAW = settings(max_examples=300, deadline=None)
 
 
 @requirement("PLAN-1:null-removes")

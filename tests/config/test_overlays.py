@@ -147,7 +147,7 @@ def test_a_null_in_an_overlay_that_removes_nothing_is_a_warning() -> None:
     assert found.written is not None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(texts(), st.lists(texts(), max_size=2))
 def test_the_value_is_what_the_patches_make_of_it(main: Drawn, overlays: list[Drawn]) -> None:
     layers = Layers(tuple(tree(drawn.text) for drawn in (main, *overlays)))

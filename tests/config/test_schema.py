@@ -175,7 +175,7 @@ def test_a_broken_file_is_refused_by_schema_and_reader(value: dict[str, Any]) ->
 
 
 @requirement("CFG-5:schema-published")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_what_the_reader_accepts_the_schema_accepts(data: st.DataObject) -> None:
     whole, _ = parse_yaml(WHOLE.replace("a: null", "a: 1"), "a.yaml")

@@ -63,7 +63,7 @@ def test_comments_in_json_are_hidden_like_in_yaml() -> None:
     assert shown(text, "a.json") == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(texts())
 def test_hiding_changes_no_length_and_no_line(drawn: Drawn) -> None:
     for text in (drawn.text, drawn.text + "\n]: ["):

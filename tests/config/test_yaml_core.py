@@ -97,7 +97,7 @@ def test_a_quoted_word_is_text(word: str) -> None:
     assert ours("'" + word.replace("'", "''") + "'") == word
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(documents)
 def test_what_another_writer_prints_is_read_as_it_reads_it_itself(value: dict[str, Any]) -> None:
     written = io.StringIO()
@@ -109,13 +109,13 @@ def test_what_another_writer_prints_is_read_as_it_reads_it_itself(value: dict[st
         assert equal(ours(text), theirs(text))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(texts())
 def test_a_drawn_text_is_read_as_it_was_drawn(drawn: Any) -> None:
     assert equal(ours(drawn.text), drawn.value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(texts())
 def test_every_node_stands_where_it_says(drawn: Any) -> None:
     """The text between a plain leaf's marks reads as that leaf's value."""
