@@ -47,7 +47,8 @@ class Follower:
             except OSError as error:
                 self._hold(f"the file cannot be read for the moment: {error.strerror or error}")
             except Exception as error:  # a defect of ours must not end the following
-                self._hold(f"the save could not be taken up ({type(error).__name__}: {error}); what was applied stays")
+                name = type(error).__name__
+                self._hold(f"the save was not taken up, {name} is a defect of ours; what was applied stays")
             finally:
                 self._first = False
                 self.settled.set()
