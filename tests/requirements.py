@@ -134,6 +134,7 @@ _BUILT = {
     "PLAN-3:deletion-guard": "many deletions that nobody named are blocked, with the way out",
     "PLAN-3:risk-and-marks": "an action carries its risk, and the marks launch and loosen where they hold",
     "PLAN-3:json-markdown": "the plan is printed as text, JSON and Markdown from the same actions",
+    "PLAN-3:plan-changes-nothing": "a plan runs nothing, writes nothing and contacts nothing but the engine's socket",
     "PLAN-3:exit-codes": "exit codes are those of the one table",
     "APPLY-1:only-what-changed": "a session whose server did not change is not touched",
     "APPLY-1:watch": "a saved file is carried to the live sessions by the watcher",

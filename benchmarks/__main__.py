@@ -1,0 +1,17 @@
+"""All benchmarks, one process after the other; options are handed on to each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+NAMES = ("commands", "planning", "starting", "following", "calling", "recovering")
+
+
+def main() -> int:
+    ended = [subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], check=False) for name in NAMES]
+    return max(done.returncode for done in ended)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
