@@ -12,6 +12,7 @@ _PLAIN = _KNOWN - {"env", "headers", "oauth", "azure", "mock", "metadata", "tool
 _TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s,{}\[\]\"']+|\s+|.")
 _HARMLESS = re.compile(r"true|false|null|[0-9]{1,4}|-+|[:?|>+-]{1,2}|[\s,{}\[\]]+")
 _MARKER = re.compile(r"(?:<{7}|={7}|>{7}|\|{7}|---|\.\.\.|%YAML\b)")
+_COLON = re.compile(r"\s*:")
 _NOT_SPACE = re.compile(r"[^\s\"',{}\[\]]")
 
 
@@ -24,7 +25,7 @@ def line_hidden(line: str) -> str:
     shown, field, first = [], "", True
     for match in _TOKEN.finditer(line):
         token = match.group()
-        word = _key(token, line[match.end() :])
+        word = _key(token, line, match.end())
         if word is not None:
             field = word
         keep = word in _KNOWN or (first and word is not None) or (word is None and field in _PLAIN)
@@ -33,10 +34,10 @@ def line_hidden(line: str) -> str:
     return guesses_hidden("".join(shown))
 
 
-def _key(token: str, after: str) -> str | None:
-    """The word of a key, where `token` is one."""
+def _key(token: str, line: str, end: int) -> str | None:
+    """The word of a key, where `token`, which ends at `end`, is one."""
     if token[0] in "\"'":
-        return token.strip("\"'") if after.lstrip().startswith(":") else None
+        return token.strip("\"'") if _COLON.match(line, end) else None
     return token[:-1] if token.endswith(":") and len(token) > 1 else None
 
 
@@ -48,6 +49,8 @@ def comment_hidden(comment: str) -> str:
 
 def guesses_hidden(text: str) -> str:
     """`text` with stars for what looks like a secret."""
+    shown, last = [], 0
     for start, end in secrets_in(text):
-        text = text[:start] + "*" * (end - start) + text[end:]
-    return text
+        shown += [text[last:start], "*" * (end - start)]
+        last = end
+    return "".join([*shown, text[last:]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from reconciler.config.overlays import Path
@@ -58,6 +59,11 @@ def type_word(value: Any) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
+    return _nearest(word, tuple(known))
+
+
+@lru_cache(maxsize=1024)  # the same slip in ten thousand servers is looked up once
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
     by_lower = {name.lower(): name for name in known}
     close = get_close_matches(word.lower().replace("_", "").replace("-", ""), by_lower, n=1, cutoff=0.65)
     return by_lower[close[0]] if close else None

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from reconciler.engine.change import Consent, apply_plan, plan_to
+from reconciler.engine.change import Consent, apply_file, apply_plan, plan_to
 from reconciler.engine.execute import Outcome
 from reconciler.engine.project import Project
 from reconciler.engine.watch import Signature, Verdict, changes, judge, replaced_by_host
@@ -33,6 +33,13 @@ class Follower:
         self._said = ""
         project.followed.on = True
         self._task = asyncio.create_task(self._run(), name=f"follower of {project.name}")
+
+    async def say_yes(self, auto_approve: AutoApprove) -> None:
+        """A yes to the file as it is now; `all` is one to whatever is saved later, too."""
+        if auto_approve == "all":
+            self._auto = auto_approve
+        if auto_approve != "no":
+            await apply_file(self._project, Consent("watch", None), _ignore, wait=0)
 
     async def stop(self) -> None:
         """Stop following; what was accepted stays."""

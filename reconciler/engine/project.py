@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from reconciler.sessions.hub import Hub, Instance, NotLive
 from reconciler.sessions.session import End, Era, Notify, Opened, Progress, SessionError
 from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
 from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
+from reconciler.store.files import text_digest
 from reconciler.store.observed import read_observed
 from reconciler.store.records import Records
 from reconciler.store.sources import Snapshot, Sources, read_sources
@@ -285,8 +287,8 @@ class Project:
 
     @property
     def _cookie(self) -> str:
-        """What marks our child processes; the same for every engine of this project."""
-        return self.state.path.name
+        """What marks our child processes: the same for every engine of this state, and for no other that may run."""
+        return f"{self.state.path.name}-{text_digest(os.fsencode(self.state.path.resolve()))[7:19]}"
 
     def _load(self) -> Accepted:
         try:

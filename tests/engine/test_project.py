@@ -12,10 +12,12 @@ import anyio
 import pytest
 
 from reconciler.engine.change import Consent, approve
+from reconciler.engine.host import Host
 from reconciler.engine.saved import Stale, apply_saved
 from reconciler.gate.gate import Principal, Refused
 from reconciler.plan.actions import word
 from reconciler.plan.document import to_document
+from reconciler.store.sources import Sources
 from tests.canary import CANARY as canary
 from tests.engine.desk import desk, light
 from tests.requirements import requirement
@@ -272,3 +274,36 @@ async def test_the_status_says_what_was_left_out_and_what_was_no_protocol(tmp_pa
         assert remarks["EnvironmentComplete"] == "not set and left out: NOT_SET_ANYWHERE"
         assert "no JSON-RPC" in remarks["OutputClean"]
         assert remarks["ToolsComplete"]
+
+
+@requirement("APPLY-2:failed-change-keeps-old", "LIVE-1:status")
+async def test_taking_a_failed_version_back_heals_the_status_and_can_be_done_again(
+    tmp_path: Path,
+) -> None:
+    good, bad = {"a": light("a")}, {"a": {"command": "/bin/false"}}
+    async with desk(tmp_path, good) as at:
+        await at.apply()
+        pid = at.row("a")["pid"]
+        for _ in range(2):
+            at.write(bad)
+            assert (await at.apply()).exit == 5
+            at.write(good)
+            assert (await at.apply()).exit == 0
+            row = at.row("a")
+            assert (row["status"], row["sync"], row["health"], row["reason"], row["pid"]) == (
+                *("connected", "Synced", "Healthy", None),
+                pid,
+            )
+            assert (await at.plan()).empty
+
+
+@requirement("LIVE-2:no-orphans")
+async def test_a_second_engine_with_a_state_of_its_own_leaves_the_servers_of_the_first_alone(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        pid = at.row("a")["pid"]
+        other = Host()
+        await other.add(Sources(at.file, (), tmp_path), tmp_path / "other-state")
+        await other.stop()
+        assert (at.row("a")["pid"], at.row("a")["restarts"]) == (pid, 0)
+        assert alive(pid)

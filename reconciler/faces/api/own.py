@@ -144,8 +144,11 @@ def _applied(result: Applied | Invalid | Plan | Stale) -> Mapping[str, Any]:
 async def post_follow(request: Request) -> JSONResponse:
     host, project, body = _host(request), _project(request), await json_body(request)
     if body.get("on", True):
-        follower = host.follow(project, body.get("autoApprove", "no"))
+        before, auto_approve = project.followed.on, body.get("autoApprove", "no")
+        follower = host.follow(project, auto_approve)
         await asyncio.wait_for(follower.settled.wait(), 60)
+        if before:
+            await follower.say_yes(auto_approve)
     else:
         await host.unfollow(project)
     return JSONResponse({"following": project.followed.on})

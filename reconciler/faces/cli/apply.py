@@ -95,15 +95,15 @@ def _target(ground: Ground, saved: SavedPlan) -> Document:
 
 
 def _nothing_to_do(plan: Plan, ground: Ground, options: Options, order: Order) -> int:
-    """The file says what was applied. It should also live: where no engine runs, one is started."""
+    """The file says what was applied. It should also live: where no engine runs, one is started and looked at."""
     if options.json:
         data_json(nothing_done(plan))
     else:
         data(nothing_text(plan))
     enabled = any(ground.desired.facts(server)["enabled"] for server in ground.desired.servers)
-    if order.once or not enabled or connect(ground.state) is not None:
+    if not enabled or connect(ground.state) is not None:
         return Exit.DONE
-    with engine(options, ground.sources) as running:
+    with engine(options, ground.sources, once=order.once) as running:
         report = wait_until_settled(running, order.wait)
     unhealthy = [row["id"] for row in report["servers"] if is_unhealthy(row)]
     if unhealthy:

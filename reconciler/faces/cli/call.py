@@ -50,12 +50,17 @@ def _text(arguments: str) -> str:
 def _parsed(text: str) -> dict[str, Any]:
     hint = """write an object, as in '{"timezone": "UTC"}'"""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_number)
     except ValueError as error:
         raise Stop(Exit.USAGE, "bad-arguments", f"the arguments are not JSON: {error}", hint) from error
     if not isinstance(value, dict):
         raise Stop(Exit.USAGE, "bad-arguments", "the arguments must be a JSON object", hint)
     return value
+
+
+def _no_number(word: str) -> None:
+    """NaN and the infinities, which Python reads, are not JSON (RFC 8259 section 6)."""
+    raise ValueError(f"{word} is no number")
 
 
 def _tell_progress(news: Answer, paint: Painter) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from reconciler.faces.cli.context import Options, shared
-from reconciler.faces.cli.exits import Exit
+from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.problem_text import count_text, github_lines, problem_lines, problems_json
 from reconciler.faces.cli.talk import data, data_json, tell
-from reconciler.problems import errors
+from reconciler.problems import Problem, errors
 from reconciler.store.sources import Snapshot, Sources, read_sources
 
 
@@ -22,7 +22,15 @@ def command(options: Options, style: str | None, strict: bool) -> int:
     Reads the file and its overlays, nothing else: no reference is resolved, nothing is run or contacted.
     Exit code 3 when there is an error.
     """
-    sources = options.needed_sources()
+    try:
+        sources = options.needed_sources()
+    except Stop as stop:
+        if not options.json:
+            raise
+        data_json(
+            problems_json([Problem("error", stop.code, "No configuration was found", stop.message, None, stop.hint)])
+        )
+        return Exit.INVALID
     snapshot = read_sources(sources, strict=strict)
     problems = snapshot.reading.problems
     if options.json:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.canary import CANARY
@@ -91,3 +97,16 @@ def test_annotations_for_a_workflow_cannot_be_broken_out_of(desk: Desk) -> None:
     [line] = done.out.splitlines()
     assert line.startswith("::error file=reconciler.yaml,line=3,col=19,title=A field nobody knows [unknown-field]::")
     assert "%250A" in line
+
+
+def test_without_a_file_json_has_the_same_shape(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "reconciler", "validate", "-o", "json"],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (problem,) = json.loads(answer.stdout)["problems"]
+    assert (answer.returncode, problem["code"]) == (3, "no-configuration")
