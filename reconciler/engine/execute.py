@@ -210,7 +210,8 @@ class _Run:
     async def _settled(self, server: str) -> SessionError | None:
         left = max(self._deadline - time.monotonic(), 0.01)
         try:
-            return await asyncio.wait_for(self._hands.settled(server), left)
+            async with asyncio.timeout(left):
+                return await self._hands.settled(server)
         except TimeoutError:
             return SessionError("still on its way", code="late")
 

@@ -133,7 +133,8 @@ class Worker:
         try:
             while (seconds := self._look()) is not None:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), seconds)
+                    async with asyncio.timeout(seconds):  # wait_for loses a cancellation that comes with the wake
+                        await self._wake.wait()
         finally:
             self._answer(SessionError("the engine stops", code="stopped"))
 

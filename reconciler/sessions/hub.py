@@ -89,7 +89,8 @@ class Instance:
         if self.state == "ready":
             self.state = "draining"
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._idle.wait()
         await self.close()
 
     async def close(self) -> None:
@@ -161,7 +162,8 @@ class Instance:
         missed, relist_at = 0, loop.time() + RELIST_SECONDS
         while True:
             try:
-                await asyncio.wait_for(self._refresh.wait(), PING_SECONDS)
+                async with asyncio.timeout(PING_SECONDS):  # wait_for loses a cancellation that comes with the event
+                    await self._refresh.wait()
             except TimeoutError:
                 missed = 0 if await self._answers(session) else missed + 1
                 if missed >= MISSED_PINGS:
