@@ -677,3 +677,12 @@ async def test_a_defect_is_told_to_who_waits_and_the_worker_goes_on(
 async def _ask_without_looking(worker: Worker) -> SessionError | None:
     worker.wake()
     return await worker.settled()
+
+
+async def test_a_worker_that_is_woken_in_the_moment_of_its_stop_stops(stage: Stage) -> None:
+    worker = await serving(stage)
+    await later(0)
+    worker.wake()
+    with anyio.fail_after(60):
+        await worker.stop()
+    assert worker.done

@@ -359,3 +359,12 @@ async def test_a_list_that_cannot_be_read_again_stays_as_it_was(room: Room) -> N
     assert live.state == "ready"
     assert [each["name"] for each in live.listing.tools] == ["echo"]
     assert puppet.asked.count("tools/list") == 2
+
+
+async def test_a_session_whose_lists_change_in_the_moment_of_its_end_ends(room: Room) -> None:
+    await room.live()
+    await anyio.wait_all_tasks_blocked()
+    room.troupe.last.notify_client("notifications/tools/list_changed", {})
+    with anyio.fail_after(60):
+        await room.hub.close()
+    assert room.troupe.inside == 0
