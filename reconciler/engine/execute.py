@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, assert_never
 
 from reconciler.engine.ledger import Ledger
+from reconciler.model.document import Document
 from reconciler.plan.actions import (
     PROJECT,
     Action,
@@ -29,6 +30,7 @@ from reconciler.sessions.session import SessionError
 
 OnFailure = Literal["continue", "stop", "rollback"]
 OutcomeStatus = Literal["applied", "failed", "skipped", "waiting", "rolled-back", "late"]
+_TAKEN_UP = ("applied", "failed", "late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,17 @@ async def execute(
             continue
         outcomes |= {outcome.server: outcome for outcome in await run.phase(phase)}
     if on_failure == "rollback" and _any_failed(outcomes):
-        outcomes |= await run.roll_back(before.written, todo, outcomes)
+        outcomes |= await run.roll_back(before, todo, outcomes)
     return [outcomes[action.server] for action in (*plan.actions, *plan.drift)]
 
 
 def _phases(actions: Sequence[Action]) -> list[list[Action]]:
+    """In order; what new settings matter for, and new servers, come no earlier than the settings."""
     phases: list[list[Action]] = [[], [], [], [], []]
+    settings = next((_phase(action) for action in actions if action.server == PROJECT), 0)
     for action in actions:
-        phases[_phase(action)].append(action)
+        earliest = settings if action.with_settings or isinstance(action, Create) else 0
+        phases[max(_phase(action), earliest)].append(action)
     return [phase for phase in phases if phase]
 
 
@@ -164,21 +169,24 @@ class _Run:
         return outcome
 
     async def roll_back(
-        self, before: Mapping[str, Any], actions: Iterable[Action], outcomes: Mapping[str, Outcome]
+        self, before: Document, actions: Iterable[Action], outcomes: Mapping[str, Outcome]
     ) -> dict[str, Outcome]:
-        """Accept again what was accepted before for every server that this run changed."""
-        undone = {}
-        for action in actions:
-            outcome = outcomes[action.server]
-            if outcome.status not in ("applied", "failed", "late") or action.server == PROJECT:
-                continue
-            self._hands.ledger.accept(action.server, before["mcpServers"].get(action.server))
-            self._hands.wake(action.server)
-            if outcome.status != "failed":
-                undone[action.server] = Outcome(action.server, word(action), "rolled-back")
-        await self._hands.ledger.commit()
-        await asyncio.gather(*(self._settled(server) for server in undone))
-        return undone
+        """Accept again what was accepted before of everything that this run changed; what failed stays reported so."""
+        taken = [a for a in actions if outcomes[a.server].status in _TAKEN_UP and not self._is_repair(a)]
+        for action in taken:
+            if action.server == PROJECT:
+                self._hands.ledger.accept_settings(before.settings, default_project=before.default_project)
+            else:
+                self._hands.ledger.accept(action.server, before.servers.get(action.server))
+        try:
+            await self._hands.ledger.commit()
+        except OSError:
+            return {}  # what was applied stays applied, and is reported so
+        for action in taken:
+            self._wake(action)
+        undone = [action for action in taken if outcomes[action.server].status != "failed"]
+        await asyncio.gather(*(self._settled(action.server) for action in undone if action.server != PROJECT))
+        return {action.server: Outcome(action.server, word(action), "rolled-back") for action in undone}
 
     async def _outcome(self, action: Action) -> Outcome:
         started = time.monotonic()
