@@ -1,0 +1,1 @@
+"""The campaign against real servers from the package indexes."""
