@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
+import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
+_GONE = "the engine went away before it answered"
 Answer = dict[str, Any]
 OnProgress = Callable[[Answer], None]
 
 
 class NoEngine(Exception):
-    """Nothing listens on the socket."""
+    """Nothing listens on the socket, it is somebody else's, or it went away before it answered."""
 
 
 class ApiError(Exception):
     """The engine said no: HTTP status, a code, a sentence, and whatever else the answer held."""
 
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
-        error = body.get("error", {})
+        error = body.get("error")
+        error = error if isinstance(error, Mapping) else {}
         super().__init__(error.get("message", f"HTTP {status}"))
         self.status = status
         self.code: str = error.get("code", "error")
@@ -39,6 +43,16 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+        if _peer(self.sock) not in (os.getuid(), 0):
+            raise PermissionError(f"the process behind {self._path} belongs to somebody else")
+
+
+def _peer(connection: socket.socket) -> int:
+    """The user behind a unix socket (unix(7), SO_PEERCRED); ourselves where the system cannot tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return os.getuid()
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
 
 
 class Client:
@@ -109,7 +123,7 @@ class Client:
 
     def restart(self, server: str) -> Answer:
         """Replace the server's session, the new one first; answers its status row once settled."""
-        return self._post(f"/servers/{quote(server, safe='')}/restart", {})
+        return self._answer("POST", f"/servers/{quote(server, safe='')}/restart", {}, timeout=None)
 
     def logs(self, server: str, *, lines: int) -> Answer:
         """`{"lines": [...], "exits": [{"instance", "at", "code", "reason", "stderr"}]}`."""
@@ -123,8 +137,8 @@ class Client:
     def listen(self) -> Iterator[Answer]:
         """Events as they happen, until the engine stops."""
         connection, response = self._open("GET", "/events/stream", None, None)
-        with closing(connection):
-            yield from (json.loads(line) for line in response if line.strip())
+        with closing(connection), suppress(NoEngine):
+            yield from _lines(response)
 
     def tools(self, server: str | None) -> Answer:
         """`{"tools": [{"server", "name", "description", "asks", "by", "pin"}]}`."""
@@ -153,25 +167,27 @@ class Client:
     def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
         return self._answer("POST", path, body)
 
-    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
-        connection, response = self._open(method, path, body, 120.0)
+    def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, timeout: float | None = 120.0
+    ) -> Answer:
+        connection, response = self._open(method, path, body, timeout)
         with closing(connection):
-            answer: Answer = json.loads(response.read())
-            return answer
+            for answer in _lines(response, whole=True):
+                return answer
+        raise NoEngine(_GONE)
 
     def _stream(self, path: str, body: Mapping[str, Any], on_progress: OnProgress) -> Answer:
         """Lines of `{"progress": ...}` and at the end one `{"result": ...}` or `{"error": ..., "status": ...}`."""
         connection, response = self._open("POST", path, body, None)
         with closing(connection):
-            for line in response:
-                message: Answer = json.loads(line)
+            for message in _lines(response):
                 if "result" in message:
                     result: Answer = message["result"]
                     return result
                 if "error" in message:
                     raise ApiError(message.get("status", 500), message)
                 on_progress(message["progress"])
-        raise NoEngine("the engine went away before it answered")
+        raise NoEngine(_GONE)
 
     def _open(
         self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None
@@ -182,7 +198,7 @@ class Client:
             connection.request(method, self._root + path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             if response.status >= 400:
-                raise ApiError(response.status, json.loads(response.read() or b"{}"))
+                raise ApiError(response.status, _object(response.read()))
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise NoEngine(str(error)) from error
@@ -190,3 +206,21 @@ class Client:
             connection.close()
             raise
         return connection, response
+
+
+def _lines(response: http.client.HTTPResponse, *, whole: bool = False) -> Iterator[Answer]:
+    """The objects of an answer, one a line, or the `whole` answer as one. Raises NoEngine when it breaks off."""
+    try:
+        for line in [response.read()] if whole else response:
+            if line.strip():
+                yield json.loads(line)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NoEngine(f"{_GONE}: {error}") from error
+
+
+def _object(data: bytes) -> Answer:
+    """The body of an error; an answer that is not ours says nothing but its status."""
+    with suppress(ValueError):
+        body = json.loads(data)
+        return body if isinstance(body, dict) else {}
+    return {}

@@ -1,0 +1,245 @@
+"""The client of our own API against whatever may be at the other end of a socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.client import ApiError, Client, NoEngine
+
+ROOT = Path(__file__).parents[1]
+only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
+
+
+class Engine:
+    """Answers one request after the other with the bytes it was given; `heard` are the requests."""
+
+    def __init__(self, path: Path, answers: list[bytes]) -> None:
+        self.heard: list[bytes] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve, args=(answers,))
+        self._thread.start()
+
+    def _serve(self, answers: list[bytes]) -> None:
+        for answer in answers:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rwb") as stream:
+                head = b"".join(iter(stream.readline, b"\r\n"))
+                length = next((int(line[15:]) for line in head.splitlines() if line.startswith(b"Content-Length:")), 0)
+                self.heard.append(head + b"\r\n" + stream.read(length))
+                stream.write(answer)
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def engine(folder: Path, *answers: bytes, project: str | None = None) -> Iterator[tuple[Client, Engine]]:
+    path = folder / "s"
+    made = Engine(path, list(answers))
+    try:
+        yield Client(path, project), made
+    finally:
+        made.close()
+
+
+def ok(body: Any, status: str = "200 OK") -> bytes:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(data), data)
+
+
+def chunked(*lines: bytes, whole: bool = True) -> bytes:
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(line), line) for line in lines)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + (b"0\r\n\r\n" if whole else b"")
+
+
+def first_lines(made: Engine) -> list[str]:
+    return [request.splitlines()[0].decode() for request in made.heard]
+
+
+# Requests
+
+
+def test_a_project_is_asked_under_its_name(tmp_path: Path) -> None:
+    with engine(tmp_path, ok({"pid": 1}), ok({}), project="acme dev/1") as (client, made):
+        assert client.hello() == {"pid": 1}
+        client.status()
+    assert first_lines(made) == [
+        "GET /p/acme%20dev%2F1/api/v1/hello HTTP/1.1",
+        "GET /p/acme%20dev%2F1/api/v1/status HTTP/1.1",
+    ]
+
+
+def test_the_only_project_is_asked_at_the_root(tmp_path: Path) -> None:
+    with engine(tmp_path, ok({"events": []}), ok({"deny": []}), ok({})) as (client, made):
+        assert client.events(server="a b&c", limit=5) == []
+        client.deny("pln-1", ["a"])
+        client.restart("a/../b")
+    assert first_lines(made) == [
+        "GET /api/v1/events?after=0&limit=5&server=a+b%26c HTTP/1.1",
+        "POST /api/v1/deny HTTP/1.1",
+        "POST /api/v1/servers/a%2F..%2Fb/restart HTTP/1.1",
+    ]
+    assert json.loads(made.heard[1].partition(b"\r\n\r\n")[2]) == {"plan": "pln-1", "servers": ["a"]}
+
+
+def test_what_is_applied_is_asked_for_in_full(tmp_path: Path) -> None:
+    with engine(tmp_path, chunked(b'{"result": {"exit": 0}}\n')) as (client, made):
+        client.apply(
+            expected="pln-1",
+            yes="all",
+            allow=["mass-delete"],
+            on_failure="stop",
+            wait=5.0,
+            who="me",
+            environment={"A": "ünï"},
+            on_progress=lambda _: None,
+        )
+    assert json.loads(made.heard[0].partition(b"\r\n\r\n")[2]) == {
+        "expected": "pln-1",
+        "saved": None,
+        "yes": "all",
+        "allow": ["mass-delete"],
+        "onFailure": "stop",
+        "wait": 5.0,
+        "who": "me",
+        "environment": {"A": "ünï"},
+    }
+
+
+# Answers that come line by line
+
+
+def call(client: Client, heard: list[Any]) -> dict[str, Any]:
+    return client.call("a", "echo", {}, heard.append)
+
+
+def test_progress_is_told_as_it_comes_and_the_result_ends_it(tmp_path: Path) -> None:
+    lines = (b'{"progress": {"n": 1}}\n{"progr', b'ess": {"n": 2}}\n', b"\n", b'{"result": {"content": []}}\n', b"rest")
+    with engine(tmp_path, chunked(*lines)) as (client, _):
+        heard: list[Any] = []
+        assert call(client, heard) == {"content": []}
+    assert heard == [{"n": 1}, {"n": 2}]
+
+
+def test_an_error_at_the_end_is_an_error_with_its_status(tmp_path: Path) -> None:
+    body = {"error": {"code": "needs-approval", "message": "not without a yes"}, "status": 403, "hint": "approve"}
+    answer = chunked(json.dumps(body).encode() + b"\n")
+    with engine(tmp_path, answer) as (client, _), pytest.raises(ApiError, match="not without a yes") as error:
+        call(client, [])
+    assert (error.value.status, error.value.code, error.value.body["hint"]) == (403, "needs-approval", "approve")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chunked(b'{"progress": {}}\n'),
+        chunked(b'{"progress": {}}\n', whole=False),
+        chunked(b'{"progress": {}}\n', b'{"resu', whole=False),
+        chunked(b"no json\n"),
+        chunked(b"\xff\xfe\n"),
+    ],
+    ids=["no result", "cut between lines", "cut in a line", "no json", "no text"],
+)
+def test_an_engine_that_goes_away_in_the_middle_is_no_engine(tmp_path: Path, answer: bytes) -> None:
+    with engine(tmp_path, answer) as (client, _), pytest.raises(NoEngine, match="went away before it answered"):
+        call(client, [])
+
+
+def test_events_are_heard_until_the_engine_stops_however_it_stops(tmp_path: Path) -> None:
+    lines = (b'{"kind": "one"}\n', b"\n", b'{"kind": "two"}\n')
+    with engine(tmp_path, chunked(*lines), chunked(*lines, whole=False)) as (client, _):
+        for _ in range(2):
+            assert list(client.listen()) == [{"kind": "one"}, {"kind": "two"}]
+
+
+def test_who_stops_listening_lets_go_of_the_connection(tmp_path: Path) -> None:
+    with engine(tmp_path, chunked(b'{"kind": "one"}\n', b'{"kind": "two"}\n')) as (client, _):
+        events = client.listen()
+        assert next(events) == {"kind": "one"}
+        events.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code", "message"),
+    [
+        (ok({"error": {"code": "stale", "message": "too late"}}, "409 Conflict"), 409, "stale", "too late"),
+        (ok(b"Not Found", "404 Not Found"), 404, "error", "HTTP 404"),
+        (ok(b"", "500 Oh"), 500, "error", "HTTP 500"),
+        (ok([1], "500 Oh"), 500, "error", "HTTP 500"),
+        (ok({"error": "words"}, "400 Bad Request"), 400, "error", "HTTP 400"),
+        (ok(b"\xff", "502 Bad Gateway"), 502, "error", "HTTP 502"),
+    ],
+)
+def test_a_refusal_says_what_there_is_to_say(
+    tmp_path: Path, answer: bytes, status: int, code: str, message: str
+) -> None:
+    with engine(tmp_path, answer, answer) as (client, _):
+        for ask in (client.status, lambda: call(client, [])):
+            with pytest.raises(ApiError) as error:
+                ask()
+            assert (error.value.status, error.value.code, str(error.value)) == (status, code, message)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"SSH-2.0-OpenSSH\r\n", ok(b"{"), b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", ok(b"")],
+    ids=["nothing", "another protocol", "half an object", "cut short", "an empty answer"],
+)
+def test_what_does_not_answer_as_an_engine_is_none(tmp_path: Path, answer: bytes) -> None:
+    with engine(tmp_path, answer) as (client, _), pytest.raises(NoEngine):
+        client.status()
+
+
+def test_without_a_listener_there_is_no_engine(tmp_path: Path) -> None:
+    with pytest.raises(NoEngine, match="No such file"):
+        Client(tmp_path / "missing").hello()
+    left = tmp_path / "left"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(left))
+    with pytest.raises(NoEngine, match="refused"):
+        Client(left).hello()
+    with pytest.raises(NoEngine, match="too long"):
+        Client(tmp_path / ("x" * 200)).hello()
+
+
+@only_root
+def test_an_engine_of_somebody_else_is_told_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, socket, sys\n"
+        "listener = socket.socket(socket.AF_UNIX)\n"
+        "os.setuid(1234)\n"
+        "listener.bind(sys.argv[1])\n"
+        "listener.listen()\n"
+        "print('ready', flush=True)\n"
+        "connection, _ = listener.accept()\n"
+        "print(len(connection.recv(10000)), flush=True)\n"
+    )
+    folder = tmp_path / "open"
+    folder.mkdir()
+    for above in (folder, *folder.parents[:3]):
+        above.chmod(above.stat().st_mode | 0o011)
+    folder.chmod(0o777)
+    path = folder / "s"
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "ready\n"
+        with pytest.raises(NoEngine, match="belongs to somebody else"):
+            Client(path).hello()
+        assert other.stdout.readline() == "0\n"
