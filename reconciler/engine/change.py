@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.engine.events import now_text
 from reconciler.engine.execute import OnFailure, Outcome, Report, execute
 from reconciler.engine.pending import Pending, key_of, waiting_marks
 from reconciler.engine.project import Project, utc_now
-from reconciler.engine.status import status
 from reconciler.model.document import Document
 from reconciler.model.pins import Pins
 from reconciler.plan.actions import PROJECT, Plan, Source
@@ -19,7 +17,6 @@ from reconciler.plan.document import plan_id
 from reconciler.problems import Problem, errors
 from reconciler.store.files import text_digest
 from reconciler.store.git import git_facts
-from reconciler.store.observed import write_observed
 from reconciler.store.sealed import seal
 from reconciler.store.sources import Snapshot
 
@@ -29,6 +26,13 @@ class Invalid:
     """The files have errors; nothing was planned."""
 
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The file as it is may not be believed; nothing was planned."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,14 @@ class Applied:
     @property
     def exit(self) -> int:
         """0 done, 5 in part, 6 nothing but waiting or blocked actions left (4-plan-and-apply, exit codes)."""
-        statuses = {outcome.status for outcome in self.outcomes}
-        if statuses & {"failed", "skipped", "rolled-back", "late"}:
+        if self.failed or any(outcome.status == "late" for outcome in self.outcomes):
             return 5
-        return 6 if "waiting" in statuses else 0
+        return 6 if any(outcome.status == "waiting" for outcome in self.outcomes) else 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether something was not carried out that should have been. What is on its way may still succeed."""
+        return any(outcome.status in ("failed", "skipped", "rolled-back") for outcome in self.outcomes)
 
     def to_json(self) -> dict[str, Any]:
         """The answer to an apply."""
@@ -116,19 +124,23 @@ async def apply_plan(
     consent: Consent,
     report: Report,
     *,
-    held: Mapping[str, tuple[str, ...]] | None = None,
+    only: frozenset[str] | None = None,
     on_failure: OnFailure = "continue",
     wait: float = 120.0,
 ) -> Applied:
     """Take up everything in `plan` that nobody has to be asked about (any more), and wait until it settled.
 
-    The caller holds `project.applying`. What waits is kept in `project.waiting`; `held` are servers that go on
-    waiting, with their marks, whatever the plan says.
+    The caller holds `project.applying`. What waits is kept in `project.waiting`; with `only`, nothing but these
+    servers' actions is taken up.
     """
     known = plan_id(plan)
-    planned = {action.server for action in plan.actions}
-    waiting = {server: marks for server, marks in (held or {}).items() if server in planned}
-    waiting |= waiting_marks(plan, consent.servers)
+    waiting = waiting_marks(plan, consent.servers)
+    if consent.servers is not None:
+        remembered = project.waiting.held(plan).items()
+        waiting |= {server: marks for server, marks in remembered if server not in consent.servers}
+    if only is not None:
+        chosen = tuple(action for action in plan.actions if action.server in only or action.server in waiting)
+        plan = replace(plan, actions=chosen, drift=())
     taken = [action for action in plan.actions if action.server not in waiting]
     if taken:
         project.ledger.begin()
@@ -167,19 +179,20 @@ async def apply_file(
 
 async def approve(
     project: Project, chosen: list[Pending], who: str, report: Report, *, wait: float = 120.0
-) -> Applied | Invalid:
-    """A person said yes to exactly these waiting actions; they are taken up, the rest goes on waiting."""
+) -> Applied | Invalid | Held:
+    """A person said yes to exactly these waiting actions; they are taken up, everything else stays as it is."""
     chosen = _with_settings(project, chosen)
     keys = {pending.key for pending in chosen}
     async with project.applying:
+        if project.followed.held is not None:
+            return Held(project.followed.held)
         snapshot = await project.read()
         if errors(snapshot.reading.problems):
             return Invalid(snapshot.reading.problems)
         named = frozenset(p.server for p in chosen if p.action == "delete" and "protected" not in p.marks)
         plan = plan_to(project, project.desired(snapshot), snapshot, named=named)
         yes = frozenset(action.server for action in plan.actions if key_of(action) in keys)
-        held = {p.server: p.marks for p in project.waiting.all if p.server not in yes}
-        return await apply_plan(project, plan, Consent(who, yes), report, held=held, wait=wait)
+        return await apply_plan(project, plan, Consent(who, yes), report, only=yes, wait=wait)
 
 
 def _with_settings(project: Project, chosen: list[Pending]) -> list[Pending]:
@@ -197,8 +210,7 @@ async def _remember(project: Project, applied: Applied, consent: Consent) -> Non
         "at": now_text(),
         "who": consent.who,
         "plan": applied.plan_id,
-        "result": "applied" if applied.exit in (0, 6) else "applied in part",
+        "result": "applied in part" if applied.failed else "applied",
         "summary": applied.to_json()["summary"],
     }
     await project.records.add_history(row, {**parts, "sealed": sealed})
-    write_observed(project.state, status(project, None))

@@ -63,9 +63,10 @@ Report: TypeAlias = Callable[[Outcome | tuple[str, str]], None]
 
 
 class Hands(Protocol):
-    """What the executor needs of a project."""
+    """What the executor needs of a project. `closing`: the engine ends, and nothing more is taken up."""
 
     ledger: Ledger
+    closing: bool
 
     def wake(self, server_id: str) -> None:
         """The server's accepted entry changed."""
@@ -99,11 +100,11 @@ async def execute(
     todo = [action for action in (*plan.actions, *plan.drift) if action.server not in outcomes]
     run = _Run(plan, hands, report, time.monotonic() + wait)
     for phase in _phases(todo):
-        if on_failure != "continue" and _any_failed(outcomes):
+        if hands.closing or (on_failure != "continue" and _any_failed(outcomes)):
             outcomes |= {a.server: Outcome(a.server, word(a), "skipped") for a in phase}
             continue
         outcomes |= {outcome.server: outcome for outcome in await run.phase(phase)}
-    if on_failure == "rollback" and _any_failed(outcomes):
+    if on_failure == "rollback" and _any_failed(outcomes) and not hands.closing:
         outcomes |= await run.roll_back(before, todo, outcomes)
     return [outcomes[action.server] for action in (*plan.actions, *plan.drift)]
 

@@ -11,12 +11,13 @@ from typing import Literal, TypeAlias
 from reconciler.engine.change import Consent, apply_file, apply_plan, plan_to
 from reconciler.engine.execute import Outcome
 from reconciler.engine.project import Project
-from reconciler.engine.watch import Signature, Verdict, changes, judge, replaced_by_host
+from reconciler.engine.watch import SETTLE_SHRUNK, Signature, Verdict, changes, judge, replaced_by_host
 from reconciler.problems import errors
 from reconciler.store.sources import all_paths
 
 AutoApprove = Literal["no", "start", "all"]
 Texts: TypeAlias = dict[Path, bytes]
+LOOK_AGAIN = 1.0
 
 
 class Follower:
@@ -38,7 +39,7 @@ class Follower:
         """A yes to the file as it is now; `all` is one to whatever is saved later, too."""
         if auto_approve == "all":
             self._auto = auto_approve
-        if auto_approve != "no":
+        if auto_approve != "no" and self._project.followed.held is None:
             await apply_file(self._project, Consent("watch", None), _ignore, wait=0)
 
     async def stop(self) -> None:
@@ -48,6 +49,12 @@ class Follower:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        while True:
+            with suppress(ValueError, OSError):  # a path that no file can have: look again when the file changed
+                await self._follow()
+            await asyncio.sleep(LOOK_AGAIN)
+
+    async def _follow(self) -> None:
         async for found in changes(self._paths, poll=self._poll):
             try:
                 await self._saved(found)
@@ -71,20 +78,20 @@ class Follower:
         if texts is None:
             self._hold("the file is not there; what was applied stays")
             return
-        verdict = await self._verdict(texts, renamed)
+        verdict, texts = await self._verdict(texts, renamed)
         if verdict.kind == "hold":
             self._hold(verdict.why)
         else:
-            await self._take_up()
+            await self._take_up(texts)
 
-    async def _verdict(self, texts: Texts, renamed: bool) -> Verdict:
-        """Wait until the texts have been quiet for long enough to be believed."""
+    async def _verdict(self, texts: Texts, renamed: bool) -> tuple[Verdict, Texts]:
+        """Wait until the texts have been quiet for long enough to be believed; the texts it is about come along."""
         loop = asyncio.get_running_loop()
         since = loop.time()
         while True:
             verdict = self._judged(texts, renamed, loop.time() - since)
             if verdict.kind != "wait" or self._first:
-                return verdict
+                return verdict, texts
             await asyncio.sleep(verdict.seconds)
             now = await asyncio.to_thread(self._texts)
             if now is not None and now != texts:
@@ -92,7 +99,8 @@ class Follower:
 
     def _judged(self, texts: Texts, renamed: bool, quiet: float) -> Verdict:
         """The most cautious verdict on any of the files."""
-        verdict = Verdict("apply")
+        gone = self._believed.keys() - texts.keys()  # as long as while an editor swaps a file
+        verdict = Verdict("wait", SETTLE_SHRUNK - quiet) if gone and quiet < SETTLE_SHRUNK else Verdict("apply")
         for path, text in texts.items():
             before = self._believed.get(path, b"")
             one = Verdict("apply") if text == before else judge(before, text, renamed=renamed, quiet=quiet)
@@ -112,11 +120,13 @@ class Follower:
         self._inode = inode
         return renamed
 
-    async def _take_up(self) -> None:
+    async def _take_up(self, texts: Texts) -> None:
+        """Plan and take up what was judged; when the files say something else by now, another look is due."""
         project = self._project
         async with project.applying:
-            texts = await asyncio.to_thread(self._texts) or {}
             snapshot = await project.read()
+            if await asyncio.to_thread(self._texts) != texts:
+                return
             wrong = errors(snapshot.reading.problems)
             if wrong:
                 at = f"{wrong[0].place}: " if wrong[0].place else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from reconciler import __version__
@@ -21,6 +22,13 @@ REPORT_SECONDS = 1.0
 """observed.json is at most this much behind."""
 
 
+class SameName(Exception):
+    """Two files of one process name the same project."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'two files are called "{name}": give one of them another `project:`')
+
+
 class Host:
     """The projects of this process, by name. `stopping` is set when somebody asked the process to end."""
 
@@ -35,6 +43,8 @@ class Host:
     async def add(self, sources: Sources, base: Path) -> Project:
         """Host the project of a file. Raises StateBusy when another engine has it, StateTooNew."""
         name = await asyncio.to_thread(project_name, sources)
+        if name in self.projects:
+            raise SameName(name)
         state = state_dir_of(sources.main, name, base)
         state.ensure()
         lock = state.hold()
@@ -96,7 +106,8 @@ class Host:
         while True:
             await project.changed_at.wait()
             project.changed_at.clear()
-            await asyncio.to_thread(write_observed, project.state, status(project, None))
+            with suppress(OSError):  # a full disk now is no reason to stay silent later
+                await asyncio.to_thread(write_observed, project.state, status(project, None))
             await asyncio.sleep(REPORT_SECONDS)
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from reconciler.canonical import digest
 from reconciler.plan.actions import PROJECT, Action, Create, Plan, ProjectChanged, word
 
+GUARDED = {"mass-delete", "protected"}
+"""Marks of a deletion that the guard stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pending:
@@ -67,6 +70,17 @@ class Waiting:
         wanted = set(servers)
         return [p for p in self.all if p.plan == plan_id and (not wanted or p.server in wanted)]
 
+    def held(self, plan: Plan) -> dict[str, tuple[str, ...]]:
+        """What goes on waiting whatever the guard counts now: deletions that it stopped once, and what was denied."""
+        found: dict[str, tuple[str, ...]] = {}
+        for action in plan.actions:
+            known = self._pending.get(action.server)
+            if key_of(action) in self._denied:
+                found[action.server] = ("denied",)
+            elif known and known.key == key_of(action) and GUARDED & set(known.marks):
+                found[action.server] = known.marks
+        return found
+
     def deny(self, pending: Iterable[Pending]) -> None:
         """Do not ask for these again until the file says something else."""
         for one in pending:
@@ -99,4 +113,5 @@ def waiting_marks(plan: Plan, yes: frozenset[str] | None) -> dict[str, tuple[str
 def key_of(action: Action) -> str:
     """What a person is shown of an action, as a digest: a yes holds for exactly this."""
     settings = [[r.path, r.field, r.before, r.after] for r in action.because if isinstance(r, ProjectChanged)]
-    return digest([word(action), action.patch, action.launch, sorted(action.marks), settings])
+    shown = [action.server, word(action), action.patch, action.launch, sorted(action.marks), settings]
+    return digest(shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +34,8 @@ from reconciler.store.records import Records
 from reconciler.store.sources import Snapshot, Sources, read_sources
 from reconciler.store.state_dir import StateDir, fingerprint
 
+LAST_WORDS = 5.0
+"""Seconds that an end waits for what is being written."""
 RETRY_WAIT = 30.0
 """Seconds a call waits for a session that is on its way."""
 
@@ -75,6 +77,7 @@ class Project:
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
         self.changed_at = asyncio.Event()
+        self.closing = False
         self._workers: dict[str, Worker] = {}
         self._read_only: dict[str, frozenset[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,16 +93,20 @@ class Project:
         self.ledger = Ledger(self.state, self._load())
         self._remember_times()
         for server_id in self.ledger.document.servers:
-            await self._load_hints(server_id)
+            await self._load_hints(self._launch(server_id))
             self.wake(server_id)
 
     async def stop(self) -> None:
-        """End every session and process, and write everything out."""
+        """End every session and process, and write everything out. What is being applied goes no further."""
+        self.closing = True
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.applying.acquire(), LAST_WORDS)
         await self.hub.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=LAST_WORDS)
+            for task in late:
+                task.cancel()
         await self.events.flush()
         await self.records.close()
 
@@ -178,9 +185,11 @@ class Project:
             self._eras[server.spec] = instance.session.handshake.era
         self.events.say("connected", f"{server.name} is connected", server.id)
         wanted = self.wanted(server.id)
-        if wanted is not None and wanted.spec == server.spec and self.ledger.remember_ready(server.id):
+        if wanted is None or wanted.spec != server.spec:
+            return  # what an earlier spec says of its tools is not what the accepted launch says
+        if self.ledger.remember_ready(server.id):
             self._spawn(self.ledger.commit())
-        self._spawn(self._note_hints(instance))
+        self._spawn(self._note_hints(self._launch(server.id), instance.listing.tools))
 
     def changed(self, server_id: str) -> None:
         worker = self._workers.get(server_id)
@@ -203,14 +212,15 @@ class Project:
     def wake(self, server_id: str) -> None:
         worker = self._workers.get(server_id)
         if worker is None or worker.done:
-            if server_id not in self.ledger.document.servers:
+            if self.closing or server_id not in self.ledger.document.servers:
                 return
             worker = self._workers[server_id] = Worker(server_id, self)
         worker.wake()
 
     def retry(self, server_id: str) -> None:
         self.wake(server_id)
-        self._workers[server_id].restart()
+        if not self.closing:
+            self._workers[server_id].restart()
 
     async def settled(self, server_id: str) -> SessionError | None:
         worker = self._workers.get(server_id)
@@ -231,9 +241,12 @@ class Project:
         return self._policy(server_id)
 
     def _policy(self, server_id: str) -> Policy | None:
-        if server_id not in self.ledger.document.servers:
+        wanted, live = self.wanted(server_id), self.hub.slot(server_id).live
+        if wanted is None:
             return None
-        return policy_of(self.ledger.document, server_id, self._read_only.get(server_id, frozenset()))
+        known = live is not None and live.server.spec == wanted.spec
+        read_only = self._read_only.get(self._launch(server_id)) if known else None
+        return policy_of(self.ledger.document, server_id, read_only or frozenset())
 
     async def _forward(
         self, server_id: str, params: Mapping[str, Any], timeout: float, on_progress: Progress | None
@@ -255,16 +268,13 @@ class Project:
             raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}')
         return live
 
-    async def _note_hints(self, instance: Instance) -> None:
-        server_id = instance.server.id
-        if self.wanted(server_id) is not None:
-            tools = instance.listing.tools
-            hints = {tool["name"]: bool((tool.get("annotations") or {}).get("readOnlyHint")) for tool in tools}
-            await self.records.add_hints(self._launch(server_id), hints)
-            await self._load_hints(server_id)
+    async def _note_hints(self, launch: str, tools: Sequence[Mapping[str, Any]]) -> None:
+        hints = {tool["name"]: bool((tool.get("annotations") or {}).get("readOnlyHint")) for tool in tools}
+        await self.records.add_hints(launch, hints)
+        await self._load_hints(launch)
 
-    async def _load_hints(self, server_id: str) -> None:
-        self._read_only[server_id] = await self.records.read_only_tools(self._launch(server_id))
+    async def _load_hints(self, launch: str) -> None:
+        self._read_only[launch] = await self.records.read_only_tools(launch)
 
     def _launch(self, server_id: str) -> str:
         """What the first words of a server's tools are kept under; a mock launches nothing and has its spec."""
@@ -296,7 +306,8 @@ class Project:
         except StateDamaged as damage:
             aside = set_aside(damage.path, now_text().replace(":", ""))
             self.events.say("state", f"{damage}; it is kept as {aside.name} and nothing counts as applied")
-            return Accepted(document=Document(default_project=self.sources.project))
+            hide = fingerprint(self.state.key())
+            return Accepted(document=Document(default_project=self.sources.project, hide=hide))
 
     def _remember_times(self) -> None:
         report = read_observed(self.state) or {}

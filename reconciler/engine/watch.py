@@ -55,7 +55,7 @@ def signature(path: Path) -> Signature:
     """What tells one state of a file from another without reading it; None while it is not there."""
     try:
         facts = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return (
         facts.st_mtime_ns,

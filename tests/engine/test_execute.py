@@ -41,6 +41,7 @@ class Desk:
         self.state = StateDir(folder / "acme-1")
         self.state.ensure()
         document = Document({"version": 1, **settings, "mcpServers": dict(servers)})
+        self.closing = False
         self.ledger = Ledger(self.state, Accepted(lineage="x", serial=1, document=document))
         self.settles: dict[str, SessionError | asyncio.Event | None] = {}
         self.said: list[str] = []

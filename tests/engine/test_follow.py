@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from pathlib import Path
 
 import anyio
 import pytest
 
-from reconciler.engine.change import Applied, approve
+from reconciler.engine.change import Applied, Held, approve
 from tests.engine.desk import Desk, desk, light
 from tests.requirements import requirement
 
@@ -88,3 +91,39 @@ async def test_a_new_value_in_the_env_file_reconnects_only_the_servers_that_use_
         await at.until(lambda: at.row("a")["status"] == "connected")
         assert at.row("b")["instance"] == before["b"]["instance"]
         assert "blue-and-long" not in str(await at.project.records.events(0, 100, None))
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_an_overlay_that_is_gone_for_a_moment_deletes_nothing(tmp_path: Path) -> None:
+    overlay = tmp_path / "reconciler.local.yaml"
+    overlay.write_text(json.dumps({"mcpServers": {"mine": light("mine")}}), encoding="utf-8")
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await followed(at)
+        await at.until(lambda: {row["status"] for row in at.rows().values()} == {"connected"})
+        instance = at.row("mine")["instance"]
+        text = overlay.read_text(encoding="utf-8")
+        overlay.unlink()
+        back = asyncio.get_running_loop().time() + 0.3  # an editor that swaps a file takes so long at most
+        await at.until(lambda: asyncio.get_running_loop().time() > back)
+        overlay.write_text(text, encoding="utf-8")
+        at.write({"a": light("a", description="a later save")})
+        await at.until(lambda: at.project.ledger.document.servers["a"].get("description") == "a later save")
+        assert at.row("mine")["instance"] == instance
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_half_a_file_that_is_valid_is_held_and_no_yes_makes_it_true(tmp_path: Path) -> None:
+    blocks = [f"  {n}:\n    command: {sys.executable}\n    args: {json.dumps(light(n)['args'])}\n" for n in "abc"]
+    (tmp_path / "reconciler.yaml").write_text("version: 1\nmcpServers:\n" + "".join(blocks[:2]), encoding="utf-8")
+    async with desk(tmp_path) as at:
+        await followed(at)
+        await at.until(lambda: [row["status"] for row in at.rows().values()] == ["connected", "connected"])
+        at.file.write_text("version: 1\nmcpServers:\n" + "".join(blocks), encoding="utf-8")
+        await at.until(lambda: bool(at.status()["pending"]))
+        at.file.write_text("version: 1\nmcpServers:\n" + blocks[0], encoding="utf-8")
+        await at.until(lambda: at.project.followed.held is not None)
+        waits = at.status()["pending"][0]
+        answer = await approve(at.project, at.project.waiting.chosen(waits["id"], []), "me", lambda _: None)
+        assert isinstance(answer, Held)
+        assert {"a", "b"} <= at.rows().keys()
+        assert at.row("b")["status"] == "connected"

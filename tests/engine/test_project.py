@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from reconciler.plan.actions import word
 from reconciler.plan.document import to_document
 from reconciler.store.sources import Sources
 from tests.canary import CANARY as canary
-from tests.engine.desk import desk, light
+from tests.engine.desk import Desk, desk, light
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -307,3 +308,49 @@ async def test_a_second_engine_with_a_state_of_its_own_leaves_the_servers_of_the
         await other.stop()
         assert (at.row("a")["pid"], at.row("a")["restarts"]) == (pid, 0)
         assert alive(pid)
+
+
+@requirement("PLAN-3:deletion-guard")
+async def test_a_yes_to_one_guarded_deletion_is_none_to_the_others_now_or_later(tmp_path: Path) -> None:
+    servers = {name: light(name) for name in "abcde"}
+    async with desk(tmp_path, servers) as at:
+        await at.apply()
+        at.write({name: servers[name] for name in "de"})
+        await at.apply(yes=False)
+        waits = at.status()["pending"]
+        assert [(p["server"], p["marks"]) for p in waits] == [(name, ["mass-delete"]) for name in "abc"]
+        await approve(at.project, at.project.waiting.chosen(waits[0]["id"], ["a"]), "me", lambda _: None)
+        assert sorted(at.rows()) == ["b", "c", "d", "e"]
+        at.project.waiting.deny(at.project.waiting.chosen(waits[0]["id"], ["b"]))
+        at.write({"d": light("d", description="saved again"), "e": servers["e"]})
+        await at.apply(yes=False)
+        assert sorted(at.rows()) == ["b", "c", "d", "e"]
+        assert [p["server"] for p in at.status()["pending"]] == ["c"]
+
+
+@requirement("GATE-2:gate-decides")
+async def test_what_an_earlier_version_says_of_its_tools_is_not_believed_of_the_next(tmp_path: Path) -> None:
+    tool = {"name": "wipe", "inputSchema": {"type": "object"}}
+    reads = {**tool, "annotations": {"readOnlyHint": True}}
+    server = {"command": "x", "requireApproval": "writes"}
+    async with desk(tmp_path, {"a": {**server, "mock": {"tools": [reads]}}}) as at:
+        await at.apply()
+        await at.until(lambda: not at.project.policy("a").answer("wipe").asks)  # type: ignore[union-attr]
+        at.write({"a": {**server, "mock": {"tools": [tool]}}})
+        await at.apply()
+        assert at.project.policy("a").answer("wipe").asks  # type: ignore[union-attr]
+
+
+async def test_nothing_more_is_taken_up_once_the_engine_stops(tmp_path: Path) -> None:
+    slow = {"command": "/bin/sh", "args": ["-c", "exec sleep 60"], "timeouts": {"start": "30s"}}
+    (tmp_path / "reconciler.yaml").write_text(
+        json.dumps({"version": 1, "mcpServers": {"slow": slow}}), encoding="utf-8"
+    )
+    host = Host()
+    project = await host.add(Sources(tmp_path / "reconciler.yaml", (), tmp_path), tmp_path / "state")
+    at = Desk(tmp_path, host, project)
+    applying = asyncio.create_task(at.apply())
+    await at.until(lambda: at.rows().get("slow", {}).get("status") == "connecting")
+    with anyio.fail_after(10):
+        await host.stop()
+        assert [o.status for o in (await applying).outcomes if o.server == "slow"] == ["failed"]

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
-from reconciler.engine.change import Applied, Consent, Invalid, apply_file, approve
+from reconciler.engine.change import Applied, Consent, Held, Invalid, apply_file, approve
 from reconciler.engine.execute import Outcome
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
@@ -55,7 +56,7 @@ def application(host: Host) -> Starlette:
     """The app on the local socket: every project under `/p/<project>`, the first by name also at the root."""
     app = Starlette(
         routes=[Mount("/p/{project}/api/v1", routes=routes()), Mount("/api/v1", routes=routes())],
-        exception_handlers={Exception: show_problem, HttpProblem: show_problem},
+        exception_handlers={Exception: show_problem, HttpProblem: show_problem, HTTPException: show_problem},
     )
     app.state.host = host
     return app
@@ -84,6 +85,8 @@ def _server(request: Request, project: Project) -> str:
 
 async def hello(request: Request) -> JSONResponse:
     host = _host(request)
+    if "project" in request.path_params:
+        _project(request)
     return JSONResponse({**host.facts.to_json(), "projects": sorted(host.projects)})
 
 
@@ -128,13 +131,15 @@ def _reporter(tell: Tell) -> Callable[[Outcome | tuple[str, str]], None]:
     return report
 
 
-def _applied(result: Applied | Invalid | Plan | Stale) -> Mapping[str, Any]:
+def _applied(result: Applied | Invalid | Held | Plan | Stale) -> Mapping[str, Any]:
     match result:
         case Applied():
             return result.to_json()
         case Invalid():
             problems = [problem.to_json() for problem in result.problems]
             raise HttpProblem(422, "invalid", "the configuration has errors", problems=problems)
+        case Held():
+            raise HttpProblem(409, "held", f"the file is not believed: {result.why}")
         case Stale():
             raise HttpProblem(409, "stale", "; ".join(result.reasons), reasons=list(result.reasons))
         case Plan():

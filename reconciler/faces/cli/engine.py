@@ -14,8 +14,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.engine.follow import AutoApprove
-from reconciler.engine.host import Host
+from reconciler.engine.host import Host, SameName
 from reconciler.faces.api.own import application
+from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.hosting import bind, peer_uid
 from reconciler.store.sources import Sources
 
@@ -53,7 +54,7 @@ async def serve(
     interrupted = _stop_on_signals(host)
     try:
         for sources in projects:
-            await host.add(sources, base)
+            await _add(host, sources, base)
         socket = host.first.state.socket
         server = _Server(_config(host))
         serving = asyncio.create_task(server.serve(sockets=[bind(socket)]))
@@ -70,6 +71,13 @@ async def serve(
     finally:
         await host.stop()
     return 130 if interrupted.is_set() else 0
+
+
+async def _add(host: Host, sources: Sources, base: Path) -> None:
+    try:
+        await host.add(sources, base)
+    except SameName as error:
+        raise Stop(Exit.INVALID, "same-project", str(error)) from error
 
 
 def _config(host: Host) -> uvicorn.Config:
