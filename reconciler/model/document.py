@@ -67,7 +67,15 @@ class Document:
         return {}
 
     @cached_property
+    def _servers(self) -> dict[str, Server]:
+        return {}
+
+    @cached_property
     def _launches(self) -> dict[str, Facts]:
+        return {}
+
+    @cached_property
+    def _launch_digests(self) -> dict[str, str | None]:
         return {}
 
     def facts(self, server_id: str) -> Facts:
@@ -81,8 +89,9 @@ class Document:
 
     def server(self, server_id: str) -> Server:
         """The typed server; raises BadReference or KeyError only for documents that validation would refuse."""
-        facts = self.facts(server_id)
-        return server_of(server_id, facts, self.spec_digest(server_id))
+        if server_id not in self._servers:
+            self._servers[server_id] = server_of(server_id, self.facts(server_id), self.spec_digest(server_id))
+        return self._servers[server_id]
 
     def spec_digest(self, server_id: str) -> str:
         """What decides the live session: equal digests mean the session can stay. Literals enter as fingerprints."""
@@ -97,8 +106,10 @@ class Document:
 
     def launch_digest(self, server_id: str) -> str | None:
         """What a person says yes to; None when the server launches and contacts nothing."""
-        launch = self.launch(server_id)
-        return digest(masked_fields(launch, self.hide)) if launch else None
+        if server_id not in self._launch_digests:
+            launch = self.launch(server_id)
+            self._launch_digests[server_id] = digest(masked_fields(launch, self.hide)) if launch else None
+        return self._launch_digests[server_id]
 
     def masked(self) -> dict[str, Any]:
         """`written` with every literal secret replaced by what `hide` makes of it."""
