@@ -252,6 +252,22 @@ async def test_rollback_accepts_again_what_was_accepted_before(tmp_path: Path) -
     assert {"wake b", "wake gone", "wake new"} <= set(at.said[-7:])
 
 
+async def test_a_rollback_that_cannot_be_written_leaves_what_was_applied_and_says_so(tmp_path: Path) -> None:
+    at = Desk(tmp_path, {"a": ONE, "b": ONE})
+    at.settles["b"] = BROKEN
+    plan = at.plan({"a": TWO, "b": TWO})
+    settled = at.settled
+
+    async def lose_the_disk(server_id: str) -> SessionError | None:
+        if at.state.path.exists():
+            at.state.path.rename(tmp_path / "gone")
+        return await settled(server_id)
+
+    at.settled = lose_the_disk  # type: ignore[method-assign]
+    assert await at.execute(plan, on_failure="rollback") == {"a": "applied", "b": "failed"}
+    assert at.ledger.document.servers == {"a": TWO, "b": TWO}
+
+
 async def test_rollback_leaves_repairs_and_what_waits_alone(tmp_path: Path) -> None:
     at = Desk(tmp_path, {"a": ONE, "b": ONE})
     at.settles["b"] = BROKEN
