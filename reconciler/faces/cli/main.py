@@ -93,7 +93,9 @@ def group() -> None:
 def main() -> NoReturn:
     """The installed command."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
-    sys.exit(run(sys.argv[1:]))
+    exit_code = run(sys.argv[1:])
+    gc.freeze()  # the process ends: a last search for cycles would find nothing worth its time
+    sys.exit(exit_code)
 
 
 def run(arguments: Sequence[str]) -> int:
