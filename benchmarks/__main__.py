@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("commands", "planning", "starting", "following", "calling", "recovering")
+NAMES = ("commands", "planning", "starting", "following", "calling", "recovering", "memory")
 
 
 def main() -> int:

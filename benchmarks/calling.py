@@ -1,21 +1,26 @@
 """How long a tool call takes: one after the other, and with 32 in flight.
 
-The baseline asks the same server through bare pipes (`benchmarks/plain.py`); its loop has no ids to look up, no
-deadline and no cancelling. `session` is our thin JSON-RPC session as the hub hands it out, `gate` the way of a call
-inside the engine. A call that needs approval leaves two rows on the disk, before and after, each with an fsync.
+The baseline asks the same server with `benchmarks/plain.py`: asyncio's own subprocess, no ids to look up, no deadline,
+no cancelling. The same with blocking reads and writes is the least that can be. `session` is our thin JSON-RPC session
+as the hub hands it out, `gate` the way of a call inside the engine. A call that needs approval leaves two rows on the
+disk, before and after, each with an fsync.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import statistics
+import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.engines import OWNER, engine, name, servers
 from benchmarks.measure import heading, options, row, table
-from benchmarks.plain import Plain
+from benchmarks.plain import Plain, argv
 
 HELLO = {"text": "hello"}
 CALL = {"name": "echo", "arguments": HELLO}
@@ -34,14 +39,34 @@ async def main() -> None:
         live = ours.project.hub.slot(name(0)).live
         assert live is not None
         gate = ours.project.gate
-        ways: dict[str, Ask] = {
-            "bare pipes (baseline)": lambda: plain.ask("tools/call", CALL),
-            "session": lambda: live.request("tools/call", CALL, timeout=60),
-            "gate": lambda: gate.call(OWNER, name(0), "echo", HELLO),
-            "gate, a call that needs approval": lambda: gate.call(OWNER, "asking", "echo", HELLO),
-        }
-        await _report(ways, given.runs, calls)
+        with _blocking() as blocking:
+            ways: dict[str, Ask] = {
+                "plain asyncio (baseline)": lambda: plain.ask("tools/call", CALL),
+                "blocking pipes, no event loop": blocking,
+                "session": lambda: live.request("tools/call", CALL, timeout=60),
+                "gate": lambda: gate.call(OWNER, name(0), "echo", HELLO),
+                "gate, a call that needs approval": lambda: gate.call(OWNER, "asking", "echo", HELLO),
+            }
+            await _report(ways, given.runs, calls)
     await plain.stop()
+
+
+@contextmanager
+def _blocking() -> Iterator[Ask]:
+    """Calls of a server of their own; nothing else happens meanwhile."""
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": CALL}).encode() + b"\n"
+    with subprocess.Popen(argv("blocking"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin and process.stdout
+        write, read = process.stdin.fileno(), process.stdout.fileno()
+
+        async def ask() -> Any:
+            os.write(write, line)
+            answer = os.read(read, 65536)
+            while not answer.endswith(b"\n"):
+                answer += os.read(read, 65536)
+            return json.loads(answer)["result"]
+
+        yield ask
 
 
 async def _report(ways: dict[str, Ask], runs: int, calls: int) -> None:
@@ -53,7 +78,7 @@ async def _report(ways: dict[str, Ask], runs: int, calls: int) -> None:
         table([row(way, seconds, baseline) for way, seconds in found.items()], unit="us")
         print()
     print(f"{IN_FLIGHT} calls in flight: the time of all by their number")
-    several = list(ways.items())[1:]
+    several = list(ways.items())[2:]
     table([row(way, [await _at_once(ask, calls) for _ in range(runs)]) for way, ask in several], unit="us")
 
 

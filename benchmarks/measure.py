@@ -105,8 +105,8 @@ def _processors() -> str:
 
 
 def table(rows: Sequence[Row], *, unit: str = "ms") -> None:
-    """Minimum, median and maximum of each row, and the median ratio to the first."""
-    factor = {"ms": 1e3, "us": 1e6}[unit]
+    """Minimum, median and maximum of each row, and the median ratio to the first. Seconds become `ms` or `us`."""
+    factor = {"ms": 1e3, "us": 1e6}.get(unit, 1)
     widest = max(len(one.name) for one in rows)
     print(f"{'':{widest}}  {'min':>9} {'median':>9} {'max':>9}  {'ratio':>7}")
     for one in rows:

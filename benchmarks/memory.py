@@ -1,0 +1,71 @@
+"""How much memory the engine's own process has resident, with N light servers connected. Linux.
+
+The baseline is an interpreter that has done nothing. The servers' processes have their own memory, which is theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.commands import COMMAND
+from benchmarks.engines import servers
+from benchmarks.measure import heading, options, row, table
+
+
+def main() -> None:
+    given = options(__doc__ or "", sizes=(0, 10, 50, 100), quick_sizes=(0, 3))
+    heading("Memory of the engine's process")
+    bare = [_bare() for _ in range(given.runs)]
+    rows = [row("python, nothing done (baseline)", bare, bare)]
+    for size in given.sizes:
+        rows.append(row(f"engine, {size} servers", [_engine(size) for _ in range(given.runs)], bare))
+    table(rows, unit="MiB")
+
+
+def _bare() -> float:
+    command = [sys.executable, "-uc", "print(); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as waiting:
+        assert waiting.stdout
+        waiting.stdout.readline()
+        resident = _resident(waiting.pid)
+        waiting.communicate(b"\n")
+    return resident
+
+
+def _engine(size: int) -> float:
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        written = {"version": 1, "mcpServers": servers(size)}
+        Path(folder, "reconciler.yaml").write_text(json.dumps(written), encoding="utf-8")
+        _run(folder, "watch", "--detach", "--auto-approve")
+        try:
+            report = json.loads(_run(folder, "status", "-o", "json"))
+            assert all(server["status"] == "connected" for server in report["servers"])
+            return _resident(report["engine"]["pid"])
+        finally:
+            _run(folder, "stop")
+
+
+def _run(folder: str, *arguments: str) -> str:
+    command = [
+        str(COMMAND),
+        *arguments,
+        "--state-dir",
+        str(Path(folder, "state")),
+        "-f",
+        str(Path(folder, "reconciler.yaml")),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _resident(pid: int) -> float:
+    """MiB, as the kernel counts them (proc_pid_status(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
+
+
+if __name__ == "__main__":
+    main()
