@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +11,7 @@ from reconciler.engine.events import now_text
 from reconciler.engine.execute import OnFailure, Outcome, Report, execute
 from reconciler.engine.pending import Pending, key_of, waiting_marks
 from reconciler.engine.project import Project, utc_now
+from reconciler.engine.status import status
 from reconciler.model.document import Document
 from reconciler.model.pins import Pins
 from reconciler.plan.actions import PROJECT, Plan, Source
@@ -17,6 +20,7 @@ from reconciler.plan.document import plan_id
 from reconciler.problems import Problem, errors
 from reconciler.store.files import text_digest
 from reconciler.store.git import git_facts
+from reconciler.store.observed import write_observed
 from reconciler.store.sealed import seal
 from reconciler.store.sources import Snapshot
 
@@ -214,3 +218,5 @@ async def _remember(project: Project, applied: Applied, consent: Consent) -> Non
         "summary": applied.to_json()["summary"],
     }
     await project.records.add_history(row, {**parts, "sealed": sealed})
+    with suppress(OSError):  # the apply stands; the report is written again at the next change
+        await asyncio.to_thread(write_observed, project.state, status(project, None))
