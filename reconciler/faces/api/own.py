@@ -22,7 +22,10 @@ from reconciler.engine.rollback import NoSuchSerial, Target, patch_to, roll_back
 from reconciler.engine.rollback import Refused as RollbackRefused
 from reconciler.engine.saved import Stale, apply_saved
 from reconciler.engine.status import server_status, status
-from reconciler.faces.http import OWNER, HttpProblem, in_lines, json_body, show_problem
+from reconciler.faces.http.access import OWNER
+from reconciler.faces.http.body import json_body
+from reconciler.faces.http.lines import in_lines
+from reconciler.faces.http.problems import HttpProblem, show_problem
 from reconciler.plan.actions import Plan
 from reconciler.sessions.session import SessionError
 
@@ -284,7 +287,7 @@ async def post_call(request: Request) -> StreamingResponse:
         raise HttpProblem(400, "bad-arguments", "arguments must be an object")
 
     async def work(tell: Tell) -> Mapping[str, Any]:
-        return await project.gate.call(OWNER, server, tool, arguments, tell)
+        return await project.gate.call(OWNER, server, tool, arguments, on_progress=tell)
 
     return in_lines(work)
 
