@@ -35,6 +35,11 @@ class Ledger:
     def document(self) -> Document:
         return self.accepted.document
 
+    def begin_with(self, accepted: Accepted) -> None:
+        """What the disk has, before anything else is said."""
+        self.accepted = self._on_disk = accepted
+        self._servers.clear()
+
     def begin(self) -> None:
         """A plan with changes is taken up: a new serial, and at the very first one a lineage."""
         self._set(lineage=self.accepted.lineage or str(uuid.uuid4()), serial=self.accepted.serial + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,16 +16,17 @@ from reconciler.engine.execute import Outcome
 from reconciler.engine.ledger import Ledger
 from reconciler.engine.life import Life
 from reconciler.engine.loop import Worker
+from reconciler.engine.offers import NoLock, Offers
 from reconciler.engine.pending import Waiting
 from reconciler.gate.gate import Gate
-from reconciler.gate.policy import Policy, policy_of
+from reconciler.gate.policy import Policy
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
 from reconciler.model.server import Server, Stdio
 from reconciler.problems import Problem, errors
-from reconciler.sessions.hub import Hub, Instance, NotLive
-from reconciler.sessions.session import End, Era, Notify, Opened, Progress, SessionError
+from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
+from reconciler.sessions.session import Caller, End, Era, Notify, Opened, Progress, SessionError
 from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
 from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
 from reconciler.store.files import text_digest
@@ -38,6 +39,7 @@ LAST_WORDS = 5.0
 """Seconds that an end waits for what is being written."""
 RETRY_WAIT = 30.0
 """Seconds a call waits for a session that is on its way."""
+_NO_TOOLS: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -72,8 +74,10 @@ class Project:
         self.records = Records(state.records)
         self.events = Events(self.records, self.environment.hide)
         self.ledger = Ledger(state, Accepted())
-        self.hub = Hub(self._open)
-        self.gate = Gate(self._policy, self._forward, self.records.add_audit)
+        self.hub = Hub(self._open, self._told)
+        self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
+        self.offers = Offers(self.ledger, self.hub, self._hints, NoLock())
+        self.gate = Gate(self.policy, self._forward, self.records.add_audit)
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
         self.changed_at = asyncio.Event()
@@ -90,7 +94,7 @@ class Project:
         aside = await self.records.open(now_text())
         if aside is not None:
             self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
-        self.ledger = Ledger(self.state, self._load())
+        self.ledger.begin_with(self._load())
         self._remember_times()
         for server_id in self.ledger.document.servers:
             await self._load_hints(self._launch(server_id))
@@ -195,6 +199,7 @@ class Project:
         worker = self._workers.get(server_id)
         if worker is not None and worker.life.phase in ("Backoff", "Stalled"):
             self.events.say("error", worker.life.reason, server_id)
+        self.offers.touch()
         self.changed_at.set()
 
     def went_down(self, instance: Instance, end: End) -> None:
@@ -235,26 +240,41 @@ class Project:
                 self.times.pop(outcome.server, None)
             else:
                 self._times(outcome.server).updated = now_text()
+        self.offers.touch()
 
     def policy(self, server_id: str) -> Policy | None:
-        """What the accepted document says about the server's tools; None for an unknown server."""
-        return self._policy(server_id)
+        """What the accepted document and the lock say about the server's tools; None for an unknown server."""
+        return self.offers.policy(server_id)
 
-    def _policy(self, server_id: str) -> Policy | None:
+    def _hints(self, server_id: str) -> frozenset[str]:
+        """The tools that count as read-only: what the accepted launch, when first listed, said of them."""
         wanted, live = self.wanted(server_id), self.hub.slot(server_id).live
-        if wanted is None:
-            return None
-        known = live is not None and live.server.spec == wanted.spec
-        read_only = self._read_only.get(self._launch(server_id)) if known else None
-        return policy_of(self.ledger.document, server_id, read_only or frozenset())
+        if wanted is None or live is None or live.server.spec != wanted.spec:
+            return _NO_TOOLS
+        return self._read_only.get(self._launch(server_id), _NO_TOOLS)
 
     async def _forward(
-        self, server_id: str, params: Mapping[str, Any], timeout: float, on_progress: Progress | None
+        self,
+        server_id: str,
+        method: str,
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_progress: Progress | None,
+        caller: Caller | None,
     ) -> dict[str, Any]:
         live = self.hub.slot(server_id).live
         if live is None or live.state != "ready":
             live = await self._first_retry(server_id)
-        return await live.request("tools/call", params, timeout=timeout, on_progress=on_progress)
+        seconds = live.server.timeouts.call if timeout is None else timeout
+        return await live.request(method, params, timeout=seconds, on_progress=on_progress, caller=caller)
+
+    def _told(self, server_id: str, method: str, params: Mapping[str, Any]) -> None:
+        if method == LISTED_AGAIN:
+            self.offers.touch()
+            self.changed_at.set()
+            return
+        for listener in tuple(self.told):
+            listener(server_id, method, params)
 
     async def _first_retry(self, server_id: str) -> Instance:
         """Calls wait only where a new session is on its way; otherwise they fail at once with the reason."""
@@ -275,6 +295,7 @@ class Project:
 
     async def _load_hints(self, launch: str) -> None:
         self._read_only[launch] = await self.records.read_only_tools(launch)
+        self.offers.touch()
 
     def _launch(self, server_id: str) -> str:
         """What the first words of a server's tools are kept under; a mock launches nothing and has its spec."""

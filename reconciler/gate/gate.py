@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from reconciler.canonical import digest
+from reconciler.gate.methods import class_of
 from reconciler.gate.policy import Policy
-from reconciler.sessions.session import Progress
+from reconciler.sessions.session import Caller, Progress
 
 Role = Literal["viewer", "client", "editor", "operator", "owner"]
 
@@ -33,8 +34,21 @@ class Refused(Exception):
 
 
 Audit: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
-Forward: TypeAlias = Callable[[str, Mapping[str, Any], float, Progress | None], Awaitable[dict[str, Any]]]
-"""Server id, params of tools/call, deadline in seconds, progress -> raw result."""
+
+
+class Forward(Protocol):
+    """Sends a request to the serving session: server id, method, params, deadline in seconds (None: the server's)."""
+
+    def __call__(
+        self,
+        server_id: str,
+        method: str,
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_progress: Progress | None,
+        caller: Caller | None,
+        /,
+    ) -> Awaitable[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)
@@ -51,18 +65,39 @@ class Gate:
         server: str,
         tool: str,
         arguments: Mapping[str, Any],
+        *,
         on_progress: Progress | None = None,
+        caller: Caller | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The raw CallToolResult. Raises Refused, and whatever forwarding raises (RpcError, SessionError, NotLive)."""
-        if principal.role == "viewer":
-            raise Refused("not-allowed", f'"{principal.name}" may look and not call')
-        policy = self._policy(server, tool)
+        """The raw CallToolResult. Raises Refused, and whatever forwarding raises (RpcError, SessionError, NotLive).
+
+        `extra` are further params that travel with the call.
+        """
+        policy = self._policy(principal, server)
+        _check_offered(policy, tool)
         row = _row(principal, server, tool, arguments) if policy.answer(tool).asks else None
         if row is not None:
             await self._consent(principal, row)
-        params = {"name": tool, "arguments": dict(arguments)}
-        running = self.forward(server, params, policy.timeout(tool), on_progress)
+        params = {**(extra or {}), "name": tool, "arguments": dict(arguments)}
+        running = self.forward(server, "tools/call", params, policy.timeout(tool), on_progress, caller)
         return await (running if row is None else self._recorded(row, running))
+
+    async def ask(
+        self,
+        principal: Principal,
+        server: str,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        on_progress: Progress | None = None,
+        caller: Caller | None = None,
+    ) -> dict[str, Any]:
+        """The raw result of a request other than a call. Raises as `call` does."""
+        if class_of(method) != "forward":
+            raise Refused("not-forwarded", f"{method} does not reach a server this way")
+        self._policy(principal, server)
+        return await self.forward(server, method, params, None, on_progress, caller)
 
     async def _recorded(self, row: Mapping[str, Any], running: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         outcome = "failed"
@@ -77,14 +112,14 @@ class Gate:
             with suppress(Exception):  # it ran: a row "started" without a successor says that nobody knows how
                 await self._write(row, "owner", outcome)
 
-    def _policy(self, server: str, tool: str) -> Policy:
+    def _policy(self, principal: Principal, server: str) -> Policy:
+        if principal.role == "viewer":
+            raise Refused("not-allowed", f'"{principal.name}" may look and not call')
         policy = self.policies(server)
         if policy is None:
             raise Refused("unknown-server", f'no server "{server}" was applied')
         if not policy.server.enabled:
             raise Refused("disabled", f'server "{server}" is disabled')
-        if not policy.offers(tool):
-            raise Refused("tool-not-offered", f'"{tool}" of "{server}" is not offered: allowTools and denyTools decide')
         return policy
 
     async def _consent(self, principal: Principal, row: Mapping[str, Any]) -> None:
@@ -104,6 +139,14 @@ class Gate:
     async def _write(self, row: Mapping[str, Any], decision: str, outcome: str) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         await self.audit({"at": at, **row, "decision": decision, "outcome": outcome})
+
+
+def _check_offered(policy: Policy, tool: str) -> None:
+    server = policy.server.id
+    if not policy.offers(tool):
+        raise Refused("tool-not-offered", f'"{tool}" of "{server}" is not offered: allowTools and denyTools decide')
+    if tool in policy.blocked:
+        raise Refused("tool-locked", f'"{tool}" of "{server}" is withheld: {policy.blocked[tool]}')
 
 
 def _row(principal: Principal, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,14 +24,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the accepted document says about one server's tools.
+    """What the accepted document and the lock say about one server's tools.
 
     `read_only` are the tools whose readOnlyHint was true when they were first listed after the launch got its yes.
+    `tools` has the digest of each definition as it was last listed, `blocked` those that the lock withholds, and why.
     """
 
     server: Server
     by: FilePath = ()
     read_only: frozenset[str] = field(default_factory=frozenset)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    blocked: Mapping[str, str] = field(default_factory=dict)
 
     def offers(self, tool: str) -> bool:
         """Whether the tool may be seen and called at all (`allowTools`, `denyTools`)."""

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.listing import Listing, list_all
 from reconciler.sessions.session import (
+    Caller,
     End,
     Notify,
     Opened,
@@ -27,6 +28,8 @@ from reconciler.sessions.session import (
 State = Literal["opening", "ready", "draining", "closed"]
 Open: TypeAlias = Callable[[Server, str, Notify], Opened]
 """Server, instance id and where notifications go -> the connection to enter."""
+Told: TypeAlias = Callable[[str, str, Mapping[str, Any]], None]
+"""Takes notifications of serving sessions: server id, method, params. Changed lists come when they are read again."""
 
 DRAIN_SECONDS = 10.0
 PING_SECONDS = 30.0
@@ -37,6 +40,8 @@ REFRESH_SECONDS = 2.0
 SLOT_SECONDS = 2.0
 """A slow starter gives its place in the queue of starts back after this time."""
 
+LISTED_AGAIN = "lists/read"
+"""Told instead of a server's list_changed notifications, when all lists were read again."""
 _LISTS = {
     "notifications/tools/list_changed",
     "notifications/prompts/list_changed",
@@ -51,7 +56,14 @@ class NotLive(Exception):
 class Instance:
     """One session of one server. Its task enters and leaves the connection; everybody else only asks."""
 
-    def __init__(self, server: Server, opened: Open, slots: asyncio.Semaphore, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        opened: Open,
+        slots: asyncio.Semaphore,
+        on_change: Callable[[], None],
+        told: Told | None = None,
+    ) -> None:
         self.id = f"ins-{secrets.token_hex(4)}"
         self.server = server
         self.state: State = "opening"
@@ -63,6 +75,7 @@ class Instance:
         self._opened = opened
         self._slots = slots
         self.on_change = on_change
+        self._told = told
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -70,7 +83,13 @@ class Instance:
         self._task = asyncio.create_task(self._own(), name=f"owner of {server.id}")
 
     async def request(
-        self, method: str, params: Mapping[str, Any] | None, *, timeout: float, on_progress: Progress | None = None
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float,
+        on_progress: Progress | None = None,
+        caller: Caller | None = None,
     ) -> dict[str, Any]:
         """Ask the server; see Session.request. Draining waits for requests in flight."""
         if self.session is None:
@@ -78,7 +97,7 @@ class Instance:
         self.in_flight += 1
         self._idle.clear()
         try:
-            return await self.session.request(method, params, timeout=timeout, on_progress=on_progress)
+            return await self.session.request(method, params, timeout=timeout, on_progress=on_progress, caller=caller)
         finally:
             self.in_flight -= 1
             if self.in_flight == 0:
@@ -188,10 +207,17 @@ class Instance:
         with suppress(SessionError, RpcError):  # the lists of before stay
             self.listing = await list_all(session, timeout=self.server.timeouts.list)
             self.on_change()
+            self._tell(LISTED_AGAIN, {})
 
     def _notified(self, method: str, params: Mapping[str, Any]) -> None:
         if method in _LISTS:
             self._refresh.set()
+        else:
+            self._tell(method, params)
+
+    def _tell(self, method: str, params: Mapping[str, Any]) -> None:
+        if self._told is not None and self.state == "ready":
+            self._told(self.server.id, method, params)
 
 
 @dataclass(slots=True)
@@ -206,8 +232,9 @@ class Slot:
 class Hub:
     """The sessions of a project by server id."""
 
-    def __init__(self, opened: Open, *, starts: int = 10, spawns: int = 4) -> None:
+    def __init__(self, opened: Open, told: Told | None = None, *, starts: int = 10, spawns: int = 4) -> None:
         self._opened = opened
+        self._told = told
         self._starts = asyncio.Semaphore(starts)
         self._spawns = asyncio.Semaphore(spawns)
         self._slots: dict[str, Slot] = {}
@@ -223,7 +250,7 @@ class Hub:
         `on_change` is called whenever it gets ready, changes, ends, and when it has left `draining`.
         """
         slots = self._spawns if isinstance(server.transport, Stdio) else self._starts
-        instance = Instance(server, self._opened, slots, on_change)
+        instance = Instance(server, self._opened, slots, on_change, self._told)
         self.slot(server.id).opening = instance
         return instance
 

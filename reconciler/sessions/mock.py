@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from reconciler.model.server import Mock, Server
-from reconciler.sessions.session import End, Handshake, Notify, Progress, Resolve, RpcError, SessionError
+from reconciler.sessions.session import Caller, End, Handshake, Notify, Progress, Resolve, RpcError, SessionError
 
 INVALID_PARAMS = -32602
 METHOD_NOT_FOUND = -32601
@@ -35,6 +35,7 @@ class MockSession:
         *,
         timeout: float,
         on_progress: Progress | None = None,
+        caller: Caller | None = None,
     ) -> dict[str, Any]:
         if self._over.is_set():
             raise SessionError("The session was closed.", code="closed")

@@ -12,6 +12,7 @@ from reconciler.sessions import frames
 from reconciler.sessions.limits import LIMITS, Limits
 from reconciler.sessions.questions import BUSY, INTERNAL_ERROR, Answer, Questions
 from reconciler.sessions.session import (
+    Caller,
     DeadlineExceeded,
     End,
     Handshake,
@@ -79,6 +80,7 @@ class PipeSession:
         *,
         timeout: float | None,
         on_progress: Progress | None = None,
+        caller: Caller | None = None,
         cancellable: bool = True,
     ) -> dict[str, Any]:
         """As `Session.request`. `timeout` None waits for ever; `cancellable` False keeps quiet when giving up."""

@@ -26,6 +26,7 @@ from reconciler.sessions.remote_life import Life
 from reconciler.sessions.remote_params import ParamHeaders, prepared
 from reconciler.sessions.sdk import Conversation, MCPError, Wire, made_here, transport_of
 from reconciler.sessions.session import (
+    Caller,
     DeadlineExceeded,
     End,
     Era,
@@ -96,6 +97,7 @@ class RemoteSession:
         *,
         timeout: float,
         on_progress: Progress | None = None,
+        caller: Caller | None = None,
     ) -> dict[str, Any]:
         """As Session.request. SessionError with code http-429 while the server asked not to be asked."""
         self._life.check_may_ask()

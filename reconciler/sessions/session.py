@@ -86,6 +86,33 @@ class End:
     terminal: bool = False
 
 
+class Caller(Protocol):
+    """Whoever a request is made for, while it runs: it can be asked and told."""
+
+    @property
+    def key(self) -> object:
+        """The same for all requests of one client connection; a server's question is attributed by it."""
+        ...
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """Client capabilities as that client declared them."""
+        ...
+
+    @property
+    def log_level(self) -> str | None:
+        """What log messages the request asks for (stateless era), None for none."""
+        ...
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The client's answer to a server's question. Raises RpcError when it cannot be asked or refuses."""
+        ...
+
+    def tell(self, method: str, params: Mapping[str, Any]) -> None:
+        """Pass on a notification that belongs to the request."""
+        ...
+
+
 class Session(Protocol):
     """One live connection, handshake done. Entered and left by one task; used from any task of the same loop."""
 
@@ -106,8 +133,11 @@ class Session(Protocol):
         *,
         timeout: float,
         on_progress: Progress | None = None,
+        caller: Caller | None = None,
     ) -> dict[str, Any]:
         """The raw `result` object, vendor fields and all. `params` travel as they are, but for the era's `_meta`.
+
+        `caller` is who answers what the server asks meanwhile; without one, questions are declined.
 
         Raises RpcError for an error answer, DeadlineExceeded after `timeout` seconds (the server is told to cancel),
         SessionError when the session ends first. Cancelling the caller cancels the request at the server.

@@ -16,7 +16,7 @@ from reconciler.gate.gate import Gate, Principal, Refused, Role
 from reconciler.gate.policy import Policy, policy_of
 from reconciler.model.document import Document
 from reconciler.sessions.hub import NotLive
-from reconciler.sessions.session import DeadlineExceeded, Progress, RpcError
+from reconciler.sessions.session import Caller, DeadlineExceeded, Progress, RpcError
 from reconciler.store.records import Records
 from tests.requirements import requirement
 
@@ -37,7 +37,7 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records = Records(path)
-        self.seen: list[tuple[str, Mapping[str, Any], float]] = []
+        self.seen: list[tuple[str, Mapping[str, Any], float | None]] = []
         self.answer: dict[str, Any] | BaseException = {"content": []}
         self.document = Document({"version": 1, "mcpServers": SERVERS})
         self.gate = Gate(self.policy, self.forward, self.records.add_audit)
@@ -46,7 +46,13 @@ class Desk:
         return policy_of(self.document, server, frozenset()) if server in self.document.servers else None
 
     async def forward(
-        self, server: str, params: Mapping[str, Any], timeout: float, on_progress: Progress | None
+        self,
+        server: str,
+        method: str,
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_progress: Progress | None,
+        caller: Caller | None,
     ) -> dict[str, Any]:
         self.seen.append((server, params, timeout))
         if on_progress:
@@ -194,7 +200,7 @@ async def test_arguments_that_nothing_can_be_bound_to_do_not_run(desk: Desk, arg
 
 async def test_progress_and_the_tools_own_deadline_go_along(desk: Desk) -> None:
     heard: list[Mapping[str, Any]] = []
-    await desk.gate.call(OWNER, "asks", "slow", {}, heard.append)
+    await desk.gate.call(OWNER, "asks", "slow", {}, on_progress=heard.append)
     assert heard == [{"progress": 1}]
     assert desk.seen[0][2] == 300.0
 

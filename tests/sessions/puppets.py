@@ -42,6 +42,7 @@ class Puppet:
         *,
         timeout: float,
         on_progress: Progress | None = None,
+        caller: Any = None,
     ) -> dict[str, Any]:
         self.asked.append(method)
         if method == "tools/call":

@@ -39,6 +39,7 @@ class Paged:
         *,
         timeout: float,
         on_progress: Progress | None = None,
+        caller: Any = None,
     ) -> dict[str, Any]:
         cursor = (params or {}).get("cursor")
         self.asked.append((method, cursor))

@@ -1,0 +1,164 @@
+"""What each server offers now, and under which policy: what the gateway lists and the gate decides by.
+
+Reads the ledger, the serving sessions and the lock; remembers what was listed: a server in backoff stays listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from reconciler.engine.ledger import Ledger
+from reconciler.gate.policy import Policy, policy_of
+from reconciler.model.pins import definition_digest
+from reconciler.model.server import Server
+from reconciler.sessions.hub import Hub, Instance
+from reconciler.sessions.listing import Listing
+from reconciler.sessions.session import Handshake
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What may be seen of one enabled server. `live` is false while nothing serves; then it is what was listed last."""
+
+    server: Server
+    handshake: Handshake | None
+    listing: Listing
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What the lock says of a listing: what may be seen of it, and why the other tools are withheld."""
+
+    listing: Listing
+    blocked: Mapping[str, str] = field(default_factory=dict)
+
+
+class Lock(Protocol):
+    """The lock of a project. Whoever changes it calls `Offers.touch`."""
+
+    def judge(self, server: Server, listing: Listing) -> Locked:
+        """Compare what a server lists with what is pinned."""
+        ...
+
+    def pinned(self, server: Server) -> Listing | None:
+        """What the lock has of a server that was not listed yet; None when it has nothing."""
+        ...
+
+
+class NoLock:
+    """Nothing is pinned."""
+
+    def judge(self, server: Server, listing: Listing) -> Locked:
+        return Locked(listing)
+
+    def pinned(self, server: Server) -> Listing | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Everything derived from one listing of one server, while nothing changed."""
+
+    version: int
+    server: Server
+    serving: Listing | None
+    listed: Listing
+    digests: Mapping[str, str]
+    policy: Policy
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    spec: str
+    handshake: Handshake | None
+    listing: Listing
+
+
+class Offers:
+    """The offers of a project. `version` grows whenever one of them may have changed."""
+
+    def __init__(self, ledger: Ledger, hub: Hub, hints: Callable[[str], frozenset[str]], lock: Lock) -> None:
+        self.version = 0
+        self.lock = lock
+        self._ledger = ledger
+        self._hub = hub
+        self._hints = hints
+        self._remembered: dict[str, _Remembered] = {}
+        self._known: dict[str, _Known] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def policy(self, server_id: str) -> Policy | None:
+        """What the accepted document and the lock say about the server's tools; None for an unknown server."""
+        known = self._look(server_id)
+        return known.policy if known else None
+
+    def of(self, server_id: str) -> Offer | None:
+        """What may be seen of a server; None for one that is unknown or disabled."""
+        known = self._look(server_id)
+        return known.offer if known and known.server.enabled else None
+
+    def all(self) -> tuple[Offer, ...]:
+        """Every enabled server, by id."""
+        found = (self.of(server_id) for server_id in sorted(self._ledger.document.servers))
+        return tuple(offer for offer in found if offer is not None)
+
+    def touch(self) -> None:
+        """Something may have changed: say so to whoever listens."""
+        self.version += 1
+        for listener in list(self._listeners):
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` whenever something may have changed; the answer stops that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _look(self, server_id: str) -> _Known | None:
+        wanted = self._ledger.server(server_id)
+        if wanted is None:
+            self._known.pop(server_id, None)
+            self._remembered.pop(server_id, None)
+            return None
+        live = self._hub.slot(server_id).live
+        serves = live is not None and live.state == "ready"
+        serving = live.listing if live is not None and serves else None
+        known = self._known.get(server_id)
+        if known and known.version == self.version and known.server is wanted and known.serving is serving:
+            return known
+        fresh = self._known[server_id] = self._derive(wanted, live if serves else None, known)
+        return fresh
+
+    def _derive(self, server: Server, live: Instance | None, before: _Known | None) -> _Known:
+        listing, handshake = self._listed(server, live)
+        digests = before.digests if before and before.listed is listing else _digests(listing)
+        locked = self.lock.judge(server, listing)
+        policy = policy_of(self._ledger.document, server.id, self._hints(server.id))
+        policy = replace(policy, tools=digests, blocked=locked.blocked)
+        offer = Offer(server, handshake, _visible(locked.listing, policy), live is not None)
+        return _Known(self.version, server, live.listing if live else None, listing, digests, policy, offer)
+
+    def _listed(self, server: Server, live: Instance | None) -> tuple[Listing, Handshake | None]:
+        if live is not None:
+            handshake = live.session.handshake if live.session else None
+            self._remembered[server.id] = _Remembered(live.server.spec, handshake, live.listing)
+            return live.listing, handshake
+        remembered = self._remembered.get(server.id)
+        if remembered is not None and remembered.spec == server.spec:
+            return remembered.listing, remembered.handshake
+        return self.lock.pinned(server) or Listing(), None
+
+
+def _digests(listing: Listing) -> Mapping[str, str]:
+    return {tool["name"]: definition_digest(tool) for tool in listing.tools}
+
+
+def _visible(listing: Listing, policy: Policy) -> Listing:
+    """Only the tools that the file and the lock let through."""
+    tools: tuple[Mapping[str, Any], ...] = tuple(
+        tool for tool in listing.tools if policy.offers(tool["name"]) and tool["name"] not in policy.blocked
+    )
+    return replace(listing, tools=tools)
