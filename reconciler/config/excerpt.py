@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
 
 from reconciler.config.shown_broken import guesses_hidden
+from reconciler.config.visible import visible
 from reconciler.problems import Place, Problem
 
-_HOSTILE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-    "|[\U000e0000-\U000e007f]"
-)
 _WIDTH = 100
 _TAB = "    "
 
@@ -37,16 +33,6 @@ def render_problem(problem: Problem, text: str | None) -> list[str]:
         f"{place.line:>{gutter}} | {before}{marked}{after}".rstrip(),
         f"{'':>{gutter}} | {caret} {visible(problem.hint or '')}".rstrip(),
     ]
-
-
-def visible(text: str) -> str:
-    """`text` with control, invisible and direction-changing characters written as escapes."""
-    return _HOSTILE.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 @lru_cache(maxsize=8)  # many problems are shown from few files

@@ -1,58 +1,27 @@
-"""The files a project is read from: found, overlaid, read as text. Reading them never changes anything."""
+"""The files of a project, read as text, and what they say together. Reading them never changes anything."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.config.codes import problem
 from reconciler.config.events import MAX_BYTES
 from reconciler.config.read import Reading, Source, read
-from reconciler.config.rules_names import RESERVED_PROJECTS
 from reconciler.problems import Place, Problem
 from reconciler.store.files import text_digest
+from reconciler.store.places import FILE_NAME, Sources, all_paths, find_file, local_overlay
 
-FILE_NAME = "reconciler.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The main file and its overlays, in the order they merge. `shown` is how people know a path.
-
-    `local` is false where the git-ignored overlay beside the main file is to be left out.
-    """
-
-    main: Path
-    overlays: tuple[Path, ...] = ()
-    root: Path = Path()
-    local: bool = True
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Every file in merge order; the overlay beside the main file only when it is there."""
-        local = local_overlay(self.main)
-        return (self.main, *([local] if self.local and os.path.lexists(local) else []), *self.overlays)
-
-    @property
-    def project(self) -> str:
-        """The name of a project whose file names none: the part before .reconciler.yaml, else the directory's."""
-        before = self.main.name.removesuffix(f".{FILE_NAME}")
-        named = before if before not in ("", self.main.name) else Path(os.path.realpath(self.main)).parent.name
-        return _as_name(named)
-
-    @property
-    def lock(self) -> Path:
-        """The lock file beside the main file: `<stem>.lock`."""
-        return self.main.with_suffix(".lock")
-
-    def shown(self, path: Path) -> str:
-        """`path` relative to where the command was given, when it lies there."""
-        try:
-            return str(path.absolute().relative_to(self.root.absolute()))
-        except ValueError:
-            return str(path)
+__all__ = [
+    "FILE_NAME",
+    "Snapshot",
+    "Sources",
+    "all_paths",
+    "find_file",
+    "local_overlay",
+    "project_name",
+    "read_sources",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +32,6 @@ class Snapshot:
     texts: dict[str, str]
     digests: tuple[tuple[str, str], ...]
     """Shown path and digest of every file that was read."""
-
-
-def find_file(start: Path, home: Path) -> Path | None:
-    """The configuration that holds in `start`: upwards to the root of the git checkout, then the user-wide one."""
-    for directory in (start, *start.parents):
-        if os.path.isfile(directory / FILE_NAME):  # noqa: PTH113 a folder that we may not enter is no error here
-            return directory / FILE_NAME
-        if os.path.lexists(directory / ".git"):
-            break
-    wide = home / ".config" / "reconciler" / FILE_NAME
-    return wide if os.path.isfile(wide) else None  # noqa: PTH113
-
-
-def local_overlay(main: Path) -> Path:
-    """The git-ignored overlay of `main`: `reconciler.local.yaml` for `reconciler.yaml`."""
-    return main.with_name(f"{main.stem}.local{main.suffix}")
 
 
 def read_sources(sources: Sources, *, strict: bool = False) -> Snapshot:
@@ -123,17 +76,3 @@ def _read_text(path: Path, shown: str, problems: list[Problem]) -> tuple[str, st
         detail = f"byte {data[error.start]:#04x} is not UTF-8"
         problems.append(Problem("error", "not-utf-8", "The file is not UTF-8", detail, place, "save it as UTF-8"))
     return None
-
-
-def _as_name(text: str) -> str:
-    """A directory's name as a project name: only what the grammar of ids allows, and no word of our own addresses."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).strip("-._")
-    while "__" in kept:
-        kept = kept.replace("__", "_")
-    name = kept[:63].strip("-._") or "default"
-    return f"{name}-project" if name.lower() in RESERVED_PROJECTS else name
-
-
-def all_paths(sources: Sequence[Sources]) -> list[Path]:
-    """Every file that any of `sources` reads or would read when it appears."""
-    return [path for one in sources for path in (one.main, local_overlay(one.main), *one.overlays, one.lock)]

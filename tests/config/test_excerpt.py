@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.config.excerpt import render_problem, visible
+from reconciler.config.excerpt import render_problem
+from reconciler.config.visible import visible
 from reconciler.problems import Place, Problem
 from tests.requirements import requirement
 

@@ -12,7 +12,7 @@ import click
 
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.paint import Painter, standard_painters
-from reconciler.store.sources import FILE_NAME, Sources, find_file
+from reconciler.store.places import FILE_NAME, Sources, find_file
 from reconciler.store.state_dir import StateDir, base_directory, state_dir_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])

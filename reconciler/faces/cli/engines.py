@@ -13,7 +13,7 @@ from reconciler.faces.cli.hosting import start_in_background
 from reconciler.faces.cli.reach import connect
 from reconciler.faces.cli.settle import end_engine
 from reconciler.faces.cli.talk import tell
-from reconciler.store.sources import Sources
+from reconciler.store.places import Sources
 
 
 @contextmanager

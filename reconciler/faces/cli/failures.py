@@ -13,7 +13,7 @@ import click
 
 from reconciler import __version__
 from reconciler.client import ApiError, NoEngine
-from reconciler.config.excerpt import visible
+from reconciler.config.visible import visible
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.hosting import StartFailed
 from reconciler.faces.cli.talk import data_json, tell

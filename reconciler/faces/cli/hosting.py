@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reconciler.client import Client
 from reconciler.faces.cli.reach import connect
-from reconciler.store.sources import Sources
+from reconciler.store.places import Sources
 from reconciler.store.state_dir import state_dir_of
 
 START_SECONDS = 30.0

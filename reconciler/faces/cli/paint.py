@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
-from reconciler.config.excerpt import visible
+from reconciler.config.visible import visible
 from reconciler.plan.render.lines import Line
 from reconciler.plan.render.values import visible as visible_in_ascii
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from reconciler.config.excerpt import render_problem, visible
+from reconciler.config.excerpt import render_problem
 from reconciler.config.read import Reading
+from reconciler.config.visible import visible
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.exits import Exit
 from reconciler.faces.cli.paint import Painter
