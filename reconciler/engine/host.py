@@ -56,7 +56,7 @@ class Host:
             raise
         self._locks.append(lock)
         self.projects[project.name] = project
-        self._reporters.append(asyncio.create_task(self._report(project)))
+        self._reporters += [asyncio.create_task(work) for work in (self._report(project), project.tokens.follow())]
         return project
 
     @property

@@ -18,6 +18,7 @@ from reconciler.engine.life import Life
 from reconciler.engine.loop import Worker
 from reconciler.engine.offers import NoLock, Offers
 from reconciler.engine.pending import Waiting
+from reconciler.engine.tokens import Tokens
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy
 from reconciler.model.accepted import Accepted
@@ -73,6 +74,7 @@ class Project:
         self.environment = Environment(sources.main.resolve().parent)
         self.records = Records(state.records)
         self.events = Events(self.records, self.environment.hide)
+        self.tokens = Tokens(state, self.events.say)
         self.ledger = Ledger(state, Accepted())
         self.hub = Hub(self._open, self._told)
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
@@ -94,6 +96,7 @@ class Project:
         aside = await self.records.open(now_text())
         if aside is not None:
             self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
+        self.tokens.start()
         self.ledger.begin_with(self._load())
         self._remember_times()
         for server_id in self.ledger.document.servers:

@@ -59,8 +59,23 @@ class StateDir:
 
     @property
     def engine_file(self) -> Path:
-        """`{"pid", "startedAt", "socket", "version", "project"}` of the engine that holds it."""
+        """`{"pid", "startedAt", "socket", "url", "version", "project"}` of the engine that holds it."""
         return self.path / "engine.json"
+
+    @property
+    def tokens(self) -> Path:
+        """Every token of the project, as digests."""
+        return self.path / "tokens.json"
+
+    @property
+    def local_tokens(self) -> Path:
+        """The texts of the two tokens made at first start, by role."""
+        return self.path / "local-tokens.json"
+
+    @property
+    def port_file(self) -> Path:
+        """The port that this project listened on when the default was taken."""
+        return self.path / "port"
 
     @property
     def log(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -14,12 +15,19 @@ from reconciler.sessions.session import RpcError, SessionError
 
 
 class HttpProblem(Exception):
-    """An answer other than success: HTTP status, a code, a sentence, and more members for the body."""
+    """An answer other than success: HTTP status, a code, a sentence, headers, and more members for the body."""
 
-    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = dict(headers or {})
         self.body = {"error": {"code": code, "message": message}, **more}
+
+    def response(self) -> Response:
+        """The answer; an ASGI app as well."""
+        return JSONResponse(self.body, self.status, self.headers)
 
 
 def as_problem(error: Exception) -> HttpProblem:
@@ -43,5 +51,4 @@ def as_problem(error: Exception) -> HttpProblem:
 
 async def show_problem(_: Request, error: Exception) -> Response:
     """Exception handler of every app: a JSON body in our own shape."""
-    problem = as_problem(error)
-    return JSONResponse(problem.body, problem.status)
+    return as_problem(error).response()
