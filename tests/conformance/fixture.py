@@ -29,7 +29,7 @@ from tests.conformance import offered
 from tests.conformance.asking import BUS, INVALID, STATELESS, Call, Context, Result, Unanswered
 from tests.conformance.offered import OFFERED
 
-LISTS: tuple[CacheableMethod, ...] = (
+CACHED: tuple[CacheableMethod, ...] = (
     "tools/list",
     "prompts/list",
     "resources/list",
