@@ -1,0 +1,171 @@
+"""pins x what a server shows -> verdicts: what is accepted, changed, new or gone, and what is withheld for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from reconciler.model.pins import (
+    KEYS,
+    Identity,
+    Kind,
+    Pin,
+    Pins,
+    ServerPins,
+    Surface,
+    definition_digest,
+    one_line,
+    pin_of,
+    pinned_part,
+    text_pin,
+)
+from reconciler.model.server import Lock
+
+State = Literal["accepted", "changed", "new", "gone"]
+Entry: TypeAlias = tuple[Kind, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One thing that is not as the lock has it. `kind` may also be `launch` or `instructions`; then `name` is ""."""
+
+    kind: Literal["tool", "prompt", "resourceTemplate", "launch", "instructions"]
+    name: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """One server against the lock. `entries` has a state for everything that is pinned or listed."""
+
+    entries: Mapping[Entry, State] = field(default_factory=dict)
+    known: bool = True
+    """Whether the lock has the server at all."""
+    launch: State = "accepted"
+    instructions: State = "accepted"
+
+    @property
+    def drift(self) -> tuple[Drifted, ...]:
+        """Everything that is not accepted, in one order."""
+        return tuple(self._drift())
+
+    def of(self, kind: Kind) -> dict[str, State]:
+        """The states of one kind, by name."""
+        return {name: state for (each, name), state in self.entries.items() if each == kind}
+
+    def _drift(self) -> Iterator[Drifted]:
+        if self.launch != "accepted":
+            yield Drifted("launch", "", self.launch)
+        if self.instructions != "accepted":
+            yield Drifted("instructions", "", self.instructions)
+        for (kind, name), state in sorted(self.entries.items()):
+            if state != "accepted":
+                yield Drifted(kind, name, state)
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What the lock keeps back of one server: why, by name. Empty mappings and None where nothing is."""
+
+    entries: Mapping[Entry, str] = field(default_factory=dict)
+    instructions: str | None = None
+
+    def of(self, kind: Kind) -> dict[str, str]:
+        """Why, by name, for one kind."""
+        return {name: why for (each, name), why in self.entries.items() if each == kind}
+
+
+def mode_of(written: Lock, pins: Pins) -> Lock:
+    """What holds: `warn` has nothing to say where no lock file is, `enforce` holds without one too."""
+    return "off" if written == "warn" and not pins.exists else written
+
+
+def compare(pinned: ServerPins | None, surface: Surface) -> Verdicts:
+    """Judge everything a server shows and everything pinned of it. None: the lock does not have the server.
+
+    Several definitions of one name are accepted only when each of them is the pinned one.
+    """
+    known = pinned or ServerPins()
+    entries: dict[Entry, State] = {(kind, name): "gone" for kind in KEYS for name in known.of(kind)}
+    listed: set[Entry] = set()
+    for kind, key in KEYS.items():
+        for definition in surface.of(kind):
+            entry = (kind, name_of(definition, key))
+            state = _judge(known, entry, definition)
+            if entry not in listed or state != "accepted":
+                entries[entry] = state
+            listed.add(entry)
+    return Verdicts(
+        entries,
+        pinned is not None,
+        _same(known.launch, surface.launch) if pinned else "new",
+        _same(known.instructions, text_pin(surface.instructions)),
+    )
+
+
+def name_of(definition: Mapping[str, Any], key: str) -> str:
+    """What a definition is known by; "" when it does not say so in text."""
+    name = definition.get(key)
+    return name if isinstance(name, str) else ""
+
+
+def _judge(pinned: ServerPins, entry: Entry, definition: Mapping[str, Any]) -> State:
+    pin = pinned.of(entry[0]).get(entry[1])
+    if pin is None:
+        return "new"
+    return "accepted" if pin.digest == definition_digest(definition) else "changed"
+
+
+def _same(pinned: str | None, now: str | None) -> State:
+    if pinned == now:
+        return "accepted"
+    return "new" if pinned is None else "gone" if now is None else "changed"
+
+
+def withhold(verdicts: Verdicts, server_id: str) -> Withheld:
+    """What `enforce` keeps back: everything listed that is not accepted, all of a server whose launch is not."""
+    accept = f"`reconciler lock --update {server_id}` accepts it"
+    if not verdicts.known:
+        return _everything(verdicts, f"the lock does not have this server: {accept}")
+    if verdicts.launch != "accepted":
+        return _everything(verdicts, f"what is launched is not what the lock pins: {accept}")
+    way_out = f"`reconciler lock --diff {server_id}` shows it, {accept}"
+    why = {
+        "changed": f"its definition changed since it was accepted: {way_out}",
+        "new": f"the lock does not have it: {way_out}",
+    }
+    entries = {entry: why[state] for entry, state in verdicts.entries.items() if state in why}
+    return Withheld(entries, None if verdicts.instructions in ("accepted", "gone") else f"they changed: {accept}")
+
+
+def withhold_all(surface: Surface, why: str) -> Withheld:
+    """Nothing passes: the lock cannot be used."""
+    return _everything(compare(None, surface), why)
+
+
+def _everything(verdicts: Verdicts, why: str) -> Withheld:
+    listed = {entry: why for entry, state in verdicts.entries.items() if state != "gone"}
+    return Withheld(listed, why)
+
+
+def pins_from(surface: Surface, identity: Identity) -> tuple[ServerPins, tuple[Entry, ...]]:
+    """Everything a server shows, accepted as it is, and what cannot be: nameless, or of a name that is taken."""
+    entries: dict[Kind, dict[str, Pin]] = {kind: {} for kind in KEYS}
+    left_out: list[Entry] = []
+    for kind, key in KEYS.items():
+        for definition in surface.of(kind):
+            name = name_of(definition, key)
+            if name and name not in entries[kind] and _is_json(definition):
+                entries[kind][name] = pin_of(definition)
+            elif entries[kind].get(name) != pin_of(definition):
+                left_out.append((kind, name))
+    return ServerPins(surface.launch, text_pin(surface.instructions), identity, entries), tuple(left_out)
+
+
+def _is_json(definition: Mapping[str, Any]) -> bool:
+    try:
+        one_line(pinned_part(definition))
+    except ValueError:
+        return False
+    return True
