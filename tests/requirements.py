@@ -149,6 +149,7 @@ _BUILT = {
     "LIVE-2:death-noticed": "the end of a server's process is noticed at once",
     "LIVE-2:backoff": "a server that fails is tried again with growing pauses",
     "GATE-2:gate-decides": "every call passes the gate, which allows it or refuses it with a clear message",
+    "GATE-2:audit": "every decision on a call that asks is on record; rows are added, never changed, never removed",
     "API-4:secrets-never-render": "no secret appears in a plan, a rendering or a message",
     "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",
     "OPS-1:events-logs": "events and the logs of each server can be read",

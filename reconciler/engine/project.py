@@ -30,6 +30,7 @@ from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
 from reconciler.sessions.session import Caller, End, Era, Notify, Opened, Progress, SessionError
 from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
 from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
+from reconciler.store.audit_rows import AuditRows
 from reconciler.store.files import text_digest
 from reconciler.store.observed import read_observed
 from reconciler.store.records import Records
@@ -79,7 +80,7 @@ class Project:
         self.hub = Hub(self._open, self._told)
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
         self.offers = Offers(self.ledger, self.hub, self._hints, NoLock())
-        self.gate = Gate(self.policy, self._forward, self.records.add_audit)
+        self.gate = Gate(self.policy, self._forward, AuditRows(self.records).add)
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
         self.changed_at = asyncio.Event()

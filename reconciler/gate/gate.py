@@ -7,31 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from reconciler.canonical import digest
 from reconciler.gate.methods import class_of
 from reconciler.gate.policy import Policy
+from reconciler.gate.principal import Principal as Principal
+from reconciler.gate.principal import Refused as Refused
+from reconciler.gate.principal import Role as Role
 from reconciler.sessions.session import Caller, Progress
-
-Role = Literal["viewer", "client", "editor", "operator", "owner"]
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who calls. `owner` is whoever can use the engine's local socket."""
-
-    name: str
-    role: Role
-
-
-class Refused(Exception):
-    """The call does not run; the message says why and what would let it."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
 
 Audit: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 

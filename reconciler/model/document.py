@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from reconciler.canonical import digest
 from reconciler.model.secret import HIDDEN, BadReference, Fingerprint, masked, parse_template, secrets_in
-from reconciler.model.server import Server, server_of
+from reconciler.model.server import Server, seconds, server_of
 
 Facts: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
@@ -25,6 +25,19 @@ SECRET_PATHS = (("env", "*"), ("headers", "*"), ("oauth", "clientSecret"), ("azu
 _SECRET_FIELDS = frozenset(shape[0] for shape in SECRET_PATHS)
 _SHORTEST_SECRET = 7
 """No text shorter than this looks like a secret by itself (`secrets_in`)."""
+
+
+DEFAULT_VIA = ("page", "cli")
+DEFAULT_KEEP = "8h"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSettings:
+    """How approvals are asked for and kept: by which ways, for how many seconds, and where an always is written."""
+
+    via: frozenset[str] = frozenset(DEFAULT_VIA)
+    keep: float = seconds(DEFAULT_KEEP)
+    remember: Literal["file", "local"] = "file"
 
 
 def hidden(_: str) -> str:
@@ -61,6 +74,16 @@ class Document:
     def settings(self) -> Facts:
         """Everything outside `mcpServers`."""
         return {key: value for key, value in self.written.items() if key != "mcpServers"}
+
+    @cached_property
+    def approvals(self) -> ApprovalSettings:
+        """The effective `approvals`."""
+        written = self.written.get("approvals") or {}
+        return ApprovalSettings(
+            frozenset(written.get("via", DEFAULT_VIA)),
+            seconds(written.get("keep", DEFAULT_KEEP)),
+            written.get("remember", "file"),
+        )
 
     @cached_property
     def _facts(self) -> dict[str, Facts]:

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model.document import Facts
+from reconciler.model.document import DEFAULT_KEEP, DEFAULT_VIA, Facts
 from reconciler.model.server import approval_of, seconds
 from reconciler.plan.globs import contains, fits, is_glob, may_overlap, specificity
 
 _APPROVALS = {"never": 0, "writes": 1, "always": 2}
 _LOCKS = {"off": 0, "warn": 1, "enforce": 2}
-_VIA = ("page", "cli")
-_KEEP = "8h"
 
 Rules = dict[str, int]
 """How strictly the tools are treated that a name or glob selects."""
@@ -58,8 +56,8 @@ def _weaker_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> tup
         ("approval", _default(after) < _default(before)),
         ("approval", any(_default(after, group) < _default(before, group) for group in groups)),
         ("the lock", _LOCKS[after.get("lock", "warn")] < _LOCKS[before.get("lock", "warn")]),
-        ("who may approve", bool(set(new.get("via", _VIA)) - set(old.get("via", _VIA)))),
-        ("how long approvals wait", seconds(new.get("keep", _KEEP)) > seconds(old.get("keep", _KEEP))),
+        ("who may approve", bool(set(new.get("via", DEFAULT_VIA)) - set(old.get("via", DEFAULT_VIA)))),
+        ("how long approvals wait", seconds(new.get("keep", DEFAULT_KEEP)) > seconds(old.get("keep", DEFAULT_KEEP))),
     )
 
 

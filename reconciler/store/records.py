@@ -7,48 +7,18 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reconciler.store.accepted import StateTooNew, set_aside
+from reconciler.store.accepted import set_aside
+from reconciler.store.database import Damaged, connect
 
 T = TypeVar("T")
-VERSION = 1
 KEPT_HISTORY = 20
 KEPT_EVENTS = 5000
 KEPT_EXITS = 5
 
-_TABLES = """
-create table history (serial integer primary key, at text not null, who text not null, plan text not null,
-    result text not null, summary text not null, document text not null) strict;
-create table consumed (digest text primary key, at text not null) strict;
-create table events (id integer primary key autoincrement, at text not null, kind text not null, server text,
-    message text not null, count integer not null default 1) strict;
-create table exits (id integer primary key autoincrement, server text not null, instance text not null,
-    at text not null, code integer, reason text not null, stderr text not null) strict;
-create table hints (launch text not null, tool text not null, read_only integer not null,
-    primary key (launch, tool)) strict;
-create table audit (id integer primary key autoincrement, at text not null, principal text not null,
-    server text not null, tool text not null, arguments text not null, decision text not null,
-    outcome text not null) strict;
-"""
-
-
-_TROUBLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-}
-"""What the machine may do to a file that is sound (sqlite.org/rescode.html); any other error is the file's."""
 _BESIDE = ("-wal", "-shm")
-
-
-class _Damaged(Exception):
-    """The database is not what was written."""
 
 
 class Records:
@@ -145,11 +115,9 @@ class Records:
         rows = await self._read("select tool from hints where launch = ? and read_only = 1", (launch,))
         return frozenset(row[0] for row in rows)
 
-    async def add_audit(self, row: Mapping[str, Any]) -> None:
-        """Append one decision about a call: at, principal, server, tool, arguments (a hash), decision, outcome."""
-        names = ("at", "principal", "server", "tool", "arguments", "decision", "outcome")
-        values = tuple(row[name] for name in names)
-        await self._write(f"insert into audit ({', '.join(names)}) values (?, ?, ?, ?, ?, ?, ?)", values)
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` does with the database, all of it or nothing: one transaction. Raises sqlite3.Error."""
+        return await self._run(lambda: _transacted(self._now(), work))
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -167,13 +135,13 @@ class Records:
 
     def _open(self, at: str) -> Path | None:
         try:
-            self._database = _connect(self._path)
+            self._database = connect(self._path)
             return None
-        except _Damaged:
+        except Damaged:
             for extra in _BESIDE:  # what they held went into the file when it was closed, or fits no file
                 self._path.with_name(self._path.name + extra).unlink(missing_ok=True)
             aside = set_aside(self._path, at.replace(":", ""))
-            self._database = _connect(self._path)
+            self._database = connect(self._path)
             return aside
 
     def _close(self) -> None:
@@ -194,49 +162,16 @@ class Records:
         return row.lastrowid or 0
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open, check and, when new, fill. Raises _Damaged, StateTooNew, sqlite3.Error."""
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def _transacted(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    database.execute("begin immediate")
     try:
-        path.chmod(0o600)
-        database.execute("pragma locking_mode = exclusive")
-        _check(database, path)
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = full")
-        if not _schema(database):
-            database.executescript(f"begin; {_TABLES} pragma user_version = {VERSION}; commit;")
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        database.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE:
-            raise
-        raise _Damaged(str(error)) from error
+        result = work(database)
+        database.execute("commit")
     except BaseException:
-        database.close()
+        if database.in_transaction:
+            database.execute("rollback")
         raise
-    return database
-
-
-def _check(database: sqlite3.Connection, path: Path) -> None:
-    """Only reads: what a newer reconciler wrote stays as it is."""
-    version = database.execute("pragma user_version").fetchone()[0]
-    if version > VERSION:
-        raise StateTooNew(path, version, VERSION)
-    if database.execute("pragma integrity_check").fetchone()[0] != "ok":
-        raise _Damaged("the integrity check failed")
-    if _schema(database) != (_expected_schema() if version == VERSION else frozenset()):
-        raise _Damaged("its tables are not those of its version")
-
-
-def _schema(database: sqlite3.Connection) -> frozenset[tuple[str, str]]:
-    """Every table with the statement that made it."""
-    rows = database.execute("select name, sql from sqlite_schema where type = 'table' and name not like 'sqlite_%'")
-    return frozenset(rows)
-
-
-def _expected_schema() -> frozenset[tuple[str, str]]:
-    with closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(_TABLES)
-        return _schema(database)
+    return result
 
 
 def _whole(values: Sequence[Any]) -> list[Any]:

@@ -39,6 +39,16 @@ def unseal(value: dict[str, Any], sealed: Mapping[str, str], key: bytes | None) 
     return value
 
 
+def seal_text(text: str, key: bytes, place: str) -> str:
+    """One text sealed for one place: no other place can pass it off as its own."""
+    return _encrypt(key, text, place)
+
+
+def open_text(sealed: str, key: bytes, place: str) -> str:
+    """The text behind it. Raises ValueError when it was altered, or sealed for another place or under another key."""
+    return _decrypt(key, sealed, place)
+
+
 def _put(value: Any, pointer: str, text: str) -> None:
     *parents, last = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
     try:

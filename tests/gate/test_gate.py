@@ -17,6 +17,7 @@ from reconciler.gate.policy import Policy, policy_of
 from reconciler.model.document import Document
 from reconciler.sessions.hub import NotLive
 from reconciler.sessions.session import Caller, DeadlineExceeded, Progress, RpcError
+from reconciler.store.audit_rows import AuditRows
 from reconciler.store.records import Records
 from tests.requirements import requirement
 
@@ -40,7 +41,7 @@ class Desk:
         self.seen: list[tuple[str, Mapping[str, Any], float | None]] = []
         self.answer: dict[str, Any] | BaseException = {"content": []}
         self.document = Document({"version": 1, "mcpServers": SERVERS})
-        self.gate = Gate(self.policy, self.forward, self.records.add_audit)
+        self.gate = Gate(self.policy, self.forward, AuditRows(self.records).add)
 
     def policy(self, server: str) -> Policy | None:
         return policy_of(self.document, server, frozenset()) if server in self.document.servers else None
@@ -181,7 +182,7 @@ async def test_nobody_knows_how_a_call_ended_that_its_caller_gave_up(desk: Desk)
         begun.set()
         return await asyncio.Future()
 
-    gate = Gate(desk.policy, forward, desk.records.add_audit)
+    gate = Gate(desk.policy, forward, AuditRows(desk.records).add)
     with anyio.fail_after(5):
         call = asyncio.create_task(gate.call(OWNER, "asks", "echo", {}))
         await begun.wait()

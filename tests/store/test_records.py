@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from reconciler.store.accepted import StateTooNew
-from reconciler.store.records import KEPT_EVENTS, KEPT_EXITS, KEPT_HISTORY, VERSION, Records
+from reconciler.store.database import VERSION
+from reconciler.store.records import KEPT_EVENTS, KEPT_EXITS, KEPT_HISTORY, Records
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -48,18 +49,6 @@ def history_row(serial: int) -> dict[str, Any]:
         "plan": f"pln-{serial:012x}",
         "result": "applied",
         "summary": {"create": serial},
-    }
-
-
-def audit_row(outcome: str) -> dict[str, Any]:
-    return {
-        "at": AT,
-        "principal": "owner",
-        "server": "a",
-        "tool": "echo",
-        "arguments": "sha256:1",
-        "decision": "owner",
-        "outcome": outcome,
     }
 
 
@@ -171,16 +160,6 @@ async def test_the_first_word_about_a_tool_holds_for_its_launch(path: Path) -> N
         assert await kept.read_only_tools("launch-1") == {"read", "late"}
         assert await kept.read_only_tools("launch-2") == {"write"}
         assert await kept.read_only_tools("launch-3") == frozenset()
-
-
-async def test_an_audit_row_is_on_the_disk_when_the_call_returns(path: Path) -> None:
-    async with records(path) as kept:
-        await kept.add_audit(audit_row("started"))
-        await kept.add_audit(audit_row("done"))
-    assert rows(path, "select tool, arguments, outcome from audit order by id") == [
-        ("echo", "sha256:1", "started"),
-        ("echo", "sha256:1", "done"),
-    ]
 
 
 async def test_half_characters_of_a_server_are_kept_as_question_marks(path: Path) -> None:

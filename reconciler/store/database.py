@@ -1,0 +1,101 @@
+"""The SQLite file under the records: opened, checked, and brought to the version of today."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from reconciler.store.accepted import StateTooNew
+
+_FIRST = """
+create table history (serial integer primary key, at text not null, who text not null, plan text not null,
+    result text not null, summary text not null, document text not null) strict;
+create table consumed (digest text primary key, at text not null) strict;
+create table events (id integer primary key autoincrement, at text not null, kind text not null, server text,
+    message text not null, count integer not null default 1) strict;
+create table exits (id integer primary key autoincrement, server text not null, instance text not null,
+    at text not null, code integer, reason text not null, stderr text not null) strict;
+create table hints (launch text not null, tool text not null, read_only integer not null,
+    primary key (launch, tool)) strict;
+create table audit (id integer primary key autoincrement, at text not null, principal text not null,
+    server text not null, tool text not null, arguments text not null, decision text not null,
+    outcome text not null) strict;
+"""
+_APPROVALS = """
+create table calls (id text primary key, server text not null, tool text not null, arguments text not null,
+    hash text not null, principal text not null, spec text not null, definition text not null, created text not null,
+    expires text not null, state text not null, changed text not null, who text, reason text, result text) strict;
+create index calls_by_hash on calls (hash);
+alter table audit add column call text;
+alter table audit add column who text;
+alter table audit add column shown text;
+alter table audit add column reason text;
+create trigger audit_rows_stay before update on audit begin select raise(abort, 'audit rows stay as they are'); end;
+create trigger audit_rows_remain before delete on audit begin select raise(abort, 'audit rows remain'); end;
+create trigger audit_rows_are_added before insert on audit when exists (select 1 from audit where id = new.id)
+    begin select raise(abort, 'audit rows stay as they are'); end;
+"""
+_STEPS = (_FIRST, _APPROVALS)
+"""From nothing to today: the statements that lead from each version to the next. What stands here never changes."""
+VERSION = len(_STEPS)
+
+_TROUBLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+}
+"""What the machine may do to a file that is sound (sqlite.org/rescode.html); any other error is the file's."""
+
+
+class Damaged(Exception):
+    """The database is not what was written."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open, check, and bring to today's version in one transaction. Raises Damaged, StateTooNew, sqlite3.Error."""
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        path.chmod(0o600)
+        database.execute("pragma locking_mode = exclusive")
+        version = _check(database, path)
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = full")
+        if version < VERSION:
+            database.executescript(f"begin; {''.join(_STEPS[version:])} pragma user_version = {VERSION}; commit;")
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        database.close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE:
+            raise
+        raise Damaged(str(error)) from error
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check(database: sqlite3.Connection, path: Path) -> int:
+    """The version; only reads: what a newer reconciler wrote stays as it is."""
+    version: int = database.execute("pragma user_version").fetchone()[0]
+    if version > VERSION:
+        raise StateTooNew(path, version, VERSION)
+    if database.execute("pragma integrity_check").fetchone()[0] != "ok":
+        raise Damaged("the integrity check failed")
+    if version < 0 or _schema(database) != _expected_schema(version):
+        raise Damaged("its tables are not those of its version")
+    return version
+
+
+def _schema(database: sqlite3.Connection) -> frozenset[tuple[str, str]]:
+    """Everything in it by name, with the statement that made it."""
+    return frozenset(database.execute("select name, sql from sqlite_schema where name not like 'sqlite_%'"))
+
+
+def _expected_schema(version: int) -> frozenset[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript("".join(_STEPS[:version]))
+        return _schema(database)
