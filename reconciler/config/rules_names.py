@@ -16,6 +16,11 @@ RESERVED_PROJECTS = frozenset(
 RESERVED_PROJECTS |= {"healthz", "readyz", "metrics", "openapi.json", "reconciler"}
 """First steps of our own routes: a project of that name could not be reached."""
 
+SEPARATOR = "__"
+"""Between a server's id and the name of its tool."""
+LONGEST_VISIBLE = 60
+"""Characters of a name that the gateway shows; a longer one is cut, with a hash at its end."""
+
 ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _GRAMMAR = "1 to 63 letters, digits, `.`, `_` and `-`, the first and last a letter or digit"
@@ -56,7 +61,7 @@ def _check_keys(field: str, keys: Iterable[str], findings: Findings) -> None:
 def _why_not(word: str) -> tuple[str, str] | None:
     """What is wrong with an id, and the way out."""
     if ID.fullmatch(word):
-        return ("holds `__`, which separates a server from its tool", "use a single `_`") if "__" in word else None
+        return ("holds `__`, which separates a server from its tool", "use a single `_`") if SEPARATOR in word else None
     if "${" in word:
         return "holds a reference; they stand in values only", "write the name itself"
     if not word:
