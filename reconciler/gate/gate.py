@@ -15,6 +15,7 @@ from reconciler.gate.policy import Policy
 from reconciler.gate.principal import Principal as Principal
 from reconciler.gate.principal import Refused as Refused
 from reconciler.gate.principal import Role as Role
+from reconciler.gate.withheld import why_withheld
 from reconciler.sessions.session import Caller, Progress
 
 Audit: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -80,7 +81,7 @@ class Gate:
         """The raw result of a request other than a call. Raises as `call` does."""
         if class_of(method) != "forward":
             raise Refused("not-forwarded", f"{method} does not reach a server this way")
-        self._policy(principal, server)
+        check_lock(self._policy(principal, server), method, params)
         return await self.forward(server, method, params, None, on_progress, caller)
 
     async def _recorded(self, row: Mapping[str, Any], running: Awaitable[dict[str, Any]]) -> dict[str, Any]:
@@ -129,8 +130,16 @@ def _check_offered(policy: Policy, tool: str) -> None:
     server = policy.server.id
     if not policy.offers(tool):
         raise Refused("tool-not-offered", f'"{tool}" of "{server}" is not offered: allowTools and denyTools decide')
-    if tool in policy.blocked:
-        raise Refused("tool-locked", f'"{tool}" of "{server}" is withheld: {policy.blocked[tool]}')
+    check_lock(policy, "tools/call", {"name": tool})
+
+
+def check_lock(policy: Policy, method: str, params: Mapping[str, Any]) -> None:
+    """Raises Refused for what the lock withholds; asked again right before a request goes out."""
+    name = params.get("name") or params.get("uri") or params.get("ref")
+    why = policy.blocked.get(name) if method == "tools/call" and isinstance(name, str) else None
+    why = why or why_withheld(policy.withheld, method, params)
+    if why is not None:
+        raise Refused("tool-locked", f'"{name}" of "{policy.server.id}" is withheld: {why}')
 
 
 def _row(principal: Principal, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from reconciler.model.document import Document
 from reconciler.model.server import Approval, Server, ToolRule
 from reconciler.plan.globs import fits, specificity
+from reconciler.plan.lock import Withheld
 
 FilePath: TypeAlias = tuple[str, ...]
 
@@ -27,7 +28,8 @@ class Policy:
     """What the accepted document and the lock say about one server's tools.
 
     `read_only` are the tools whose readOnlyHint was true when they were first listed after the launch got its yes.
-    `tools` has the digest of each definition as it was last listed, `blocked` those that the lock withholds, and why.
+    `tools` has the digest of each definition as it was last listed, `blocked` those that the lock withholds, and why;
+    `withheld` is all that an enforced lock keeps back.
     """
 
     server: Server
@@ -35,6 +37,7 @@ class Policy:
     read_only: frozenset[str] = field(default_factory=frozenset)
     tools: Mapping[str, str] = field(default_factory=dict)
     blocked: Mapping[str, str] = field(default_factory=dict)
+    withheld: Withheld = field(default_factory=Withheld)
 
     def offers(self, tool: str) -> bool:
         """Whether the tool may be seen and called at all (`allowTools`, `denyTools`)."""

@@ -66,10 +66,17 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """What the lock keeps back of one server: why, by name. Empty mappings and None where nothing is."""
+    """What an enforced lock keeps back of one server; the default is a lock that keeps back nothing.
 
+    `server` says why nothing of it may be used, `entries` why single listed things may not. `accepted` is then all
+    that may be used by name, None where anything may.
+    """
+
+    server: str | None = None
     entries: Mapping[Entry, str] = field(default_factory=dict)
-    instructions: str | None = None
+    accepted: frozenset[Entry] | None = None
+    instructions: bool = False
+    """Whether what the server tells the model is kept from it."""
 
     def of(self, kind: Kind) -> dict[str, str]:
         """Why, by name, for one kind."""
@@ -124,29 +131,29 @@ def _same(pinned: str | None, now: str | None) -> State:
 
 
 def withhold(verdicts: Verdicts, server_id: str) -> Withheld:
-    """What `enforce` keeps back: everything listed that is not accepted, all of a server whose launch is not."""
+    """What `enforce` keeps back: everything that is not accepted, all of a server whose launch is not."""
     accept = f"`reconciler lock --update {server_id}` accepts it"
     if not verdicts.known:
-        return _everything(verdicts, f"the lock does not have this server: {accept}")
+        return withhold_all(verdicts, f"the lock does not have this server: {accept}")
     if verdicts.launch != "accepted":
-        return _everything(verdicts, f"what is launched is not what the lock pins: {accept}")
+        return withhold_all(verdicts, f"what is launched is not what the lock pins: {accept}")
     way_out = f"`reconciler lock --diff {server_id}` shows it, {accept}"
     why = {
         "changed": f"its definition changed since it was accepted: {way_out}",
         "new": f"the lock does not have it: {way_out}",
     }
-    entries = {entry: why[state] for entry, state in verdicts.entries.items() if state in why}
-    return Withheld(entries, None if verdicts.instructions in ("accepted", "gone") else f"they changed: {accept}")
+    return Withheld(
+        None,
+        {entry: why[state] for entry, state in verdicts.entries.items() if state in why},
+        frozenset(entry for entry, state in verdicts.entries.items() if state == "accepted"),
+        verdicts.instructions in ("changed", "new"),
+    )
 
 
-def withhold_all(surface: Surface, why: str) -> Withheld:
-    """Nothing passes: the lock cannot be used."""
-    return _everything(compare(None, surface), why)
-
-
-def _everything(verdicts: Verdicts, why: str) -> Withheld:
+def withhold_all(verdicts: Verdicts, why: str) -> Withheld:
+    """Nothing of the server passes."""
     listed = {entry: why for entry, state in verdicts.entries.items() if state != "gone"}
-    return Withheld(listed, why)
+    return Withheld(why, listed, frozenset(), instructions=True)
 
 
 def pins_from(surface: Surface, identity: Identity) -> tuple[ServerPins, tuple[Entry, ...]]:
