@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.sessions.frames import is_deeper
 from reconciler.sessions.limits import LIMITS, TOOL_NAME, Limits
+from reconciler.sessions.mirrored import Unmirrorable, headers_by_argument
 from reconciler.sessions.session import DeadlineExceeded, RpcError, Session
 
 METHOD_NOT_FOUND = -32601
@@ -50,7 +51,7 @@ async def list_all(session: Session, *, timeout: float, limits: Limits = LIMITS)
         found[member] = _Pages(method, member, limits)
         if isinstance(session.handshake.capabilities.get(capability), dict):
             await found[member].fetch(session, deadline)
-    offered = judge(found["tools"].entries, limits)
+    offered = judge(found["tools"].entries, limits, mirrors=session.handshake.era == "stateless")
     return replace(
         offered,
         prompts=_objects(found["prompts"].entries),
@@ -115,14 +116,22 @@ class _Pages:
         self.truncated = f"{self._method}: {why}"
 
 
-def judge(tools: Iterable[Any], limits: Limits = LIMITS) -> Listing:
-    """Sort raw tools into those that can be offered and those withheld, in the server's order."""
+def judge(tools: Iterable[Any], limits: Limits = LIMITS, *, mirrors: bool = False) -> Listing:
+    """Sort raw tools into those that can be offered and those withheld, in the server's order.
+
+    `mirrors` is whether arguments may travel as headers too: in the stateless era a tool that asks for that wrongly
+    must not be offered (MCP 2026-07-28, `x-mcp-header`).
+    """
     given = list(tools)
     names = Counter(tool["name"] for tool in given if isinstance(tool, dict) and isinstance(tool.get("name"), str))
     kept: list[Mapping[str, Any]] = []
     withheld: list[tuple[str, str]] = []
     for position, tool in enumerate(given):
-        reason = _fault(tool, limits) or (names[tool["name"]] > 1 and "several tools have this name")
+        reason = (
+            _fault(tool, limits)
+            or (names[tool["name"]] > 1 and "several tools have this name")
+            or (mirrors and _mirror_fault(tool))
+        )
         if reason:
             withheld.append((_shown_name(tool, position), reason))
         else:
@@ -146,6 +155,14 @@ def _fault(tool: Any, limits: Limits) -> str | None:
     return _schema_fault("inputSchema", schema, limits) or _schema_fault(
         "outputSchema", tool.get("outputSchema"), limits
     )
+
+
+def _mirror_fault(tool: Mapping[str, Any]) -> str | None:
+    try:
+        headers_by_argument(tool["inputSchema"])
+    except Unmirrorable as fault:
+        return str(fault)
+    return None
 
 
 _MEMBERS: tuple[tuple[str, type, str], ...] = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.sessions.sdk import headers_of, param_headers
+from reconciler.sessions.mirrored import Unmirrorable, headers_by_argument
+from reconciler.sessions.sdk import headers_of
 
 _ENVELOPE = "io.modelcontextprotocol/"
 
@@ -37,10 +38,17 @@ class ParamHeaders:
         tools = listed.get("tools")
         for tool in tools if isinstance(tools, list) else ():
             if isinstance(tool, dict) and isinstance(tool.get("name"), str):
-                self._by_tool[tool["name"]] = param_headers(tool.get("inputSchema")) or {}
+                self._by_tool[tool["name"]] = _headers(tool.get("inputSchema"))
 
     def of(self, method: str, params: Mapping[str, Any] | None) -> dict[str, str]:
         """The headers of one request."""
         if method != "tools/call" or not params:
             return {}
         return headers_of(self._by_tool.get(str(params.get("name")), {}), params.get("arguments"))
+
+
+def _headers(schema: Any) -> Mapping[tuple[str, ...], str]:
+    try:
+        return headers_by_argument(schema)
+    except Unmirrorable:
+        return {}

@@ -20,7 +20,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.dispatcher import CallOptions, DispatchContext, OnNotify, OnNotifyIntercept, OnRequest
 from mcp.shared.exceptions import MCPError
-from mcp.shared.inbound import find_invalid_x_mcp_header, mcp_param_headers, x_mcp_header_map
+from mcp.shared.inbound import mcp_param_headers
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.transport_context import TransportContext
 
@@ -38,7 +38,6 @@ __all__ = [
     "Wire",
     "headers_of",
     "made_here",
-    "param_headers",
     "transport_of",
 ]
 
@@ -185,11 +184,6 @@ class Conversation(ClientSession):
 def made_here(error: MCPError) -> bool:
     """Whether the SDK made this error because no usable answer came."""
     return error.error.message.startswith(_MADE_HERE)
-
-
-def param_headers(schema: Any) -> dict[tuple[str, ...], str] | None:
-    """Which arguments travel as headers too (`x-mcp-header`, MCP 2026-07-28); None when the schema breaks the rules."""
-    return None if find_invalid_x_mcp_header(schema) else x_mcp_header_map(schema)
 
 
 def headers_of(mapping: Mapping[tuple[str, ...], str], arguments: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.sessions.limits import LIMITS, Limits
 from reconciler.sessions.listing import judge, list_all
-from reconciler.sessions.session import DeadlineExceeded, End, Handshake, Progress, RpcError
+from reconciler.sessions.session import DeadlineExceeded, End, Era, Handshake, Progress, RpcError
 from tests.requirements import requirement
 from tests.sessions.rigged import opened
 
@@ -27,8 +27,10 @@ class Paged:
 
     pid = None
 
-    def __init__(self, page: Callable[[str, str | None], Any], capabilities: Mapping[str, Any]) -> None:
-        self.handshake = Handshake("handshake", "2025-11-25", capabilities=capabilities)
+    def __init__(
+        self, page: Callable[[str, str | None], Any], capabilities: Mapping[str, Any], era: Era = "handshake"
+    ) -> None:
+        self.handshake = Handshake(era, "2025-11-25", capabilities=capabilities)
         self.page = page
         self.asked: list[tuple[str, str | None]] = []
 
@@ -255,3 +257,17 @@ def test_a_long_description_is_noted_and_kept(size: int, noted: bool) -> None:
 def test_a_twin_with_another_fault_still_takes_its_twin_along() -> None:
     found = judge([tool("a"), {"name": "a"}, tool("b")])
     assert [each["name"] for each in found.tools] == ["b"]
+
+
+async def test_a_tool_that_mirrors_an_argument_wrongly_is_withheld_in_the_stateless_era() -> None:
+    wrong = tool("wrong") | {
+        "inputSchema": {"type": "object", "properties": {"a": {"type": "number", "x-mcp-header": "A"}}}
+    }
+    listed = {"tools": [tool("right"), wrong]}
+    stateless = await list_all(Paged(lambda method, cursor: listed, {"tools": {}}, "stateless"), timeout=5)
+    older = await list_all(Paged(lambda method, cursor: listed, {"tools": {}}), timeout=5)
+    assert [each["name"] for each in stateless.tools] == ["right"]
+    assert stateless.withheld == (
+        ("wrong", "its x-mcp-header is on an argument that is no string, integer or boolean"),
+    )
+    assert [each["name"] for each in older.tools] == ["right", "wrong"]

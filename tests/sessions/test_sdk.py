@@ -16,7 +16,7 @@ from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp_types import DiscoverResult
 
 from reconciler.sessions.questions import decline
-from reconciler.sessions.sdk import Conversation, Wire, made_here, param_headers
+from reconciler.sessions.sdk import Conversation, Wire, made_here
 
 pytestmark = pytest.mark.anyio
 
@@ -114,14 +114,6 @@ def test_the_sdk_still_words_its_own_errors_this_way(words: str) -> None:
 
 def test_a_servers_own_error_is_not_taken_for_the_sdks() -> None:
     assert not made_here(MCPError(-32000, "the database closed its connection"))
-
-
-def test_a_schema_that_asks_for_headers_wrongly_gets_none() -> None:
-    good = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}}}
-    bad = {"type": "object", "properties": {"a": {"type": "number", "x-mcp-header": "A\r\nB"}}}
-    assert param_headers(good) == {("a",): "A"}
-    assert param_headers(bad) is None
-    assert param_headers(None) == {}
 
 
 @pytest.mark.parametrize("name", ["mcp.client.streamable_http", "client", "mcp.shared.jsonrpc_dispatcher", "httpx2"])
