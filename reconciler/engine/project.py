@@ -219,6 +219,7 @@ class Project:
         self.events.say("down", end.reason, instance.server.id)
 
     def wake(self, server_id: str) -> None:
+        self.offers.touch()
         worker = self._workers.get(server_id)
         if worker is None or worker.done:
             if self.closing or server_id not in self.ledger.document.servers:
