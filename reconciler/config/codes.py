@@ -42,6 +42,7 @@ SUMMARY = {
     "bad-id": "Not a usable id",
     "twin-id": "Two ids that differ only in case",
     "reserved-name": "A reserved name",
+    "long-name": "A name that clients see cut",
     "too-many-servers": "Too many servers",
     "no-transport": "Neither command nor url",
     "two-transports": "Both command and url",

@@ -23,6 +23,7 @@ LONGEST_VISIBLE = 60
 
 ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_WILD = re.compile(r"[*?\[]")
 _GRAMMAR = "1 to 63 letters, digits, `.`, `_` and `-`, the first and last a letter or digit"
 
 
@@ -33,6 +34,9 @@ def check_names(sound: dict[str, Any], findings: Findings) -> None:
     groups = sound.get("groups", {})
     _check_keys("groups", groups, findings)
     _check_group_words(servers, groups, findings)
+    for server_id, server in servers.items():
+        if not _why_not(server_id):
+            _check_length(server_id, server, findings)
     project = sound.get("project")
     if project is None:
         return
@@ -88,6 +92,22 @@ def _check_group_words(servers: dict[str, Any], groups: Iterable[str], findings:
         elif (first := declared.setdefault(word.lower(), word)) != word:
             detail = f"the groups {quoted(first)} and {quoted(word)} differ only in case"
             findings.error("twin-id", detail, path, f"write {first}")
+
+
+def _check_length(server_id: str, server: dict[str, Any], findings: Findings) -> None:
+    """A name beyond what clients take is cut: of every tool when the id alone is too long, else of those named here."""
+    path: Path = ("mcpServers", server_id)
+    room = LONGEST_VISIBLE - len(server_id) - len(SEPARATOR)
+    if room < 1:
+        detail = f"the id {quoted(server_id)} leaves no room for a tool's name in {LONGEST_VISIBLE} characters"
+        findings.warn_at_key("long-name", detail, path, "use a shorter id: every name is cut and ends with a hash")
+        return
+    for tool in server.get("tools", {}):
+        fitting = LONGEST_VISIBLE - len(SEPARATOR) - len(tool)
+        if len(tool) > room and fitting > 1 and not _WILD.search(tool):
+            detail = f"{quoted(tool)} of server {quoted(server_id)} is cut to {LONGEST_VISIBLE} characters"
+            hint = f"an id of at most {fitting} characters leaves it whole; else clients see a hash at its end"
+            findings.warn_at_key("long-name", detail, (*path, "tools", tool), hint)
 
 
 def check_display_name(thing: dict[str, Any], path: Path, findings: Findings) -> None:
