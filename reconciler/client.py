@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
+
+from reconciler.store.peer import is_our_engine
 
 _GONE = "the engine went away before it answered"
 Answer = dict[str, Any]
@@ -43,16 +43,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
-        if _peer(self.sock) not in (os.getuid(), 0):
+        if not is_our_engine(self.sock):
             raise PermissionError(f"the process behind {self._path} belongs to somebody else")
-
-
-def _peer(connection: socket.socket) -> int:
-    """The user behind a unix socket (unix(7), SO_PEERCRED); ourselves where the system cannot tell."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return os.getuid()
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
 
 
 class Client:

@@ -17,7 +17,7 @@ ROWS = [
     ("faces.page",),
     ("faces.api",),
     ("faces.gateway",),
-    ("faces.http", "client"),
+    ("faces.http", "faces.bridge", "client"),
     ("engine",),
     ("gate",),
     ("sessions",),
@@ -41,6 +41,8 @@ DOORS = {
     ("sessions", "mcp"),
     ("store", "cryptography"),  # only a state with a key in it needs it
     ("faces.cli", "reconciler.faces.cli.engine"),  # it holds the whole engine and its server
+    ("faces.cli", "reconciler.faces.cli.hosting"),  # a bridge starts in no time where an engine runs
+    ("faces.cli", "reconciler.faces.cli.reach"),
     ("faces.cli", "rich"),  # only what draws pays for it
 }
 

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "events": "Show what happened.",
     },
     "Tools": {
+        "bridge": "Speak MCP on stdin and stdout, for clients without HTTP.",
         "tools": "List the tools, and who is asked before they run.",
         "call": "Call a tool.",
         "approve": "Say yes to what waits; list it.",
