@@ -20,6 +20,7 @@ from reconciler.model.secret import SecretRef, parse_template
 from reconciler.model.server import Remote, Server
 from reconciler.sessions.door import open_remote
 from reconciler.sessions.listing import Listing, list_all
+from reconciler.sessions.rounds import in_rounds
 from reconciler.sessions.session import Era, RpcError, Session, Unresolved
 
 PATIENCE = 10.0
@@ -63,8 +64,13 @@ async def use(session: Session, found: Listing, given: Mapping[str, Any]) -> Non
 
 
 async def _try(session: Session, method: str, params: Mapping[str, Any]) -> None:
+    person = Person()
+
+    async def send(params: Mapping[str, Any]) -> dict[str, Any]:
+        return await session.request(method, params, timeout=PATIENCE, caller=person)
+
     with suppress(RpcError):
-        await session.request(method, params, timeout=PATIENCE, caller=Person())
+        await in_rounds(send, person.ask, params)
 
 
 def _arguments(schema: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:
