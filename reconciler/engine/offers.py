@@ -13,6 +13,7 @@ from reconciler.engine.ledger import Ledger
 from reconciler.gate.policy import Policy, policy_of
 from reconciler.model.pins import definition_digest
 from reconciler.model.server import Server
+from reconciler.plan.lock import Verdicts, Withheld
 from reconciler.sessions.hub import Hub, Instance
 from reconciler.sessions.listing import Listing
 from reconciler.sessions.session import Handshake
@@ -30,17 +31,23 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What the lock says of a listing: what may be seen of it, and why the other tools are withheld."""
+    """What the lock says of a listing: what may be seen of it, why the rest is withheld, and what differs.
+
+    `read_only` are the tools whose readOnlyHint a person accepted, None where the lock does not know the server.
+    `verdicts` are None where nothing can be compared: the lock is off, not there, or cannot be used.
+    """
 
     listing: Listing
-    blocked: Mapping[str, str] = field(default_factory=dict)
+    withheld: Withheld = field(default_factory=Withheld)
+    read_only: frozenset[str] | None = None
+    verdicts: Verdicts | None = None
 
 
 class Lock(Protocol):
     """The lock of a project. Whoever changes it calls `Offers.touch`."""
 
-    def judge(self, server: Server, listing: Listing) -> Locked:
-        """Compare what a server lists with what is pinned."""
+    def judge(self, server: Server, spec: str, listing: Listing, handshake: Handshake | None) -> Locked:
+        """Compare what a server lists with what is pinned. `spec` is that of the session which listed it."""
         ...
 
     def pinned(self, server: Server) -> Listing | None:
@@ -51,7 +58,7 @@ class Lock(Protocol):
 class NoLock:
     """Nothing is pinned."""
 
-    def judge(self, server: Server, listing: Listing) -> Locked:
+    def judge(self, server: Server, spec: str, listing: Listing, handshake: Handshake | None) -> Locked:
         return Locked(listing)
 
     def pinned(self, server: Server) -> Listing | None:
@@ -69,6 +76,7 @@ class _Known:
     digests: Mapping[str, str]
     policy: Policy
     offer: Offer
+    locked: Locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,11 @@ class Offers:
         found = (self.of(server_id) for server_id in sorted(self._ledger.document.servers))
         return tuple(offer for offer in found if offer is not None)
 
+    def locked(self, server_id: str) -> Locked | None:
+        """What the lock says of a server; None for an unknown one."""
+        known = self._look(server_id)
+        return known.locked if known else None
+
     def touch(self) -> None:
         """Something may have changed: say so to whoever listens."""
         self.version += 1
@@ -135,11 +148,14 @@ class Offers:
     def _derive(self, server: Server, live: Instance | None, before: _Known | None) -> _Known:
         listing, handshake = self._listed(server, live)
         digests = before.digests if before and before.listed is listing else _digests(listing)
-        locked = self.lock.judge(server, listing)
-        policy = policy_of(self._ledger.document, server.id, self._hints(server.id))
-        policy = replace(policy, tools=digests, blocked=locked.blocked)
+        locked = self.lock.judge(server, live.server.spec if live else server.spec, listing, handshake)
+        hints = self._hints(server.id) if locked.read_only is None else locked.read_only
+        policy = policy_of(self._ledger.document, server.id, hints)
+        policy = replace(policy, tools=digests, blocked=locked.withheld.of("tool"), withheld=locked.withheld)
+        if handshake is not None and locked.withheld.instructions:
+            handshake = replace(handshake, instructions=None)
         offer = Offer(server, handshake, _visible(locked.listing, policy), live is not None)
-        return _Known(self.version, server, live.listing if live else None, listing, digests, policy, offer)
+        return _Known(self.version, server, live.listing if live else None, listing, digests, policy, offer, locked)
 
     def _listed(self, server: Server, live: Instance | None) -> tuple[Listing, Handshake | None]:
         if live is not None:

@@ -15,12 +15,14 @@ from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
 from reconciler.engine.ledger import Ledger
 from reconciler.engine.life import Life
+from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
-from reconciler.engine.offers import NoLock, Offers
+from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
 from reconciler.engine.tokens import Tokens
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy
+from reconciler.gate.withheld import check_lock
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
@@ -79,7 +81,8 @@ class Project:
         self.ledger = Ledger(state, Accepted())
         self.hub = Hub(self._open, self._told)
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
-        self.offers = Offers(self.ledger, self.hub, self._hints, NoLock())
+        self.lock = ProjectLock(sources, self.ledger, self.events.say)
+        self.offers = Offers(self.ledger, self.hub, self._hints, self.lock)
         self.gate = Gate(self.policy, self._forward, AuditRows(self.records).add)
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
@@ -88,6 +91,7 @@ class Project:
         self._workers: dict[str, Worker] = {}
         self._read_only: dict[str, frozenset[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watching_lock: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Load what was accepted, remove what a killed engine left behind, and drive towards the accepted document."""
@@ -100,6 +104,8 @@ class Project:
         self.tokens.start()
         self.ledger.begin_with(self._load())
         self._remember_times()
+        self.lock.look()
+        self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
         for server_id in self.ledger.document.servers:
             await self._load_hints(self._launch(server_id))
             self.wake(server_id)
@@ -107,6 +113,8 @@ class Project:
     async def stop(self) -> None:
         """End every session and process, and write everything out. What is being applied goes no further."""
         self.closing = True
+        if self._watching_lock is not None:
+            self._watching_lock.cancel()
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
         with suppress(TimeoutError):
             await asyncio.wait_for(self.applying.acquire(), LAST_WORDS)
@@ -192,6 +200,7 @@ class Project:
         if instance.session is not None:
             self._eras[server.spec] = instance.session.handshake.era
         self.events.say("connected", f"{server.name} is connected", server.id)
+        self.lock.tell(server.id, self.offers.locked(server.id))
         wanted = self.wanted(server.id)
         if wanted is None or wanted.spec != server.spec:
             return  # what an earlier spec says of its tools is not what the accepted launch says
@@ -243,9 +252,17 @@ class Project:
                 continue
             if outcome.server not in self.ledger.document.servers:
                 self.times.pop(outcome.server, None)
+                self.lock.forget(outcome.server)
             else:
                 self._times(outcome.server).updated = now_text()
         self.offers.touch()
+
+    def lock_changed(self) -> None:
+        """Other pins hold from now on."""
+        self.offers.touch()
+        for server_id in self.ledger.document.servers:
+            self.lock.tell(server_id, self.offers.locked(server_id))
+        self.changed_at.set()
 
     def policy(self, server_id: str) -> Policy | None:
         """What the accepted document and the lock say about the server's tools; None for an unknown server."""
@@ -270,12 +287,18 @@ class Project:
         live = self.hub.slot(server_id).live
         if live is None or live.state != "ready":
             live = await self._first_retry(server_id)
+        policy = self.policy(server_id)
+        if policy is not None:
+            check_lock(
+                policy.withheld, server_id, method, params
+            )  # what is listed may have changed while the call waited
         seconds = live.server.timeouts.call if timeout is None else timeout
         return await live.request(method, params, timeout=seconds, on_progress=on_progress, caller=caller)
 
     def _told(self, server_id: str, method: str, params: Mapping[str, Any]) -> None:
         if method == LISTED_AGAIN:
             self.offers.touch()
+            self.lock.tell(server_id, self.offers.locked(server_id))
             self.changed_at.set()
             return
         for listener in tuple(self.told):

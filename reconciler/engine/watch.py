@@ -119,8 +119,12 @@ async def changes(paths: Callable[[], Iterable[Path]], *, poll: bool = False) ->
 
 
 def _any_fresh(signatures: Mapping[Path, Signature]) -> bool:
-    newest = max((facts[0] for facts in signatures.values() if facts), default=0)
-    return abs(time.time_ns() - newest) < FRESH_NS
+    return any(map(is_fresh, signatures.values()))
+
+
+def is_fresh(facts: Signature) -> bool:
+    """Whether the file was written just now: what is written next may leave the same signature."""
+    return facts is not None and abs(time.time_ns() - facts[0]) < FRESH_NS
 
 
 async def _hints(paths: Callable[[], Iterable[Path]], *, poll: bool) -> AsyncGenerator[None, None]:

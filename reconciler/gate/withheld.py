@@ -6,11 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.gate.principal import Refused
 from reconciler.model.pins import Kind
 from reconciler.plan.lock import Withheld
 
 _EXPRESSION = re.compile(r"\{[^{}]*\}")
 """RFC 6570: whatever it expands to, it may stand for any text here."""
+
+
+def check_lock(withheld: Withheld, server_id: str, method: str, params: Mapping[str, Any]) -> None:
+    """Raises Refused for what the lock keeps from the server."""
+    why = why_withheld(withheld, method, params)
+    if why is not None:
+        name = params.get("name") or params.get("uri") or params.get("ref")
+        raise Refused("tool-locked", f'"{name}" of "{server_id}" is withheld: {why}')
 
 
 def why_withheld(withheld: Withheld, method: str, params: Mapping[str, Any]) -> str | None:

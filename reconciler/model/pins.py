@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from reconciler.canonical import canonical, digest
-from reconciler.model.document import Document, hidden, masked_fields
+from reconciler.model.document import Facts, hidden, masked_fields
 from reconciler.problems import Problem
 
 Kind = Literal["tool", "prompt", "resourceTemplate"]
@@ -71,7 +71,7 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What a server shows now of what can be pinned: raw definitions in its order, and its instructions."""
+    """What a server shows now of what can be pinned: raw definitions in its order; the rest as digests."""
 
     entries: Mapping[Kind, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     instructions: str | None = None
@@ -117,7 +117,6 @@ def text_pin(text: str | None) -> str | None:
     return digest(text) if text else None
 
 
-def launch_pin(document: Document, server_id: str) -> str | None:
-    """What a server's launch is pinned by: the same on every machine, so literals of secrets do not count."""
-    launch = document.launch(server_id)
+def launch_pin(launch: Facts) -> str | None:
+    """What a launch (`Document.launch`) is pinned by: the same on every machine, so literal secrets do not count."""
     return digest(masked_fields(launch, hidden)) if launch else None

@@ -18,7 +18,6 @@ from reconciler.model.pins import (
     one_line,
     pin_of,
     pinned_part,
-    text_pin,
 )
 from reconciler.model.server import Lock
 
@@ -107,7 +106,7 @@ def compare(pinned: ServerPins | None, surface: Surface) -> Verdicts:
         entries,
         pinned is not None,
         _same(known.launch, surface.launch) if pinned else "new",
-        _same(known.instructions, text_pin(surface.instructions)),
+        _same(known.instructions, surface.instructions),
     )
 
 
@@ -167,7 +166,7 @@ def pins_from(surface: Surface, identity: Identity) -> tuple[ServerPins, tuple[E
                 entries[kind][name] = pin_of(definition)
             elif entries[kind].get(name) != pin_of(definition):
                 left_out.append((kind, name))
-    return ServerPins(surface.launch, text_pin(surface.instructions), identity, entries), tuple(left_out)
+    return ServerPins(surface.launch, surface.instructions, identity, entries), tuple(left_out)
 
 
 def _is_json(definition: Mapping[str, Any]) -> bool:
