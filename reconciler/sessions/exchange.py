@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
+import anyio
 import httpx2
 
-from reconciler.sessions.session import SessionError
+from reconciler.sessions.callers import Flight
+from reconciler.sessions.session import Caller, SessionError
 
 
-def _future() -> asyncio.Future[SessionError]:
+def _future() -> asyncio.Future[Any]:
     return asyncio.get_running_loop().create_future()
 
 
-@dataclass(slots=True, eq=False)
-class Exchange:
-    """What becomes of one request. `deadline` is in loop time.
+@dataclass(eq=False)
+class Exchange(Flight):
+    """What becomes of one request. `deadline` is in loop time; `move` is the way to change it.
 
     `failed` is set when no answer can come any more; `broke` says why an answer stream stopped, which the SDK may mend.
     """
@@ -26,6 +31,9 @@ class Exchange:
     deadline: float = math.inf
     lenient: bool = False
     """Any status is an answer: the probe of a server that may be of the other era."""
+    method: str = ""
+    caller: Caller | None = None
+    over: asyncio.Future[Any] = field(default_factory=_future)
     failed: asyncio.Future[SessionError] = field(default_factory=_future)
     broke: SessionError | None = None
     status: int | None = None
@@ -33,6 +41,7 @@ class Exchange:
     redirects: int = 0
     follows: httpx2.Request | None = None
     """The request that a redirect within the origin leads to."""
+    _scopes: set[anyio.CancelScope] = field(default_factory=set)
 
     def fail(self, error: SessionError) -> None:
         """The first failure holds."""
@@ -44,9 +53,20 @@ class Exchange:
         """Whether its answer is a stream that stands until somebody ends it."""
         return self.deadline == math.inf
 
-    def patience(self) -> float:
-        """Seconds until the deadline, negative after it."""
-        return self.deadline - asyncio.get_running_loop().time()
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Raises TimeoutError at the deadline, also at one that is moved meanwhile."""
+        with anyio.fail_after(self.deadline - asyncio.get_running_loop().time()) as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+
+    def move(self, deadline: float) -> None:
+        self.deadline = deadline
+        for scope in self._scopes:
+            scope.deadline = deadline
 
 
 EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)

@@ -6,34 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler import __version__
-from reconciler.sessions.pipes import (
-    CLIENT_CAPABILITIES_KEY,
-    CLIENT_INFO_KEY,
-    PROTOCOL_VERSION_KEY,
-    PipeSession,
-)
+from reconciler.sessions.envelope import STATELESS_VERSION, client_info, envelope
+from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.session import CLIENT_CAPABILITIES, Era, Handshake, RpcError, SessionError
 
-STATELESS_VERSION = "2026-07-28"
 HANDSHAKE_VERSION = "2025-11-25"
 HANDSHAKE_VERSIONS = frozenset({"2024-10-07", "2024-11-05", "2025-03-26", "2025-06-18", HANDSHAKE_VERSION})
 SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo"
 UNSUPPORTED_VERSION = -32022
-
-
-def client_info() -> dict[str, str]:
-    """The `clientInfo` that every server is told."""
-    return {"name": "mcp-reconciler", "version": __version__}
-
-
-def envelope() -> dict[str, Any]:
-    """What the stateless era wants in `_meta` of every request (MCP 2026-07-28, basic/index)."""
-    return {
-        PROTOCOL_VERSION_KEY: STATELESS_VERSION,
-        CLIENT_INFO_KEY: client_info(),
-        CLIENT_CAPABILITIES_KEY: dict(CLIENT_CAPABILITIES),
-    }
 
 
 async def greet(session: PipeSession, *, era: Era | None, patience: float) -> None:

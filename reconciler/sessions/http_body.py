@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeAlias
 
-import anyio
 import httpx2
 
+from reconciler.sessions.exchange import Exchange
 from reconciler.sessions.http_failures import describe, too_large, too_late
 from reconciler.sessions.session import SessionError
 
@@ -22,13 +22,13 @@ Stopped: TypeAlias = Callable[[SessionError | None], None]
 
 
 class Body(httpx2.AsyncByteStream):
-    """What is read of `response`: at most `limit` bytes, until `deadline` in loop time."""
+    """What is read of `response`: at most `limit` bytes, until the deadline of its exchange."""
 
-    def __init__(self, response: httpx2.Response, where: str, limit: float, deadline: float, stopped: Stopped) -> None:
+    def __init__(self, response: httpx2.Response, where: str, limit: float, here: Exchange, stopped: Stopped) -> None:
         self._response = response
         self._where = where
         self._limit = limit
-        self._deadline = deadline
+        self._here = here
         self._stopped: Stopped | None = stopped
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
@@ -49,7 +49,7 @@ class Body(httpx2.AsyncByteStream):
     async def _next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
         """The next piece, None at the end, whatever that was."""
         try:
-            with anyio.fail_after(self._deadline - asyncio.get_running_loop().time()):
+            with self._here.in_time():
                 return await anext(pieces)
         except StopAsyncIteration:
             self._stop(None)

@@ -109,7 +109,7 @@ class HttpClient(httpx2.AsyncClient):
     async def _send_in(self, here: Exchange, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         here.begun = True
         try:
-            with anyio.fail_after(here.patience()):
+            with here.in_time():
                 response = await super().send(request, **options)
                 return await self._judge(request, response, here)
         except TimeoutError:
@@ -136,7 +136,7 @@ class HttpClient(httpx2.AsyncClient):
             raise
         streams = media_type(response) == STREAM
         limit = math.inf if here.lasts else _limit(response, streams)
-        return bounded(response, Body(response, self._where, limit, here.deadline, self._ender(here, streams)))
+        return bounded(response, Body(response, self._where, limit, here, self._ender(here, streams)))
 
     def _ender(self, here: Exchange, streams: bool) -> Callable[[SessionError | None], None]:
         """A stream that breaks may be mended by the SDK; everything else that ends too soon ends the exchange."""

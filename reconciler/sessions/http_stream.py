@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 import httpx2
 
+from reconciler.sessions.exchange import Exchange
 from reconciler.sessions.http_body import PIECE, Body, Stopped
 from reconciler.sessions.session import SessionError
 
@@ -22,7 +23,7 @@ class StandingBody(Body):
         lost: Callable[[SessionError], None],
         stopped: Stopped,
     ) -> None:
-        super().__init__(response, where, math.inf, math.inf, stopped)
+        super().__init__(response, where, math.inf, Exchange(), stopped)
         self._lost = lost
 
     async def aclose(self) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from reconciler.sessions import frames
+from reconciler.sessions.callers import Callers, Flight
+from reconciler.sessions.envelope import on_behalf_of, theirs
 from reconciler.sessions.limits import LIMITS, Limits
 from reconciler.sessions.questions import BUSY, INTERNAL_ERROR, Answer, Questions
 from reconciler.sessions.session import (
@@ -23,16 +24,44 @@ from reconciler.sessions.session import (
 )
 from reconciler.sessions.streams import Channel
 
-PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
-CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo"
-CLIENT_CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
-_OURS = frozenset({PROTOCOL_VERSION_KEY, CLIENT_INFO_KEY, CLIENT_CAPABILITIES_KEY, "progressToken"})
 
+class _Waiting(Flight):
+    """A request that was sent, or is about to be. `over` gets its answer."""
 
-@dataclass(slots=True)
-class _Waiting:
-    future: asyncio.Future[dict[str, Any]]
-    on_progress: Progress | None
+    over: asyncio.Future[dict[str, Any]]
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        method: str,
+        timeout: float | None,
+        on_progress: Progress | None,
+        caller: Caller | None,
+    ) -> None:
+        self.over = loop.create_future()
+        self.method = method
+        self.timeout = timeout
+        self.on_progress = on_progress
+        self.caller = caller
+        self.alarm = None if timeout is None else loop.call_later(timeout, self.expire)
+
+    @property
+    def deadline(self) -> float | None:
+        return self.alarm.when() if self.alarm else None
+
+    def move(self, deadline: float) -> None:
+        if self.alarm:
+            self.alarm.cancel()
+            self.alarm = self.over.get_loop().call_at(deadline, self.expire)
+
+    def expire(self) -> None:
+        _fail(self.over, DeadlineExceeded(f"No answer to {self.method} within {self.timeout:.3g} s."))
+
+    def close(self) -> None:
+        """It is answered or given up."""
+        self.over.cancel()
+        if self.alarm:
+            self.alarm.cancel()
 
 
 class PipeSession:
@@ -68,7 +97,8 @@ class PipeSession:
         self._loop = asyncio.get_running_loop()
         self._numbers = count(1)
         self._waiting: dict[int, _Waiting] = {}
-        self._questions = Questions(self._send_if_room, answer, limits.questions)
+        self._callers = Callers(self._waiting.values)
+        self._questions = Questions(self._send_if_room, answer or self._callers.answer, limits.questions)
         self._bad_in_a_row = 0
         self._over = asyncio.Event()
         self._over_code = "ended"
@@ -84,34 +114,43 @@ class PipeSession:
         cancellable: bool = True,
     ) -> dict[str, Any]:
         """As `Session.request`. `timeout` None waits for ever; `cancellable` False keeps quiet when giving up."""
+        if caller is not None and self._callers.take_turns:
+            async with self._callers.turn(caller, timeout):
+                return await self._ask(method, params, timeout, on_progress, caller, cancellable)
+        return await self._ask(method, params, timeout, on_progress, caller, cancellable)
+
+    async def _ask(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        on_progress: Progress | None,
+        caller: Caller | None,
+        cancellable: bool,
+    ) -> dict[str, Any]:
         number = next(self._numbers)
-        line = self._line(method, self._stamped(params, number if on_progress else None), number)
-        waiting = _Waiting(self._loop.create_future(), on_progress)
-        alarm = (
-            self._loop.call_later(timeout, _expire, waiting.future, method, timeout) if timeout is not None else None
-        )
-        self._waiting[number] = waiting
+        line = self._line(method, self._stamped(params, number if on_progress else None, caller), number)
+        waiting = self._waiting[number] = _Waiting(self._loop, method, timeout, on_progress, caller)
         sent = False
         try:
             if self._channel.full:
-                await self._room_for(waiting.future)
-            if not waiting.future.done():
+                await self._room_for(waiting.over)
+            if not waiting.over.done():
                 self._channel.send(line)
                 sent = True
-            return await waiting.future
+            return await waiting.over
         except (DeadlineExceeded, asyncio.CancelledError):
             if sent and cancellable:
                 self._tell("notifications/cancelled", {"requestId": number, "reason": "no longer awaited"})
             raise
         finally:
             del self._waiting[number]
-            if alarm:
-                alarm.cancel()
+            waiting.close()
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """As `Session.notify`. Raises SessionError when the session is over; dropped when the server does not read."""
         self._line_allowed()
-        self._tell(method, self._stamped(params, None))
+        self._tell(method, self._stamped(params, None, None))
 
     async def ended(self) -> End:
         await self._over.wait()
@@ -137,7 +176,7 @@ class PipeSession:
             return
         self.end, self._over_code = end, code
         for waiting in self._waiting.values():
-            _fail(waiting.future, self._error())
+            _fail(waiting.over, self._error())
         self._questions.close()
         self._over.set()
 
@@ -164,14 +203,17 @@ class PipeSession:
             self.end.reason, terminal=self.end.terminal, retry_after=self.end.retry_after, code=self._over_code
         )
 
-    def _stamped(self, params: Mapping[str, Any] | None, token: int | None) -> Mapping[str, Any] | None:
+    def _stamped(
+        self, params: Mapping[str, Any] | None, token: int | None, caller: Caller | None
+    ) -> Mapping[str, Any] | None:
         """`params` with our `_meta`: a caller's token or envelope would be taken for ours."""
         if token is None and not self.envelope and (params is None or "_meta" not in params):
             return params
         given = params or {}
-        meta = given.get("_meta")
-        kept = {key: value for key, value in meta.items() if key not in _OURS} if isinstance(meta, Mapping) else {}
+        kept = theirs(given.get("_meta"))
         kept |= self.envelope
+        if caller is not None and self.envelope:
+            kept |= on_behalf_of(caller)
         if token is not None:
             kept["progressToken"] = token
         rest = {key: value for key, value in given.items() if key != "_meta"}
@@ -214,23 +256,23 @@ class PipeSession:
 
     def _answered(self, number: Any, message: Mapping[str, Any]) -> bool:
         waiting = self._waiting.get(_number(number))
-        if waiting is None or waiting.future.done():
+        if waiting is None or waiting.over.done():
             self.stray += 1
             return False
         result, error = message.get("result"), message.get("error")
         if isinstance(result, dict) and error is None:
-            waiting.future.set_result(result)
+            waiting.over.set_result(result)
         elif isinstance(error, dict) and result is None:
-            waiting.future.set_exception(RpcError(error))
+            waiting.over.set_exception(RpcError(error))
         else:
-            waiting.future.set_exception(_bad_answer("it must hold an object as either result or error"))
+            waiting.over.set_exception(_bad_answer("it must hold an object as either result or error"))
         return True
 
     def _broken(self, line: bytes, error: ValueError) -> bool:
         number = frames.id_in_broken(line)
         waiting = self._waiting.get(number) if number is not None else None
         if waiting:
-            _fail(waiting.future, _bad_answer(_plain(error)))
+            _fail(waiting.over, _bad_answer(_plain(error)))
         self.skipped += 1
         self._bad_in_a_row += 1
         if len(self.bad_lines) < self._limits.bad_lines_kept:
@@ -252,7 +294,11 @@ class PipeSession:
             case "notifications/subscriptions/acknowledged":
                 return
             case _:
-                self._guarded(self._on_notification, method, params)
+                self._guarded(self._pass_on, method, params)
+
+    def _pass_on(self, method: str, params: Mapping[str, Any]) -> None:
+        if not self._callers.tell(method, params):
+            self._on_notification(method, params)
 
     def _progress(self, params: Mapping[str, Any]) -> None:
         waiting = self._waiting.get(_number(params.get("progressToken")))
@@ -265,7 +311,7 @@ class PipeSession:
         """The server takes back its question, or ends a stream that it answers with silence."""
         waiting = self._waiting.get(_number(number))
         if not self._questions.withdraw(number) and waiting:
-            _fail(waiting.future, RpcError({"code": BUSY, "message": "The server cancelled the request"}))
+            _fail(waiting.over, RpcError({"code": BUSY, "message": "The server cancelled the request"}))
 
     def _guarded(self, callback: Callable[..., None], *arguments: Any) -> None:
         """A listener's mistake is the listener's: it must not stop the reading of later lines."""
@@ -285,10 +331,6 @@ def _number(value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
     return value if type(value) is int else 0
-
-
-def _expire(future: asyncio.Future[dict[str, Any]], method: str, timeout: float) -> None:
-    _fail(future, DeadlineExceeded(f"No answer to {method} within {timeout:.3g} s."))
 
 
 def _fail(future: asyncio.Future[dict[str, Any]], error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Requests that a server makes of us: answered through a hook, a bounded number at a time, refused in its absence."""
+"""Requests that a server makes of us: answered through a hook, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,16 @@ from reconciler.sessions.session import RpcError
 Answer: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """Method and params of a server's request -> the `result` object; raises RpcError to refuse."""
 
-METHOD_NOT_FOUND = -32601
 INTERNAL_ERROR = -32603
 BUSY = -32000
-
-
-async def decline(method: str, _: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of a client nobody sits at: questions to a person are declined, everything else is unknown."""
-    if method == "elicitation/create":
-        return {"action": "decline"}
-    raise RpcError({"code": METHOD_NOT_FOUND, "message": f"Method not found: {method}"})
 
 
 class Questions:
     """Questions being answered, by their id. `send` takes the answers as messages."""
 
-    def __init__(self, send: Callable[[Mapping[str, Any]], None], answer: Answer | None, most: int) -> None:
+    def __init__(self, send: Callable[[Mapping[str, Any]], None], answer: Answer, most: int) -> None:
         self._send = send
-        self._answer = answer or decline
+        self._answer = answer
         self._most = most
         self._loop = asyncio.get_running_loop()
         self._open: dict[int | str, asyncio.Task[None]] = {}

@@ -16,11 +16,11 @@ import anyio
 
 from reconciler.model.server import Remote, Server
 from reconciler.sessions.addresses import choose_written
+from reconciler.sessions.callers import Callers
 from reconciler.sessions.dial import CheckedTransport
 from reconciler.sessions.exchange import Exchange
 from reconciler.sessions.http_client import HttpClient, Watch
 from reconciler.sessions.http_failures import RefusedRpc, describe
-from reconciler.sessions.questions import Answer, decline
 from reconciler.sessions.remote_changes import ACKNOWLEDGED, LISTEN, changing_lists, filter_for, keep_listening
 from reconciler.sessions.remote_life import Life
 from reconciler.sessions.remote_params import ParamHeaders, prepared
@@ -51,16 +51,15 @@ async def open_remote(
     on_notification: Notify,
     *,
     era: Era | None = None,
-    answer: Answer = decline,
 ) -> AsyncIterator[RemoteSession]:
     """An Opener for model.server.Remote. `era` is what this server spoke last time, to save a round trip.
 
-    `answer` answers what the server asks of us. Raises SessionError: codes auth, http-<status>, tls, dns, refused,
-    unreachable, closed, redirect, address, url, header, protocol, protocol-version, handshake, deadline.
+    Raises SessionError: codes auth, http-<status>, tls, dns, refused, unreachable, closed, redirect, address, url,
+    header, protocol, protocol-version, handshake, deadline.
     """
     assert isinstance(server.transport, Remote)
     target = target_of(server.transport, resolve)
-    session = RemoteSession(server, target, on_notification, answer)
+    session = RemoteSession(server, target, on_notification)
     owner = asyncio.create_task(session.own(server.transport, era), name=f"transport of {server.id}")
     try:
         await session.opened(owner)
@@ -75,12 +74,12 @@ class RemoteSession:
     handshake: Handshake
     pid: int | None = None
 
-    def __init__(self, server: Server, target: Target, on_notification: Notify, answer: Answer) -> None:
+    def __init__(self, server: Server, target: Target, on_notification: Notify) -> None:
         self._target = target
         self._where = target.where
         self._said = target.said
         self._on_notification = on_notification
-        self._answer = answer
+        self._callers = Callers(lambda: self._wire.flights())
         self._loop = asyncio.get_running_loop()
         self._life = Life(target.where, self.probe)
         self._start = server.timeouts.start
@@ -100,10 +99,24 @@ class RemoteSession:
         caller: Caller | None = None,
     ) -> dict[str, Any]:
         """As Session.request. SessionError with code http-429 while the server asked not to be asked."""
+        if caller is not None and self._callers.take_turns:
+            async with self._callers.turn(caller, timeout):
+                return await self._request(method, params, timeout, on_progress, caller)
+        return await self._request(method, params, timeout, on_progress, caller)
+
+    async def _request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float,
+        on_progress: Progress | None,
+        caller: Caller | None,
+    ) -> dict[str, Any]:
         self._life.check_may_ask()
         token = self._token(on_progress)
+        exchange = Exchange(self._loop.time() + timeout, method=method, caller=caller)
         try:
-            result = await self._ask(method, prepared(params, token), Exchange(self._loop.time() + timeout))
+            result = await self._ask(method, prepared(params, token), exchange)
         except DeadlineExceeded:
             raise DeadlineExceeded(f"No answer to {method} within {timeout:g} s.") from None
         except SessionError as error:
@@ -156,7 +169,9 @@ class RemoteSession:
             dialled = CheckedTransport(self._target.url, choose_written)
             client = HttpClient(self._target, transport.kind, dialled, watch, signs_in=signs_in)
             async with transport_of(transport.kind, self._target.url, client) as (read, write):
-                self._wire = Wire(read, write, told=self._told, answer=self._answer, deadline=self._start_deadline)
+                self._wire = Wire(
+                    read, write, told=self._told, answer=self._callers.answer, deadline=self._start_deadline
+                )
                 async with Conversation(self._wire) as self._conversation:
                     try:
                         await self._greet(transport.kind, era)
@@ -227,7 +242,7 @@ class RemoteSession:
 
     async def _ask(self, method: str, params: Mapping[str, Any] | None, exchange: Exchange) -> dict[str, Any]:
         """One request on the wire. Raises RpcError, DeadlineExceeded, SessionError."""
-        stamped, options = self._conversation.stamped(method, params)
+        stamped, options = self._conversation.stamped(method, params, exchange.caller)
         options.setdefault("headers", {}).update(self._param_headers.of(method, params))
         try:
             return await self._wire.call(method, stamped, options, exchange)
@@ -255,13 +270,13 @@ class RemoteSession:
 
     # Hearing
 
-    def _told(self, method: str, params: Mapping[str, Any]) -> None:
+    def _told(self, method: str, params: Mapping[str, Any], exchange: Exchange | None) -> None:
         try:
-            self._tell(method, params)
+            self._tell(method, params, exchange)
         except Exception as error:
             self._loop.call_exception_handler({"message": "a session's listener failed", "exception": error})
 
-    def _tell(self, method: str, params: Mapping[str, Any]) -> None:
+    def _tell(self, method: str, params: Mapping[str, Any], exchange: Exchange | None) -> None:
         if method == "notifications/progress":
             token = params.get("progressToken")
             found = self._progress.get(token) if isinstance(token, str) else None
@@ -271,7 +286,7 @@ class RemoteSession:
             self._acknowledged += 1
             if self._acknowledged > 1:
                 self._resumed()
-        elif method != "notifications/cancelled":
+        elif method != "notifications/cancelled" and not self._callers.tell(method, params, exchange):
             self._on_notification(method, params)
 
     def _resumed(self) -> None:
@@ -280,7 +295,7 @@ class RemoteSession:
             self._on_notification(f"notifications/{kind}/list_changed", {})
 
     async def _listen(self, lists: list[str]) -> object:
-        return await self._ask(LISTEN, filter_for(lists), Exchange())
+        return await self._ask(LISTEN, filter_for(lists), Exchange(method=LISTEN))
 
     def _listening_ended(self, error: SessionError) -> None:
         self._life.heed(error)

@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.sessions.envelope import theirs
 from reconciler.sessions.mirrored import Unmirrorable, headers_by_argument
 from reconciler.sessions.sdk import headers_of
-
-_ENVELOPE = "io.modelcontextprotocol/"
 
 
 def prepared(params: Mapping[str, Any] | None, token: str | None) -> dict[str, Any] | None:
     """`params` without a caller's envelope and token, which would be taken for ours, and with `token` if any."""
     given = dict(params) if params is not None else {}
-    meta = given.pop("_meta", None)
-    kept = {key: value for key, value in meta.items() if _is_theirs(key)} if isinstance(meta, Mapping) else {}
+    kept = theirs(given.pop("_meta", None))
     if token is not None:
         kept["progressToken"] = token
     if kept:
         given["_meta"] = kept
     return None if params is None and not given else given
-
-
-def _is_theirs(key: str) -> bool:
-    return key != "progressToken" and not key.startswith(_ENVELOPE)
 
 
 class ParamHeaders:

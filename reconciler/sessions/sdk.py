@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import anyio
@@ -24,12 +24,11 @@ from mcp.shared.inbound import mcp_param_headers
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.transport_context import TransportContext
 
-from reconciler import __version__
+from reconciler.sessions.envelope import client_info, on_behalf_of
 from reconciler.sessions.exchange import EXCHANGE, Exchange
 from reconciler.sessions.http_client import HttpClient
 from reconciler.sessions.limits import LIMITS
-from reconciler.sessions.questions import Answer
-from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, Era, RpcError, SessionError
+from reconciler.sessions.session import CLIENT_CAPABILITIES, Caller, DeadlineExceeded, Era, RpcError, SessionError
 
 __all__ = [
     "CallOptions",
@@ -41,7 +40,9 @@ __all__ = [
     "transport_of",
 ]
 
-Told: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+Told: TypeAlias = Callable[[str, Mapping[str, Any], Exchange | None], None]
+Asked: TypeAlias = Callable[[str, Mapping[str, Any], Exchange | None], Awaitable[dict[str, Any]]]
+"""Method, params, and the exchange on whose stream it came, where it came on one."""
 _MADE_HERE = ("Connection closed", "Failed to parse", "SSE stream", "Unexpected content type", "server answered a")
 """How errors begin that the SDK makes itself where a server's answer should have been."""
 
@@ -57,10 +58,11 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     `over` is set when nothing more can arrive. `deadline`, in loop time, bounds what the SDK's handshake asks.
     """
 
-    def __init__(self, read: Any, write: Any, *, told: Told, answer: Answer, deadline: float) -> None:
+    def __init__(self, read: Any, write: Any, *, told: Told, answer: Asked, deadline: float) -> None:
         super().__init__(read, write)
         self.over = asyncio.Event()
         self.last_result: dict[str, Any] = {}
+        self._read = read
         self._told = told
         self._answer = answer
         self._deadline = deadline
@@ -75,7 +77,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         _related_request_id: str | int | None = None,
     ) -> dict[str, Any]:
         """What the SDK's own handshake asks. Raises MCPError, which it takes for an answer, and SessionError."""
-        exchange = Exchange(self._deadline, lenient=method == "server/discover")
+        exchange = Exchange(self._deadline, lenient=method == "server/discover", method=method)
         self.last_result = await self.call(method, params, opts or {}, exchange)
         return self.last_result
 
@@ -90,10 +92,11 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         self._calls[call] = exchange
         call.add_done_callback(self._left)
         try:
-            patience = exchange.deadline - asyncio.get_running_loop().time()
             waits: set[asyncio.Future[Any]] = {call, exchange.failed}
-            await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(TimeoutError), exchange.in_time():
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            exchange.over.cancel()
             call.cancel()
         if exchange.failed.done():
             raise exchange.failed.result()
@@ -106,6 +109,10 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     ) -> dict[str, Any]:
         EXCHANGE.set(exchange)
         return await super().send_raw_request(method, params, options)
+
+    def flights(self) -> list[Exchange]:
+        """The requests that are on their way."""
+        return list(self._calls.values())
 
     def _left(self, call: asyncio.Task[dict[str, Any]]) -> None:
         del self._calls[call]
@@ -134,7 +141,8 @@ class Wire(JSONRPCDispatcher[TransportContext]):
 
     def _notified(self, method: str, params: Mapping[str, Any] | None) -> bool:
         """Every notification ends here, before the typed layer drops what it does not know."""
-        self._told(method, params or {})
+        context = getattr(self._read, "last_context", None)
+        self._told(method, params or {}, context.get(EXCHANGE) if context is not None else None)
         return True
 
     async def _asked(
@@ -143,7 +151,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         if method == "ping":
             return {}
         try:
-            return await self._answer(method, params or {})
+            return await self._answer(method, params or {}, EXCHANGE.get())
         except RpcError as error:
             raise MCPError(error.code, str(error), error.error.get("data")) from None
 
@@ -152,7 +160,7 @@ class Conversation(ClientSession):
     """The SDK's session, used for finding the era and for what each message of that era must carry."""
 
     def __init__(self, wire: Wire) -> None:
-        info = mcp_types.Implementation(name="mcp-reconciler", version=__version__)
+        info = mcp_types.Implementation.model_validate(client_info())
         super().__init__(dispatcher=wire, client_info=info)
 
     def _build_capabilities(self, version: str) -> mcp_types.ClientCapabilities:
@@ -171,13 +179,17 @@ class Conversation(ClientSession):
         else:
             await negotiate_auto(self)
 
-    def stamped(self, method: str, params: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, CallOptions]:
+    def stamped(
+        self, method: str, params: Mapping[str, Any] | None, caller: Caller | None = None
+    ) -> tuple[dict[str, Any] | None, CallOptions]:
         """`params` and options with what the era wants in `_meta` and in HTTP headers."""
         data: dict[str, Any] = {"method": method}
         if params is not None:
             data["params"] = dict(params)
         options: CallOptions = {}
         self._stamp(data, options)
+        if caller is not None and self.discover_result is not None:
+            data["params"]["_meta"] |= on_behalf_of(caller)
         return data.get("params"), options
 
 

@@ -18,8 +18,8 @@ Notify: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 Resolve: TypeAlias = Callable[[SecretRef], str]
 """The value behind a reference; raises Unresolved."""
 
-CLIENT_CAPABILITIES: Mapping[str, Any] = {"elicitation": {}}
-"""Declared to every server: tool lists depend on it, so it never varies."""
+CLIENT_CAPABILITIES: Mapping[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}}
+"""Declared to every server: tool lists depend on it, so it never varies. A shared session has no one client's roots."""
 
 
 class SessionError(Exception):

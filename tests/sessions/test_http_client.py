@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import math
 import os
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ import pytest
 from reconciler.model.secret import parse_template
 from reconciler.model.server import Remote
 from reconciler.sessions.dial import MAX_CONNECTIONS
+from reconciler.sessions.exchange import Exchange
 from reconciler.sessions.http_body import PIECE, Body
 from reconciler.sessions.http_failures import clean, describe, explanation, is_rpc_error, place, seconds_to_wait
 from reconciler.sessions.limits import LIMITS
@@ -254,7 +254,7 @@ async def test_between_the_pieces_of_an_answer_everybody_else_has_a_turn() -> No
 
     other = asyncio.create_task(take_turns())
     response = httpx2.Response(200, stream=_Once(b"x" * MIB))
-    pieces = [len(piece) async for piece in Body(response, "there:80", MIB, math.inf, lambda error: None)]
+    pieces = [len(piece) async for piece in Body(response, "there:80", MIB, Exchange(), lambda error: None)]
     other.cancel()
     assert sum(pieces) == MIB and max(pieces) == PIECE
     assert turns >= len(pieces)

@@ -268,13 +268,20 @@ async def test_a_listener_that_fails_stops_nothing(wire: Wire) -> None:
     assert isinstance(reported[0], KeyError)
 
 
+NOBODY_TO_ASK = {
+    "code": -32000,
+    "message": "mcp-reconciler: there is no client to ask: nothing that a client asked for is in flight",
+}
+
+
 @pytest.mark.parametrize(
     ("method", "answer"),
     [
         ("ping", {"result": {}}),
         ("elicitation/create", {"result": {"action": "decline"}}),
-        ("sampling/createMessage", {"error": {"code": -32601, "message": "Method not found: sampling/createMessage"}}),
-        ("roots/list", {"error": {"code": -32601, "message": "Method not found: roots/list"}}),
+        ("sampling/createMessage", {"error": NOBODY_TO_ASK}),
+        ("roots/list", {"error": NOBODY_TO_ASK}),
+        ("vendor/x", {"error": {"code": -32601, "message": "Method not found: vendor/x"}}),
     ],
 )
 async def test_questions_nobody_answers_are_answered_properly(

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model.secret import SecretRef
 from reconciler.sessions import door
-from reconciler.sessions.session import DeadlineExceeded, Era, RpcError, SessionError
+from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, Era, RpcError, SessionError
 from tests.requirements import requirement
 from tests.rig.evil_http import (
     Behaviour,
@@ -142,14 +142,14 @@ async def test_params_travel_as_they_are_but_for_the_envelope() -> None:
             meta = server.seen("tools/call")[0].message["params"]["_meta"]
             assert meta["mine"] == 1 and "progressToken" not in meta
             assert meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28"
-            assert meta["io.modelcontextprotocol/clientCapabilities"] == {"elicitation": {}}
+            assert meta["io.modelcontextprotocol/clientCapabilities"] == CLIENT_CAPABILITIES
 
 
 async def test_every_server_is_told_the_same_capabilities() -> None:
     with anyio.fail_after(5):
         async with EvilHttp(mcp()) as server, opened(server.url):
             params = server.seen("initialize")[0].message["params"]
-            assert params["capabilities"] == {"elicitation": {}}
+            assert params["capabilities"] == CLIENT_CAPABILITIES
             assert params["clientInfo"]["name"] == "mcp-reconciler"
 
 
@@ -223,7 +223,7 @@ async def test_a_refused_subscription_is_not_asked_for_again() -> None:
     [
         ("ping", {"result": {}}),
         ("elicitation/create", {"result": {"action": "decline"}}),
-        ("roots/list", {"error": {"code": -32601, "message": "Method not found: roots/list"}}),
+        ("vendor/x", {"error": {"code": -32601, "message": "Method not found: vendor/x"}}),
     ],
 )
 async def test_a_question_of_the_server_is_answered_without_a_person(asked: str, answered: dict[str, Any]) -> None:

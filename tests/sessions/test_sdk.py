@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp_types import DiscoverResult
 
-from reconciler.sessions.questions import decline
+from reconciler.sessions.callers import Callers
 from reconciler.sessions.sdk import Conversation, Wire, made_here
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ def test_messages_are_posted_in_the_context_of_their_sender() -> None:
 async def test_before_the_handshake_nothing_is_stamped_and_after_it_everything() -> None:
     send, receive = anyio.create_memory_object_stream[Any](1)
     with send, receive:
-        conversation = Conversation(Wire(receive, send, told=lambda *_: None, answer=decline, deadline=0))
+        conversation = Conversation(Wire(receive, send, told=lambda *_: None, answer=Callers(tuple).answer, deadline=0))
         assert conversation.stamped("tools/list", {"a": 1}) == ({"a": 1}, {})
         conversation.adopt(_discovered())
         params, options = conversation.stamped("tools/call", {"name": "x"})

@@ -17,7 +17,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from reconciler.model.secret import SecretRef, parse_template
 from reconciler.sessions.limits import KIB, MIB, Limits
-from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError, Unresolved
+from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, RpcError, SessionError, Unresolved
 from reconciler.sessions.stdio import StartFailed, sweep
 from tests.requirements import requirement
 from tests.rig.starting import processes_owned_by
@@ -56,7 +56,7 @@ async def test_a_server_of_the_stateless_era_gets_its_envelope_with_every_reques
         assert session.handshake.server_info == {"name": "stateless", "version": "1"}
         assert session.handshake.instructions == "Be brief."
         answer = await call(session, "echo", text="hi")
-        assert answer["meta"]["io.modelcontextprotocol/clientCapabilities"] == {"elicitation": {}}
+        assert answer["meta"]["io.modelcontextprotocol/clientCapabilities"] == CLIENT_CAPABILITIES
         assert answer["meta"]["io.modelcontextprotocol/clientInfo"]["name"] == "mcp-reconciler"
 
 

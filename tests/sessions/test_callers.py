@@ -1,0 +1,360 @@
+"""Whose a server's question is: the one client whose requests are in flight, or nobody's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import anyio
+import pytest
+
+from reconciler.sessions.callers import QUESTION_SECONDS, Turns
+from reconciler.sessions.pipes import PipeSession
+from reconciler.sessions.session import DeadlineExceeded, RpcError
+from tests.requirements import requirement
+from tests.sessions.asking import Client, Wire, feed
+
+pytestmark = [pytest.mark.anyio, requirement("GATE-1:questions", "GATE-1:attribution")]
+
+QUESTION = "elicitation/create"
+DECLINED: Mapping[str, Any] = {"result": {"action": "decline"}}
+CANCELLED: Mapping[str, Any] = {"result": {"action": "cancel"}}
+AMBIGUOUS = "mcp-reconciler: cannot tell which client this question belongs to"
+
+
+@pytest.fixture
+async def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+async def heard() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def session(wire: Wire, heard: list[str]) -> AsyncIterator[PipeSession]:
+    with anyio.fail_after(5):
+        yield PipeSession(wire, lambda method, params: heard.append(method))
+
+
+class Calls:
+    """Calls under way on a session whose server is played by the test."""
+
+    def __init__(self, session: PipeSession, wire: Wire) -> None:
+        self.session = session
+        self.wire = wire
+        self.tasks: list[asyncio.Task[dict[str, Any]]] = []
+
+    async def begin(
+        self, caller: Client | None, *, method: str = "tools/call", timeout: float = 60
+    ) -> asyncio.Task[dict[str, Any]]:
+        """A request that has reached the server."""
+        before = len(self.wire.requests)
+        task = self.begin_unsent(caller, method=method, timeout=timeout)
+        await self.wire.until_requests(before + 1)
+        return task
+
+    def begin_unsent(
+        self, caller: Client | None, *, method: str = "tools/call", timeout: float = 60
+    ) -> asyncio.Task[dict[str, Any]]:
+        request = self.session.request(method, {"name": "x"}, timeout=timeout, caller=caller)
+        self.tasks.append(asyncio.create_task(request))
+        return self.tasks[-1]
+
+    async def end(self, task: asyncio.Task[dict[str, Any]]) -> None:
+        """The server answers one."""
+        request = self.wire.requests[self.tasks.index(task)]
+        feed(self.session, id=request["id"], result={"content": []})
+        assert await task == {"content": []}
+
+    async def answers(self, question: str, method: str = QUESTION) -> Mapping[str, Any]:
+        """What the server hears when it asks."""
+        feed(self.session, id=question, method=method, params={"message": question})
+        return await self.wire.answer(question)
+
+
+@pytest.fixture
+async def calls(session: PipeSession, wire: Wire) -> Calls:
+    return Calls(session, wire)
+
+
+async def test_a_question_goes_to_the_client_whose_call_is_in_flight_and_its_answer_back(calls: Calls) -> None:
+    ada = Client("ada", {"action": "accept", "content": {"name": "Ada"}, "vendor": 1})
+    call = await calls.begin(ada)
+    assert await calls.answers("q1") == {"result": {"action": "accept", "content": {"name": "Ada"}, "vendor": 1}}
+    assert ada.asked == [(QUESTION, {"message": "q1"})]
+    await calls.end(call)
+
+
+@pytest.mark.parametrize("method", ["elicitation/create", "sampling/createMessage", "roots/list"])
+async def test_of_several_calls_of_one_client_the_newest_is_asked(calls: Calls, method: str) -> None:
+    older, newer = Client("ada"), Client("ada")
+    await calls.begin(older)
+    await calls.begin(newer)
+    await calls.answers("q1", method)
+    assert (older.asked, newer.asked) == ([], [(method, {"message": "q1"})])
+
+
+async def test_while_calls_of_two_clients_are_in_flight_nobody_is_asked(calls: Calls) -> None:
+    ada, bob = Client("ada"), Client("bob")
+    await calls.begin(ada)
+    await calls.begin(bob)
+    assert await calls.answers("q1") == DECLINED
+    refusal = {"error": {"code": -32000, "message": AMBIGUOUS}}
+    assert await calls.answers("q2", "sampling/createMessage") == refusal
+    assert await calls.answers("q3", "roots/list") == refusal
+    assert (ada.asked, bob.asked) == ([], [])
+
+
+async def test_a_call_that_nobody_can_be_asked_about_makes_a_question_ambiguous_too(calls: Calls) -> None:
+    ada = Client("ada")
+    await calls.begin(ada)
+    await calls.begin(None)
+    assert await calls.answers("q1") == DECLINED
+    assert ada.asked == []
+
+
+async def test_our_own_lists_and_pings_in_flight_do_not(calls: Calls) -> None:
+    ada = Client("ada")
+    await calls.begin(ada)
+    await calls.begin(None, method="tools/list")
+    await calls.begin(None, method="ping")
+    assert await calls.answers("q1") == {"result": {"action": "accept"}}
+
+
+async def test_calls_that_are_over_do_not_either(calls: Calls) -> None:
+    ada, bob = Client("ada"), Client("bob")
+    done = await calls.begin(bob)
+    await calls.begin(ada)
+    await calls.end(done)
+    assert await calls.answers("q1") == {"result": {"action": "accept"}}
+    assert bob.asked == []
+
+
+async def test_after_the_last_call_nobody_is_asked(calls: Calls) -> None:
+    ada = Client("ada")
+    await calls.end(await calls.begin(ada))
+    assert await calls.answers("q1") == DECLINED
+    assert ada.asked == []
+
+
+async def test_a_client_that_refuses_is_heard_by_the_server(calls: Calls) -> None:
+    refusal = {"code": -1, "message": "no", "data": {"why": "busy"}}
+    await calls.begin(Client("ada", RpcError(refusal)))
+    assert await calls.answers("q1") == {"error": refusal}
+
+
+async def test_when_the_call_is_answered_its_open_question_ends(calls: Calls) -> None:
+    ada = Client("ada", never=True)
+    call = await calls.begin(ada)
+    feed(calls.session, id="q1", method=QUESTION, params={})
+    await ada.was_asked.wait()
+    await calls.end(call)
+    assert await calls.wire.answer("q1") == CANCELLED
+    await ada.was_left.wait()
+
+
+async def test_when_the_client_gives_up_its_call_its_open_question_ends(calls: Calls) -> None:
+    ada = Client("ada", never=True)
+    call = await calls.begin(ada)
+    feed(calls.session, id="q1", method="sampling/createMessage", params={})
+    await ada.was_asked.wait()
+    call.cancel()
+    over = {"code": -32000, "message": "mcp-reconciler: the request that this question belongs to is over"}
+    assert await calls.wire.answer("q1") == {"error": over}
+    await ada.was_left.wait()
+    assert [sent["method"] for sent in calls.wire.notifications] == ["notifications/cancelled"]
+
+
+async def test_a_question_that_turns_out_to_be_of_an_older_call_is_asked_there(calls: Calls) -> None:
+    older, newer = Client("ada"), Client("ada", never=True)
+    await calls.begin(older)
+    fast = await calls.begin(newer)
+    feed(calls.session, id="q1", method=QUESTION, params={})
+    await newer.was_asked.wait()
+    await calls.end(fast)
+    assert await calls.wire.answer("q1") == {"result": {"action": "accept"}}
+    assert len(older.asked) == 1
+
+
+async def test_a_withdrawn_question_is_taken_back_from_the_client(calls: Calls) -> None:
+    ada = Client("ada", never=True)
+    await calls.begin(ada)
+    feed(calls.session, id="q1", method=QUESTION, params={})
+    await ada.was_asked.wait()
+    feed(calls.session, method="notifications/cancelled", params={"requestId": "q1"})
+    await ada.was_left.wait()
+    assert calls.wire.answers == {}
+
+
+# Time
+
+
+async def test_while_a_question_is_open_the_deadline_does_not_run_and_afterwards_it_does(calls: Calls) -> None:
+    ada = Client("ada", never=True)
+    call = await calls.begin(ada, timeout=0.2)
+    feed(calls.session, id="q1", method=QUESTION, params={})
+    await ada.was_asked.wait()
+    await asyncio.wait({call}, timeout=0.5)
+    assert not call.done()
+    ada.answer_now()
+    await calls.wire.answer("q1")
+    with pytest.raises(DeadlineExceeded, match=r"within 0\.2 s"):
+        await call
+
+
+async def test_questions_do_not_stretch_a_deadline_for_ever(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert QUESTION_SECONDS == 600
+    monkeypatch.setattr("reconciler.sessions.callers.Flight._allowance", 0.1)
+    ada = Client("ada", never=True)
+    call = await calls.begin(ada, timeout=0.1)
+    feed(calls.session, id="q1", method=QUESTION, params={})
+    with pytest.raises(DeadlineExceeded):
+        await call
+    assert await calls.wire.answer("q1") == CANCELLED
+
+
+async def test_a_second_question_gets_what_the_first_left_of_the_time(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.sessions.callers.Flight._allowance", 0.3)
+    ada = Client("ada", never=True)
+    call = await calls.begin(ada, timeout=0.1)
+    for question in ("q1", "q2"):
+        feed(calls.session, id=question, method=QUESTION, params={})
+        await ada.was_asked.wait()
+        await asyncio.wait({call}, timeout=0.2)
+        if not call.done():
+            ada.answer_now()
+            await calls.wire.answer(question)
+    with pytest.raises(DeadlineExceeded):
+        await call
+
+
+# Log messages
+
+
+async def test_a_log_message_goes_to_the_client_whose_call_is_in_flight(calls: Calls, heard: list[str]) -> None:
+    ada = Client("ada")
+    await calls.begin(ada)
+    feed(calls.session, method="notifications/message", params={"level": "info", "data": 1})
+    assert ada.told == [("notifications/message", {"level": "info", "data": 1})]
+    assert heard == []
+
+
+async def test_a_log_message_that_may_be_anybodys_goes_to_the_session(calls: Calls, heard: list[str]) -> None:
+    ada, bob = Client("ada"), Client("bob")
+    feed(calls.session, method="notifications/message", params={})
+    await calls.begin(ada)
+    await calls.begin(bob)
+    feed(calls.session, method="notifications/message", params={})
+    assert heard == ["notifications/message"] * 2
+    assert (ada.told, bob.told) == ([], [])
+
+
+async def test_other_notifications_go_to_the_session(calls: Calls, heard: list[str]) -> None:
+    ada = Client("ada")
+    await calls.begin(ada)
+    feed(calls.session, method="notifications/resources/updated", params={"uri": "a:b"})
+    assert (heard, ada.told) == (["notifications/resources/updated"], [])
+
+
+# Turns
+
+
+async def test_a_server_that_asked_when_nobody_could_tell_whom_has_its_clients_take_turns(calls: Calls) -> None:
+    ada, bob = Client("ada"), Client("bob")
+    first, second = await calls.begin(ada), await calls.begin(bob)
+    assert await calls.answers("q1") == DECLINED
+    await calls.end(first)
+    await calls.end(second)
+
+    one = await calls.begin(ada)
+    other = calls.begin_unsent(bob)
+    again = calls.begin_unsent(ada)
+    assert await calls.answers("q2") == {"result": {"action": "accept"}}
+    assert (len(ada.asked), len(bob.asked), len(calls.wire.requests)) == (1, 0, 3)
+    await calls.end(one)
+    await calls.wire.until_requests(4)
+    assert await calls.answers("q3") == {"result": {"action": "accept"}}
+    assert len(bob.asked) == 1
+    await calls.end(other)
+    await calls.wire.until_requests(5)
+    await calls.end(again)
+
+
+async def test_where_no_client_can_be_asked_there_are_no_turns(calls: Calls) -> None:
+    ada, bob = Client("ada", capabilities={}), Client("bob", capabilities={})
+    await calls.begin(ada)
+    await calls.begin(bob)
+    assert await calls.answers("q1") == DECLINED
+    await calls.begin(ada)
+    await calls.begin(bob)
+    assert len(calls.wire.requests) == 4
+
+
+async def test_a_client_that_cannot_be_asked_never_waits_for_a_turn(calls: Calls) -> None:
+    ada, bob = Client("ada"), Client("bob", capabilities={})
+    await calls.begin(ada)
+    await calls.begin(bob)
+    assert await calls.answers("q1") == DECLINED
+    await calls.begin(bob)
+    await calls.begin(None)
+    assert len(calls.wire.requests) == 4
+
+
+async def test_a_turn_that_does_not_come_in_time_is_a_deadline(calls: Calls) -> None:
+    ada, bob = Client("ada"), Client("bob")
+    for caller in (ada, bob):
+        await calls.begin(caller)
+    assert await calls.answers("q1") == DECLINED
+    for task in list(calls.tasks):
+        await calls.end(task)
+    await calls.begin(ada)
+    with pytest.raises(DeadlineExceeded, match="its clients take turns"):
+        await calls.begin_unsent(bob, timeout=0.1)
+
+
+@pytest.mark.parametrize("leaves", [0, 1, 2])
+async def test_whoever_stops_waiting_for_a_turn_holds_up_nobody(leaves: int) -> None:
+    turns = Turns()
+    await turns.take("a")
+    waiting = [asyncio.create_task(turns.take(key)) for key in ("b", "c", "a")]
+    await asyncio.sleep(0)
+    waiting[leaves].cancel()
+    await asyncio.wait({waiting[leaves]})
+    with anyio.fail_after(2):
+        turns.give_back()
+        for task in (task for number, task in enumerate(waiting) if number != leaves):
+            await task
+            turns.give_back()
+        await turns.take("d")
+
+
+async def test_a_turn_that_comes_with_its_cancellation_is_passed_on() -> None:
+    turns = Turns()
+    await turns.take("a")
+    waiting = asyncio.create_task(turns.take("b"))
+    await asyncio.sleep(0)
+    turns.give_back()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    with anyio.fail_after(2):
+        await turns.take("c")
+
+
+async def test_those_of_the_same_key_do_not_overtake_who_waits() -> None:
+    turns = Turns()
+    await turns.take("a")
+    other = asyncio.create_task(turns.take("b"))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(turns.take("a"))
+    await asyncio.sleep(0)
+    assert not other.done() and not late.done()
+    turns.give_back()
+    await other
+    assert not late.done()
+    turns.give_back()
+    await late
