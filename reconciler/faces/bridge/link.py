@@ -108,8 +108,9 @@ class Response:
                 name, _, value = line.removesuffix(b"\r").partition(b":")
                 if name == b"data":
                     data.append(value.removeprefix(b" "))
-                elif not name and not value and data:
-                    yield b"\n".join(data)
+                elif line in (b"", b"\r"):
+                    if event := b"\n".join(data):  # an event without data only names itself, to be resumed from
+                        yield event
                     data = []
 
 
