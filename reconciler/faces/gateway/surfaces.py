@@ -17,6 +17,8 @@ from reconciler.sessions.listing import Listing
 
 Changed: TypeAlias = Callable[[frozenset[str]], None]
 """Called with the kinds of lists that a client sees differently now."""
+LOOK_SECONDS = 0.05
+"""While changes rain, listeners look this often; the first look comes at once."""
 _NOTHING: Mapping[Kind, str] = dict.fromkeys(KINDS, "")
 
 
@@ -38,6 +40,7 @@ class _Shelf:
     stop: Callable[[], None] | None = None
     """Ends listening to the project's offers; None while nobody listens here."""
     looking: bool = False
+    rest_until: float = 0.0
 
 
 class Surfaces:
@@ -59,9 +62,8 @@ class Surfaces:
         return surface
 
     def listen(self, scope: Scope, changed: Changed) -> Callable[[], None]:
-        """Call `changed` when what the scope shows is another, at most once per turn of the loop. The answer stops it.
-
-        A scope that is no longer there shows nothing.
+        """Call `changed` when what the scope shows is another, at most once per turn of the loop, never within
+        this call. The answer stops it. A scope that is no longer there shows nothing.
         """
         shelf = self._shelf(scope.project)
         listener = _Listener(scope, changed, self._fingerprints(scope))
@@ -85,12 +87,18 @@ class Surfaces:
         return shelf
 
     def _look_soon(self, shelf: _Shelf) -> None:
-        if not shelf.looking:
-            shelf.looking = True
-            asyncio.get_running_loop().call_soon(self._look, shelf)
+        if shelf.looking:
+            return
+        shelf.looking = True
+        loop = asyncio.get_running_loop()
+        if loop.time() < shelf.rest_until:
+            loop.call_at(shelf.rest_until, self._look, shelf)
+        else:
+            loop.call_soon(self._look, shelf)
 
     def _look(self, shelf: _Shelf) -> None:
         shelf.looking = False
+        shelf.rest_until = asyncio.get_running_loop().time() + LOOK_SECONDS
         for listener in tuple(shelf.listeners):
             now = self._fingerprints(listener.scope)
             if now is listener.seen:
