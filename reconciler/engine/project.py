@@ -20,18 +20,19 @@ from reconciler.engine.loop import Worker
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
 from reconciler.engine.tokens import Tokens
+from reconciler.gate.approvals import Approvals, Now, World
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy
-from reconciler.gate.withheld import check_lock
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
 from reconciler.model.server import Server, Stdio
 from reconciler.problems import Problem, errors
 from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
-from reconciler.sessions.session import Caller, End, Era, Notify, Opened, Progress, SessionError
+from reconciler.sessions.session import End, Era, Notify, Opened, SessionError
 from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
 from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
+from reconciler.store.approval_rows import ApprovalRows
 from reconciler.store.audit_rows import AuditRows
 from reconciler.store.files import text_digest
 from reconciler.store.observed import read_observed
@@ -74,6 +75,7 @@ class Project:
         self.waiting = Waiting()
         self.followed = Followed()
         self.applying = asyncio.Lock()
+        self.pinning = asyncio.Lock()
         self.environment = Environment(sources.main.resolve().parent)
         self.records = Records(state.records)
         self.events = Events(self.records, self.environment.hide)
@@ -83,7 +85,7 @@ class Project:
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
         self.lock = ProjectLock(sources, self.ledger, self.events.say)
         self.offers = Offers(self.ledger, self.hub, self._hints, self.lock)
-        self.gate = Gate(self.policy, self._forward, AuditRows(self.records).add)
+        self.gate = Gate(self, self._approvals(), AuditRows(self.records).add)
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
         self.changed_at = asyncio.Event()
@@ -103,6 +105,7 @@ class Project:
             self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
         self.tokens.start()
         self.ledger.begin_with(self._load())
+        await self.gate.approvals.start()
         self._remember_times()
         self.lock.look()
         self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
@@ -257,6 +260,11 @@ class Project:
                 self._times(outcome.server).updated = now_text()
         self.offers.touch()
 
+    def refresh_lock(self) -> None:
+        """Read the lock now, if its file changed."""
+        if self.lock.look():
+            self.lock_changed()
+
     def lock_changed(self) -> None:
         """Other pins hold from now on."""
         self.offers.touch()
@@ -275,25 +283,10 @@ class Project:
             return _NO_TOOLS
         return self._read_only.get(self._launch(server_id), _NO_TOOLS)
 
-    async def _forward(
-        self,
-        server_id: str,
-        method: str,
-        params: Mapping[str, Any],
-        timeout: float | None,
-        on_progress: Progress | None,
-        caller: Caller | None,
-    ) -> dict[str, Any]:
+    def serving(self, server_id: str) -> Instance | None:
+        """The session that would take a call now."""
         live = self.hub.slot(server_id).live
-        if live is None or live.state != "ready":
-            live = await self._first_retry(server_id)
-        policy = self.policy(server_id)
-        if policy is not None:
-            check_lock(
-                policy.withheld, server_id, method, params
-            )  # what is listed may have changed while the call waited
-        seconds = live.server.timeouts.call if timeout is None else timeout
-        return await live.request(method, params, timeout=seconds, on_progress=on_progress, caller=caller)
+        return live if live is not None and live.state == "ready" else None
 
     def _told(self, server_id: str, method: str, params: Mapping[str, Any]) -> None:
         if method == LISTED_AGAIN:
@@ -304,17 +297,25 @@ class Project:
         for listener in tuple(self.told):
             listener(server_id, method, params)
 
-    async def _first_retry(self, server_id: str) -> Instance:
-        """Calls wait only where a new session is on its way; otherwise they fail at once with the reason."""
+    async def ready(self, server_id: str) -> None:
+        """Calls wait only where a new session is on its way; otherwise NotLive is raised at once, with the reason."""
         worker = self._workers.get(server_id)
         if worker is not None and (worker.life.phase == "Connecting" or worker.life.failures <= 1):
             with suppress(TimeoutError):
                 await asyncio.wait_for(worker.settled(), RETRY_WAIT)
-        live = self.hub.slot(server_id).live
-        if live is None or live.state != "ready":
+        if self.serving(server_id) is None:
             status, reason = self.status_of(server_id)
             raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}')
-        return live
+
+    def _approvals(self) -> Approvals:
+        def serving(server_id: str, tool: str) -> Now | None:
+            policy, live = self.policy(server_id), self.serving(server_id)
+            if policy is None:
+                return Now("", "")
+            return Now(live.server.spec, policy.tools.get(tool, "")) if live is not None else None
+
+        world = World(serving, lambda: self.ledger.document.approvals, self.environment.hide, self.events.say)
+        return Approvals(ApprovalRows(self.records, self.state.ensure_key), world)
 
     async def _note_hints(self, launch: str, tools: Sequence[Mapping[str, Any]]) -> None:
         hints = {tool["name"]: bool((tool.get("annotations") or {}).get("readOnlyHint")) for tool in tools}

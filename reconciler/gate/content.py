@@ -5,6 +5,7 @@ What was approved is what runs: the arguments that are sent come out of the text
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ class Content:
                 "arguments": read_canonical(self.arguments),
             }
         )
+
+    @property
+    def arguments_digest(self) -> str:
+        """SHA-256 of the arguments alone."""
+        return "sha256:" + hashlib.sha256(self.arguments.encode("utf-8")).hexdigest()
 
 
 def canonical_arguments(arguments: Mapping[str, Any]) -> str:

@@ -1,48 +1,77 @@
-"""The one call: decide, record, forward. No face has another way to reach a tool."""
+"""The one call: decide, wait where a person is asked, record, forward. No face has another way to reach a tool."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
-from reconciler.canonical import digest
+from reconciler.gate.approvals import Approvals, not_recorded
+from reconciler.gate.content import Content, canonical_arguments, read_canonical
 from reconciler.gate.methods import class_of
-from reconciler.gate.policy import Policy
+from reconciler.gate.policy import Policy, Verdict
 from reconciler.gate.principal import Principal as Principal
 from reconciler.gate.principal import Refused as Refused
 from reconciler.gate.principal import Role as Role
-from reconciler.gate.withheld import why_withheld
+from reconciler.gate.showing import failure, parked, unkept, why_not
+from reconciler.gate.turn import Patience, Turn
+from reconciler.gate.withheld import check_lock
+from reconciler.model.server import Server
+from reconciler.sessions.hub import NotLive
 from reconciler.sessions.session import Caller, Progress
+from reconciler.store.approval_rows import CallRow, State
 
-Audit: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
+MOST_KEPT = 1024 * 1024
+"""Characters of a result that is kept for whoever comes back for it."""
+
+Audit: TypeAlias = Callable[[Mapping[str, str | None]], Awaitable[None]]
 
 
-class Forward(Protocol):
-    """Sends a request to the serving session: server id, method, params, deadline in seconds (None: the server's)."""
+class Serving(Protocol):
+    """A session that serves, as the gate needs it (sessions.hub.Instance)."""
 
-    def __call__(
+    server: Server
+
+    async def request(
         self,
-        server_id: str,
         method: str,
-        params: Mapping[str, Any],
-        timeout: float | None,
-        on_progress: Progress | None,
-        caller: Caller | None,
-        /,
-    ) -> Awaitable[dict[str, Any]]: ...
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float,
+        on_progress: Progress | None = None,
+        caller: Caller | None = None,
+    ) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True)
+class Servers(Protocol):
+    """What the gate asks of the project, anew before everything it sends."""
+
+    def policy(self, server_id: str) -> Policy | None:
+        """What was accepted for a server; None for an unknown one."""
+        ...
+
+    def serving(self, server_id: str) -> Serving | None:
+        """The session that would take a call now."""
+        ...
+
+    async def ready(self, server_id: str) -> None:
+        """Wait for a session that is on its way. Raises NotLive."""
+        ...
+
+
 class Gate:
-    """Decides calls of one project. `policies` gives the accepted policy of a server, None for an unknown one."""
+    """Decides the calls of one project. `free` counts the calls that asked nobody, `asked` the others."""
 
-    policies: Callable[[str], Policy | None]
-    forward: Forward
-    audit: Audit
+    def __init__(self, servers: Servers, approvals: Approvals, audit: Audit, patience: Patience | None = None) -> None:
+        self.approvals = approvals
+        self.free = 0
+        self.asked = 0
+        self._servers = servers
+        self._audit = audit
+        self.patience = patience or Patience()
 
     async def call(
         self,
@@ -54,19 +83,34 @@ class Gate:
         on_progress: Progress | None = None,
         caller: Caller | None = None,
         extra: Mapping[str, Any] | None = None,
+        own_yes: bool = False,
     ) -> dict[str, Any]:
         """The raw CallToolResult. Raises Refused, and whatever forwarding raises (RpcError, SessionError, NotLive).
 
-        `extra` are further params that travel with the call.
+        `extra` are further params that travel with the call. `own_yes`: a person who may approve makes this very call.
+        A call that asks and has no answer yet comes back as a result that says how to go on (`showing.parked`).
         """
-        policy = self._policy(principal, server)
-        _check_offered(policy, tool)
-        row = _row(principal, server, tool, arguments) if policy.answer(tool).asks else None
-        if row is not None:
-            await self._consent(principal, row)
-        params = {**(extra or {}), "name": tool, "arguments": dict(arguments)}
-        running = self.forward(server, "tools/call", params, policy.timeout(tool), on_progress, caller)
-        return await (running if row is None else self._recorded(row, running))
+        while True:
+            policy = self._policy(principal, server)
+            verdict = policy.verdict(tool)
+            if verdict.refusal is not None:
+                raise Refused(*verdict.refusal)
+            serving = self._servers.serving(server)
+            if serving is not None:
+                break
+            await self._servers.ready(server)  # after a wait everything is asked again
+        if verdict.asks:
+            self.asked += 1
+            name = principal.name
+            text = canonical_arguments(arguments)
+            content = Content(name, server, serving.server.spec, policy.tools.get(tool, ""), tool, text)
+            request = _Request(principal, Turn(on_progress, self.patience), caller, extra)
+            return await self._with_consent(content, request, own_yes)
+        self.free += 1
+        params = {**extra, "name": tool, "arguments": arguments} if extra else {"name": tool, "arguments": arguments}
+        return await serving.request(
+            "tools/call", params, timeout=verdict.timeout, on_progress=on_progress, caller=caller
+        )
 
     async def ask(
         self,
@@ -81,13 +125,48 @@ class Gate:
         """The raw result of a request other than a call. Raises as `call` does."""
         if class_of(method) != "forward":
             raise Refused("not-forwarded", f"{method} does not reach a server this way")
-        check_lock(self._policy(principal, server), method, params)
-        return await self.forward(server, method, params, None, on_progress, caller)
+        while True:
+            policy = self._policy(principal, server)
+            check_lock(policy.withheld, server, method, params)
+            serving = self._servers.serving(server)
+            if serving is not None:
+                break
+            await self._servers.ready(server)  # after a wait everything is asked again
+        seconds = policy.server.timeouts.call
+        return await serving.request(method, params, timeout=seconds, on_progress=on_progress, caller=caller)
 
-    async def _recorded(self, row: Mapping[str, Any], running: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    async def result(
+        self, principal: Principal, call_id: str, *, on_progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """The result of a call of the same principal that waited, once there is one. Raises as `call` does.
+
+        It waits like the call itself, and it runs the call when that was allowed meanwhile.
+        """
+        try:
+            row = await self.approvals.get(call_id)
+        except Exception as error:
+            raise not_recorded(error) from error
+        if principal.role == "viewer" or row is None or row.principal != principal.name:
+            raise Refused("unknown-call", f"no call {call_id} is known (any more)")
+        return await self._follow(row, _Request(principal, Turn(on_progress, self.patience), None, None))
+
+    async def _with_consent(self, content: Content, request: _Request, own_yes: bool) -> dict[str, Any]:
+        role = request.principal.role
+        if role == "owner" or (own_yes and role == "operator"):
+            return await self._recorded(content, role, request)
+        if self.approvals.granted(content):
+            return await self._recorded(content, "session", request)
+        return await self._follow(await self.approvals.hold(content), request)
+
+    async def _recorded(self, content: Content, decision: str, request: _Request) -> dict[str, Any]:
+        """A call that needs nobody else's yes: on record before it is sent, and after."""
+        try:
+            await self._write(content, decision, "started")
+        except Exception as error:
+            raise not_recorded(error) from error
         outcome = "failed"
         try:
-            result = await running
+            result = await self._send(content, request, bound=decision == "session")
             outcome = "error" if result.get("isError") else "done"
             return result
         except asyncio.CancelledError:
@@ -95,57 +174,143 @@ class Gate:
             raise
         finally:
             with suppress(Exception):  # it ran: a row "started" without a successor says that nobody knows how
-                await self._write(row, "owner", outcome)
+                await self._write(content, decision, outcome)
+
+    async def _follow(self, row: CallRow, request: _Request) -> dict[str, Any]:
+        """Wait for what becomes of a row, and be the one who runs it where that falls to us."""
+        turn = request.turn
+        with self.approvals.listening(row.id) as changed:
+            async with turn.asking(self.approvals, row, request.caller, changed):
+                while True:
+                    match row.state:
+                        case "denied" | "expired" | "unknown":
+                            raise Refused(*why_not(row))
+                        case "done" | "failed":
+                            return _kept(row)
+                        case "allowed":
+                            result = await self._run(row, request)
+                            if result is not None:
+                                return result
+                        case "waiting" | "started":
+                            if turn.over:
+                                return parked(row)
+                            await turn.pause(row, changed)
+                    row = await self._again(row)
+
+    async def _again(self, row: CallRow) -> CallRow:
+        try:
+            fresh = await self.approvals.get(row.id)
+        except Exception as error:
+            raise not_recorded(error) from error
+        if fresh is None:
+            raise Refused("expired", f"{row.id} is not known any more")
+        return fresh
+
+    async def _run(self, row: CallRow, request: _Request) -> dict[str, Any] | None:
+        """Run an allowed call, once: None when somebody else does, or when it is not allowed any more."""
+        if self._servers.serving(row.server) is None:
+            await self._servers.ready(row.server)
+        self._allowed(request.principal, row.server, row.tool)
+        if self.approvals.changed(row) is not None:
+            return None  # a second look closes the row, with the reason
+        claimed = await self.approvals.claim(row)
+        if claimed is None:
+            return None
+        return await self._finished(claimed, request)
+
+    async def _finished(self, row: CallRow, request: _Request) -> dict[str, Any]:
+        content = Content(row.principal, row.server, row.spec, row.definition, row.tool, row.arguments)
+        state: State = "failed"
+        outcome, kept, reason = "failed", None, None
+        try:
+            result = await self._send(content, request, bound=True)
+            state, outcome = "done", "error" if result.get("isError") else "done"
+            kept = _packed({"result": result})
+            return result
+        except asyncio.CancelledError:
+            state, outcome, reason = "unknown", "unknown", "its caller went away while it ran"
+            raise
+        except Exception as error:
+            reason = str(error)
+            kept = _packed({"error": reason})
+            raise
+        finally:
+            with suppress(Exception):  # it ran: what cannot be recorded now is unknown at the next start
+                await self.approvals.finish(row, state, outcome, kept, reason)
+
+    async def _send(self, content: Content, request: _Request, *, bound: bool) -> dict[str, Any]:
+        """The last look and the sending, with nothing in between. What was approved is what is sent.
+
+        A person who makes the call is not `bound` to what served a moment ago.
+        """
+        verdict = self._allowed(request.principal, content.server, content.tool)
+        serving, policy = self._servers.serving(content.server), self._servers.policy(content.server)
+        if serving is None or policy is None:
+            raise NotLive(f'the session of "{content.server}" ended before the call was sent')
+        if bound and (serving.server.spec, policy.tools.get(content.tool, "")) != (content.spec, content.definition):
+            raise Refused("changed", f'"{content.tool}" of "{content.server}" changed before the call was sent')
+        params = {**(request.extra or {}), "name": content.tool, "arguments": read_canonical(content.arguments)}
+        return await serving.request(
+            "tools/call",
+            params,
+            timeout=verdict.timeout,
+            on_progress=request.turn.progress,
+            caller=request.caller,
+        )
+
+    def _allowed(self, principal: Principal, server: str, tool: str) -> Verdict:
+        verdict = self._policy(principal, server).verdict(tool)
+        if verdict.refusal is not None:
+            raise Refused(*verdict.refusal)
+        return verdict
 
     def _policy(self, principal: Principal, server: str) -> Policy:
         if principal.role == "viewer":
             raise Refused("not-allowed", f'"{principal.name}" may look and not call')
-        policy = self.policies(server)
+        policy = self._servers.policy(server)
         if policy is None:
             raise Refused("unknown-server", f'no server "{server}" was applied')
         if not policy.server.enabled:
             raise Refused("disabled", f'server "{server}" is disabled')
         return policy
 
-    async def _consent(self, principal: Principal, row: Mapping[str, Any]) -> None:
-        """A call over the owner's socket is its own yes; any other call that asks is refused."""
-        owns = principal.role == "owner"
-        try:
-            await self._write(row, *(("owner", "started") if owns else ("refused", "not run")))
-        except Exception as error:
-            raise Refused("not-recorded", f"the call cannot be recorded, so it does not run: {error}") from error
-        if not owns:
-            raise Refused(
-                "needs-approval",
-                f'"{row["tool"]}" of "{row["server"]}" needs approval: run '
-                f"`reconciler call {row['server']} {row['tool']}` yourself, or set requireApproval in the file",
-            )
-
-    async def _write(self, row: Mapping[str, Any], decision: str, outcome: str) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        await self.audit({"at": at, **row, "decision": decision, "outcome": outcome})
+    async def _write(self, content: Content, decision: str, outcome: str) -> None:
+        await self._audit(
+            {
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "principal": content.principal,
+                "server": content.server,
+                "tool": content.tool,
+                "arguments": content.arguments_digest,
+                "decision": decision,
+                "outcome": outcome,
+            }
+        )
 
 
-def _check_offered(policy: Policy, tool: str) -> None:
-    server = policy.server.id
-    if not policy.offers(tool):
-        raise Refused("tool-not-offered", f'"{tool}" of "{server}" is not offered: allowTools and denyTools decide')
-    check_lock(policy, "tools/call", {"name": tool})
+class _Request:
+    """What a caller brings: who it is, its wait, and what travels with the call."""
+
+    __slots__ = ("caller", "extra", "principal", "turn")
+
+    def __init__(
+        self, principal: Principal, turn: Turn, caller: Caller | None, extra: Mapping[str, Any] | None
+    ) -> None:
+        self.principal = principal
+        self.turn = turn
+        self.caller = caller
+        self.extra = extra
 
 
-def check_lock(policy: Policy, method: str, params: Mapping[str, Any]) -> None:
-    """Raises Refused for what the lock withholds; asked again right before a request goes out."""
-    name = params.get("name") or params.get("uri") or params.get("ref")
-    why = policy.blocked.get(name) if method == "tools/call" and isinstance(name, str) else None
-    why = why or why_withheld(policy.withheld, method, params)
-    if why is not None:
-        raise Refused("tool-locked", f'"{name}" of "{policy.server.id}" is withheld: {why}')
+def _packed(outcome: Mapping[str, Any]) -> str | None:
+    """The text that is kept, None for one that is too large."""
+    text = json.dumps(outcome)
+    return text if len(text) <= MOST_KEPT else None
 
 
-def _row(principal: Principal, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What a decision is about. Arguments without a canonical form cannot be bound to a decision."""
-    try:
-        bound = digest(dict(arguments))
-    except (ValueError, TypeError) as error:
-        raise Refused("bad-arguments", f"the arguments have no canonical form: {error}") from error
-    return {"principal": principal.name, "server": server, "tool": tool, "arguments": bound}
+def _kept(row: CallRow) -> dict[str, Any]:
+    kept = json.loads(row.result) if row.result is not None else {}
+    if "error" in kept:
+        return failure(row, kept["error"])
+    result: dict[str, Any] = kept.get("result") or unkept(row)
+    return result

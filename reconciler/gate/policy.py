@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from reconciler.gate.withheld import why_withheld
 from reconciler.model.document import Document
 from reconciler.model.server import Approval, Server, ToolRule
 from reconciler.plan.globs import fits, specificity
 from reconciler.plan.lock import Withheld
 
 FilePath: TypeAlias = tuple[str, ...]
+REMEMBERED: FilePath = ("always.json",)
+"""Decided by what this machine remembers instead of by the file."""
+_MOST_VERDICTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """All that a call of one tool is decided by. `refusal` is a code and a sentence, None for a tool that is offered;
+    `timeout` are seconds."""
+
+    refusal: tuple[str, str] | None
+    asks: bool
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the accepted document and the lock say about one server's tools.
 
     `read_only` are the tools whose readOnlyHint was true when they were first listed after the launch got its yes.
     `tools` has the digest of each definition as it was last listed, `blocked` those that the lock withholds, and why;
-    `withheld` is all that an enforced lock keeps back.
+    `withheld` is all that an enforced lock keeps back, `remembered` the tools that somebody allowed for always without
+    writing it into the file, with who.
     """
 
     server: Server
@@ -38,6 +53,25 @@ class Policy:
     tools: Mapping[str, str] = field(default_factory=dict)
     blocked: Mapping[str, str] = field(default_factory=dict)
     withheld: Withheld = field(default_factory=Withheld)
+    remembered: Mapping[str, str] = field(default_factory=dict)
+    _verdicts: dict[str, Verdict] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def verdict(self, tool: str) -> Verdict:
+        """What is decided about calls of the tool, worked out once."""
+        known = self._verdicts.get(tool)
+        if known is not None:
+            return known
+        if len(self._verdicts) >= _MOST_VERDICTS:  # a caller may name any number of tools that do not exist
+            self._verdicts.clear()
+        fresh = self._verdicts[tool] = Verdict(self._refusal(tool), self.answer(tool).asks, self.timeout(tool))
+        return fresh
+
+    def _refusal(self, tool: str) -> tuple[str, str] | None:
+        name = f'"{tool}" of "{self.server.id}"'
+        if not self.offers(tool):
+            return "tool-not-offered", f"{name} is not offered: allowTools and denyTools decide"
+        why = self.blocked.get(tool) or why_withheld(self.withheld, "tools/call", {"name": tool})
+        return ("tool-locked", f"{name} is withheld: {why}") if why is not None else None
 
     def offers(self, tool: str) -> bool:
         """Whether the tool may be seen and called at all (`allowTools`, `denyTools`)."""
@@ -45,7 +79,9 @@ class Policy:
         return allowed and not _matches(tool, self.server.deny)
 
     def answer(self, tool: str) -> Answer:
-        """Whether a call asks: the most specific rule for the tool, else what holds for the server."""
+        """Whether a call asks: an always of this machine, the most specific rule for the tool, or the server's."""
+        if tool in self.remembered:
+            return Answer(False, "never", REMEMBERED)
         approval, by = self.server.approval, self.by
         rule = self._rule(tool, approval=True)
         if rule is not None and rule.approval is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
@@ -63,9 +63,9 @@ class TooMany(Exception):
 
 
 class ApprovalRows:
-    """The table. `key` seals arguments and results, which may hold secrets. Methods raise sqlite3.Error."""
+    """The table. `key` gives what seals arguments and results, which may hold secrets. Methods raise sqlite3.Error."""
 
-    def __init__(self, records: Records, key: bytes) -> None:
+    def __init__(self, records: Records, key: Callable[[], bytes]) -> None:
         self._records = records
         self._key = key
 
@@ -78,14 +78,14 @@ class ApprovalRows:
         return (row, True) if joined is None else (self._opened(joined), False)
 
     async def move(
-        self, call_id: str, states: Collection[State], changes: Mapping[str, Any], entry: Entry, *, now: str = ""
+        self, call_id: str, states: Sequence[State], changes: Mapping[str, Any], entry: Entry, *, now: str = ""
     ) -> CallRow | None:
         """Compare and set: the row as it is now, when it was in one of `states`; else None, and nothing happened.
 
         With `now`, a row that expired by then counts as none.
         """
         if changes.get("result") is not None:
-            changes = {**changes, "result": seal_text(changes["result"], self._key, f"{call_id}/result")}
+            changes = {**changes, "result": seal_text(changes["result"], self._key(), f"{call_id}/result")}
         moved = await self._records.run(lambda database: _move(database, call_id, states, changes, entry, now))
         return self._opened(moved) if moved else None
 
@@ -135,7 +135,7 @@ class ApprovalRows:
         return [self._opened(CallRow(*row)) for row in rows]
 
     def _sealed(self, row: CallRow) -> CallRow:
-        return replace(row, arguments=seal_text(row.arguments, self._key, row.id))
+        return replace(row, arguments=seal_text(row.arguments, self._key(), row.id))
 
     def _opened(self, row: CallRow) -> CallRow:
         """What cannot be opened has no arguments that anybody said yes to, so it does not fit its hash either."""
@@ -145,7 +145,7 @@ class ApprovalRows:
 
     def _text(self, sealed: str, place: str) -> str | None:
         try:
-            return open_text(sealed, self._key, place)
+            return open_text(sealed, self._key(), place)
         except ValueError:
             return None
 
@@ -170,7 +170,7 @@ def _join(database: sqlite3.Connection, row: CallRow, entry: Entry) -> CallRow |
 def _move(
     database: sqlite3.Connection,
     call_id: str,
-    states: Collection[State],
+    states: Sequence[State],
     changes: Mapping[str, Any],
     entry: Entry,
     now: str,

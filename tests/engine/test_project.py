@@ -15,7 +15,9 @@ import pytest
 from reconciler.engine.change import Consent, approve
 from reconciler.engine.host import Host
 from reconciler.engine.saved import Stale, apply_saved
-from reconciler.gate.gate import Principal, Refused
+from reconciler.gate.approvals import Decision
+from reconciler.gate.gate import Principal
+from reconciler.gate.turn import Patience
 from reconciler.plan.actions import word
 from reconciler.plan.document import to_document
 from reconciler.store.sources import Sources
@@ -216,13 +218,17 @@ async def test_a_killed_server_is_back_and_the_status_counts_it(tmp_path: Path) 
 
 
 @requirement("GATE-2:gate-decides")
-async def test_another_principal_is_refused_with_the_way_out_and_the_owner_is_not(tmp_path: Path) -> None:
+async def test_another_principal_waits_for_a_yes_and_the_owner_does_not(tmp_path: Path) -> None:
     async with desk(tmp_path, {"a": light("a"), "free": light("free", requireApproval=False)}) as at:
         await at.apply()
-        client = Principal("a client", "client")
-        with pytest.raises(Refused, match="reconciler call a echo"):
-            await at.project.gate.call(client, "a", "echo", {"text": "x"})
-        result = await at.project.gate.call(client, "free", "echo", {"text": "x"})
+        client, gate = Principal("a client", "client"), at.project.gate
+        gate.patience = Patience(whole=0)
+        parked = await gate.call(client, "a", "echo", {"text": "x"})
+        assert (parked["isError"], "reconciler approve call-" in parked["content"][0]["text"]) == (True, True)
+        (waits,) = await gate.approvals.listed("waiting")
+        await gate.approvals.decide(waits.id, Decision(True, "me"))
+        assert (await gate.result(client, waits.id))["content"][0]["text"] == "x"
+        result = await gate.call(client, "free", "echo", {"text": "x"})
         assert result["content"][0]["text"] == "x"
         assert await at.call("a", "echo", text="mine") == "mine"
 
