@@ -1,0 +1,227 @@
+"""Live sessions against the lock, and accepting what they show into it. Reads: sessions, pins. Writes: the lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from reconciler.canonical import digest
+from reconciler.engine.locked import surface_of
+from reconciler.engine.project import Project
+from reconciler.model.package import package_of
+from reconciler.model.pins import KEYS, Identity, Pin, ServerPins, Surface, launch_pin, text_pin
+from reconciler.model.server import Lock
+from reconciler.plan.lock import Drifted, Entry, Verdicts, compare, mode_of, pins_from
+from reconciler.plan.lock_diff import Changed, definition_changes, hidden_in
+from reconciler.problems import Problem
+from reconciler.sessions.hub import Instance
+from reconciler.sessions.session import CLIENT_CAPABILITIES
+from reconciler.store.files import text_digest
+from reconciler.store.lock_file import lock_text, write_lock
+
+Standing = Literal["accepted", "drift", "off", "disabled", "not-live", "left-over"]
+"""How a server stands to the lock; left-over: pinned, and no longer applied."""
+
+
+class UnknownServer(Exception):
+    """Neither applied nor pinned."""
+
+
+class Unusable(Exception):
+    """The lock file cannot be used; what is wrong comes along."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems[0].detail)
+        self.problems = problems
+
+
+class MovedOn(Exception):
+    """The server shows something else than what was to be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """One server against the lock. `shows` is what would be pinned now, None while it is not live; `why` says why."""
+
+    server: str
+    standing: Standing
+    mode: Lock
+    why: str = ""
+    verdicts: Verdicts | None = None
+    pinned: ServerPins | None = None
+    shows: ServerPins | None = None
+    unpinnable: tuple[Entry, ...] = ()
+
+    @property
+    def drift(self) -> tuple[Drifted, ...]:
+        """Everything that is not as pinned."""
+        return self.verdicts.drift if self.verdicts else ()
+
+    @property
+    def offered(self) -> str | None:
+        """Digest of all that would be pinned: who accepts says what was looked at."""
+        return digest(lock_text({self.server: self.shows})) if self.shows else None
+
+    def to_json(self, *, changes: bool) -> dict[str, Any]:
+        """`{"id", "mode", "standing", "why", "offered", "drift": [...]}`, with what changed where asked for."""
+        return {
+            "id": self.server,
+            "mode": self.mode,
+            "standing": self.standing,
+            "why": self.why or None,
+            "offered": self.offered,
+            "drift": [self._drifted(each, changes) for each in self.drift],
+            "unpinnable": [{"kind": kind, "name": name} for kind, name in self.unpinnable],
+        }
+
+    def _drifted(self, drifted: Drifted, changes: bool) -> dict[str, Any]:
+        row: dict[str, Any] = {"kind": drifted.kind, "name": drifted.name or None, "state": drifted.state}
+        if changes and drifted.kind in KEYS:
+            before, after = (_definition(pins, drifted) for pins in (self.pinned, self.shows))
+            found = definition_changes(before, after)
+            row["changes"] = [changed_json(change) for change in found]
+            row["hidden"] = hidden_in(after)
+        return row
+
+
+def changed_json(change: Changed) -> dict[str, Any]:
+    """`{"path", "state", "before", "after"}`."""
+    return {"path": change.path, "state": change.state, "before": change.before, "after": change.after}
+
+
+def _definition(pins: ServerPins | None, drifted: Drifted) -> Mapping[str, Any] | None:
+    found: Pin | None = (
+        next((pins.of(kind).get(drifted.name) for kind in KEYS if kind == drifted.kind), None) if pins else None
+    )
+    return found.definition if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of accepting. `written` is false when the file said all that already."""
+
+    written: bool
+    accepted: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Servers that could not be looked at, with the reason: their pins stay as they were, where there are any."""
+    unpinned: tuple[str, ...] = ()
+    """Those of them that have none."""
+
+
+async def survey(project: Project, only: str | None = None, *, wait: float = 60.0) -> list[Standings]:
+    """Every server (or one) against the lock, by id; sessions that are on their way are waited for, in seconds.
+
+    Raises UnknownServer.
+    """
+    project.refresh_lock()
+    known = {*project.ledger.document.servers, *project.lock.pins.servers}
+    if only is not None and only not in known:
+        raise UnknownServer(f'no server "{only}" was applied, and the lock has none')
+    chosen = sorted(known if only is None else {only})
+    await _until_settled(project, chosen, wait)
+    return [stand(project, server_id) for server_id in chosen]
+
+
+async def _until_settled(project: Project, servers: list[str], wait: float) -> None:
+    tasks = [asyncio.create_task(project.settled(each)) for each in servers if _is_on_its_way(project, each)]
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=wait)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _is_on_its_way(project: Project, server_id: str) -> bool:
+    server = project.wanted(server_id)
+    return server is not None and server.enabled and _serving(project, server_id) is None
+
+
+def stand(project: Project, server_id: str) -> Standings:
+    """One server against the lock, as it is now."""
+    pinned, server = project.lock.pins.servers.get(server_id), project.wanted(server_id)
+    if server is None:
+        return Standings(server_id, "left-over", "off", "it is pinned and was not applied", None, pinned)
+    mode = mode_of(server.lock, project.lock.pins)
+    if server.lock == "off":
+        return Standings(server_id, "off", mode, "its lock is off in the file", None, pinned)
+    if not server.enabled:
+        return Standings(server_id, "disabled", mode, "it is disabled", None, pinned)
+    live = _serving(project, server_id)
+    if live is None:
+        status, reason = project.status_of(server_id)
+        why = project.environment.hide(f"it is {status}{f': {reason}' if reason else ''}")
+        return Standings(server_id, "not-live", mode, why, None, pinned)
+    surface = _surface(project, server_id, live)
+    shows, unpinnable = pins_from(surface, _identity(project, server_id, live))
+    verdicts = compare(pinned, surface)
+    return Standings(
+        server_id, "drift" if verdicts.drift else "accepted", mode, "", verdicts, pinned, shows, unpinnable
+    )
+
+
+def _serving(project: Project, server_id: str) -> Instance | None:
+    """The session of what was applied; one of an earlier version does not count."""
+    live, wanted = project.hub.slot(server_id).live, project.wanted(server_id)
+    if live is None or wanted is None or live.state != "ready" or live.server.spec != wanted.spec:
+        return None
+    return live
+
+
+def _surface(project: Project, server_id: str, live: Instance) -> Surface:
+    said = live.session.handshake.instructions if live.session else None
+    return surface_of(live.listing, text_pin(said), launch_pin(project.ledger.document.launch(server_id)))
+
+
+def _identity(project: Project, server_id: str, live: Instance) -> Identity:
+    facts = project.ledger.document.facts(server_id)
+    package = package_of(facts["command"], facts.get("args", ())) if "command" in facts else None
+    if live.session is None:
+        return Identity(package=package)
+    handshake = live.session.handshake
+    return Identity(handshake.protocol_version, handshake.server_info, CLIENT_CAPABILITIES, package)
+
+
+async def accept(
+    project: Project,
+    only: str | None = None,
+    *,
+    expected: Mapping[str, str] | None = None,
+    wait: float = 60.0,
+) -> Accepted:
+    """Write what live sessions show into the lock, of every server or of `only` one.
+
+    `expected` are the `offered` digests that somebody looked at. Raises UnknownServer, Unusable (a lock that cannot be
+    used can only be written whole), MovedOn, OSError and LockTooLarge; then the file is as it was.
+    """
+    async with project.pinning:
+        standings = await survey(project, only, wait=wait)
+        before = project.lock.pins
+        if only is not None and before.problems:
+            raise Unusable(before.problems)
+        for each in standings:
+            if expected is not None and each.shows and expected.get(each.server, each.offered) != each.offered:
+                raise MovedOn(f'"{each.server}" shows something else than a moment ago')
+        return await _write(project, standings, dict(before.servers))
+
+
+async def _write(project: Project, standings: list[Standings], pins: dict[str, ServerPins]) -> Accepted:
+    before = dict(pins)
+    accepted, kept = [], {}
+    for each in standings:
+        if each.shows is not None:
+            accepted.append(each.server)
+            pins[each.server] = each.shows
+        elif each.standing in ("left-over", "off"):
+            pins.pop(each.server, None)
+        else:
+            kept[each.server] = each.why
+    removed = tuple(sorted(before.keys() - pins.keys()))
+    written = text_digest(lock_text(pins).encode()) != project.lock.pins.digest
+    if written:
+        await asyncio.to_thread(write_lock, project.sources.lock, pins)
+        project.refresh_lock()
+    unpinned = tuple(name for name in kept if name not in pins)
+    return Accepted(written, tuple(accepted), removed, kept, unpinned)
