@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from reconciler.sessions.forms import with_defaults
 from reconciler.sessions.session import Caller, DeadlineExceeded, RpcError
 
 METHOD_NOT_FOUND = -32601
@@ -188,7 +189,7 @@ async def _ask(flights: list[Flight], method: str, params: Mapping[str, Any]) ->
         for flight in reversed(flights):
             answer = await _ask_one(flight, method, params)
             if answer is not None:
-                return answer
+                return with_defaults(params, answer) if method == "elicitation/create" else answer
     finally:
         for flight in flights:
             flight.release(loop.time())

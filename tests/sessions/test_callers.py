@@ -88,6 +88,16 @@ async def test_a_question_goes_to_the_client_whose_call_is_in_flight_and_its_ans
     await calls.end(call)
 
 
+async def test_what_the_user_left_out_of_a_form_holds_its_default(
+    calls: Calls, session: PipeSession, wire: Wire
+) -> None:
+    await calls.begin(Client("ada", {"action": "accept", "content": {"a": 1}}))
+    fields = {"a": {"type": "integer", "default": 7}, "b": {"type": "string", "default": "x"}}
+    params = {"message": "?", "requestedSchema": {"type": "object", "properties": fields}}
+    feed(session, id="q1", method=QUESTION, params=params)
+    assert await wire.answer("q1") == {"result": {"action": "accept", "content": {"a": 1, "b": "x"}}}
+
+
 @pytest.mark.parametrize("method", ["elicitation/create", "sampling/createMessage", "roots/list"])
 async def test_of_several_calls_of_one_client_the_newest_is_asked(calls: Calls, method: str) -> None:
     older, newer = Client("ada"), Client("ada")
