@@ -1,0 +1,270 @@
+"""Clients of the handshake era (2024-11-05 to 2025-11-25): `initialize`, sessions, questions on the call's stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.faces.gateway.callers import HandshakeCaller
+from reconciler.faces.gateway.calls import Job, carry_out
+from reconciler.faces.gateway.client_session import ClientSession
+from reconciler.faces.gateway.exchange import Exchange
+from reconciler.faces.gateway.lists import LISTS, greeting, list_body
+from reconciler.faces.gateway.messages import (
+    BadMessage,
+    Message,
+    Notification,
+    Request,
+    Response,
+    batch,
+    error_message,
+    fault,
+    message_of,
+    notification,
+    result_message,
+)
+from reconciler.faces.gateway.office import Office, Place
+from reconciler.faces.gateway.protocol import (
+    ASKING,
+    BATCHES,
+    CANCELLED,
+    HANDSHAKE_VERSIONS,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    LEVELS,
+    METHOD_NOT_FOUND,
+)
+from reconciler.faces.gateway.reply import Reply
+from reconciler.faces.gateway.streams import EventStream
+from reconciler.faces.http.problems import HttpProblem
+from reconciler.gate.methods import class_of
+from reconciler.sessions.session import Progress, RpcError
+
+_STATELESS_ONLY = ("resultType", "ttlMs", "cacheScope")
+
+
+class HandshakeEra:
+    """Everything a client of this era may send, by HTTP method."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._limits = office.limits
+        self._sessions = office.sessions
+
+    async def post(self, exchange: Exchange, place: Place, value: Any) -> None:
+        """One message, or in 2025-03-26 several. Raises HttpProblem, BadMessage."""
+        if isinstance(value, list):
+            await self._batch(exchange, place, value)
+            return
+        message = message_of(value)
+        if isinstance(message, Request) and message.method == "initialize":
+            await self._initialize(exchange, place, message)
+            return
+        session = self._session(exchange, place)
+        if isinstance(message, Request):
+            await self._requests(exchange, place, session, [message], whole=False)
+        else:
+            self._take(place, session, message)
+            await exchange.answer(202, b"", ())
+
+    async def get(self, exchange: Exchange, place: Place) -> None:
+        """The stream for whatever belongs to no request."""
+        if not exchange.accepts.events:
+            raise HttpProblem(406, "not-acceptable", "Accept must name text/event-stream")
+        session = self._session(exchange, place)
+        stream = EventStream(exchange, self._limits, lambda: not session.over and place.holds())
+        session.hear(stream)
+        try:
+            await self._office.streams.serve(exchange, stream)
+        finally:
+            session.leave(stream)
+
+    async def delete(self, exchange: Exchange, place: Place) -> None:
+        """The client ends its session."""
+        self._sessions.end(self._session(exchange, place))
+        await exchange.answer(204, b"", ())
+
+    def _session(self, exchange: Exchange, place: Place) -> ClientSession:
+        number = exchange.header(b"mcp-session-id")
+        if number is None:
+            raise BadMessage(INVALID_REQUEST, "Bad Request: no Mcp-Session-Id; begin with initialize")
+        session = self._sessions.find(number, place.principal, place.scope)
+        if session is None:
+            raise HttpProblem(404, "no-session", "Session not found: begin anew with initialize")
+        return session
+
+    async def _initialize(self, exchange: Exchange, place: Place, request: Request) -> None:
+        params = request.params
+        wanted, capabilities = params.get("protocolVersion"), params.get("capabilities")
+        if not isinstance(wanted, str) or not isinstance(capabilities, dict):
+            raise BadMessage(INVALID_PARAMS, "Invalid params: protocolVersion and capabilities are needed", request.id)
+        version = wanted if wanted in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[-1]
+        reply = Reply(exchange, self._office.streams, self._limits)
+        session = ClientSession(place.principal, place.scope, version, capabilities, self._limits)
+        self._sessions.add(session)
+        surface = place.surface
+        said = {"protocolVersion": version, **greeting(surface), "serverInfo": dict(surface.server_info)}
+        headers = ((b"mcp-session-id", session.id.encode()),)
+        await reply.end(result_message(request.id, said), headers=headers)
+
+    async def _batch(self, exchange: Exchange, place: Place, values: Sequence[Any]) -> None:
+        session = self._session(exchange, place)
+        if session.version != BATCHES:
+            raise BadMessage(INVALID_REQUEST, "Invalid request: batches are of another revision")
+        if not 1 <= len(values) <= self._limits.batch:
+            raise BadMessage(INVALID_REQUEST, f"Invalid request: a batch has 1 to {self._limits.batch} messages")
+        messages = [message_of(value) for value in values]
+        requests = [message for message in messages if isinstance(message, Request)]
+        for message in messages:
+            if not isinstance(message, Request):
+                self._take(place, session, message)
+        if requests:
+            await self._requests(exchange, place, session, requests, whole=True)
+        else:
+            await exchange.answer(202, b"", ())
+
+    def _take(self, place: Place, session: ClientSession, message: Notification | Response) -> None:
+        """Something that is not answered. A request in the shape of a notification is one, and is not carried out."""
+        if isinstance(message, Response):
+            session.questions.answer(message)
+            return
+        match message.method:
+            case "notifications/initialized":
+                self._begin(session)
+            case "notifications/cancelled":
+                number = message.params.get("requestId")
+                if isinstance(number, str) or type(number) is int:
+                    session.cancel(number)
+
+    def _begin(self, session: ClientSession) -> None:
+        """From now on the client is told when what it sees has changed."""
+        if session.initialized:
+            return
+        session.initialized = True
+
+        def changed(kinds: frozenset[str]) -> None:
+            for kind in sorted(kinds):
+                session.tell(f"notifications/{kind}/list_changed", {})
+
+        session.stops.append(self._office.surfaces.listen(session.scope, changed))
+
+    async def _requests(
+        self, exchange: Exchange, place: Place, session: ClientSession, requests: Sequence[Request], *, whole: bool
+    ) -> None:
+        """Answer requests that came together. A client that goes away takes none of them back, as the era wants it."""
+        reply = Reply(exchange, self._office.streams, self._limits, lambda: not session.over and place.holds())
+        reply.stay_alive()
+        try:
+            if whole:
+                answers = await asyncio.gather(
+                    *(asyncio.create_task(self._one(place, session, request, reply)) for request in requests)
+                )
+                body = batch(answers)
+            else:
+                body = await self._one(place, session, requests[0], reply)
+        except BaseException:
+            await reply.abandon()
+            raise
+        await reply.end(body)
+
+    async def _one(self, place: Place, session: ClientSession, request: Request, reply: Reply) -> bytes:
+        """The answer to one request."""
+        task = asyncio.current_task()
+        assert task is not None
+        if request.id in session.running or len(session.running) >= self._limits.running:
+            raise BadMessage(INVALID_REQUEST, "Invalid request: this id is in use, or too many are", request.id)
+        session.running[request.id] = task
+        caller = HandshakeCaller(session, reply, self._limits)
+        try:
+            return result_message(request.id, await self._result(place, session, request, reply, caller))
+        except RpcError as error:
+            return error_message(request.id, error.error)
+        except asyncio.CancelledError:
+            if request.id not in session.withdrawn:
+                raise
+            task.uncancel()
+            return error_message(request.id, {"code": CANCELLED, "message": "Request cancelled"})
+        finally:
+            del session.running[request.id]
+            session.withdrawn.discard(request.id)
+            caller.close()
+
+    async def _result(
+        self, place: Place, session: ClientSession, request: Request, reply: Reply, caller: HandshakeCaller
+    ) -> Mapping[str, Any] | bytes:
+        if request.method in ("server/discover", "subscriptions/listen"):
+            raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        match class_of(request.method):
+            case "call" | "forward":
+                if request.method in ("resources/subscribe", "resources/unsubscribe"):
+                    return self._follow(place, session, request)
+                return await self._forwarded(place, request, reply, caller)
+            case "gateway":
+                return self._own(place, session, request)
+            case _:
+                raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+
+    def _own(self, place: Place, session: ClientSession, request: Request) -> Mapping[str, Any] | bytes:
+        """What the gateway answers itself."""
+        if request.method in LISTS:
+            return b"{" + list_body(place.surface, request.method, request.params) + b"}"
+        if request.method == "logging/setLevel":
+            level = request.params.get("level")
+            if level not in LEVELS:
+                raise fault(INVALID_PARAMS, f"Invalid params: a level is one of {', '.join(LEVELS)}")
+            session.log_level = level
+        return {}
+
+    def _follow(self, place: Place, session: ClientSession, request: Request) -> Mapping[str, Any]:
+        raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+
+    async def _forwarded(
+        self, place: Place, request: Request, reply: Reply, caller: HandshakeCaller
+    ) -> Mapping[str, Any]:
+        """A server's result. Where it is a question, the client is asked and the server hears the answers."""
+        params: Mapping[str, Any] = request.params
+        progress = _progress(params, reply)
+        for _ in range(self._limits.rounds + 1):
+            job = Job(place.scope, place.surface, place.principal, request.method, params, caller, progress)
+            result = await carry_out(job)
+            if result.get("resultType") != "input_required" or request.method not in ASKING:
+                return _plain(result)
+            params = {**request.params, **await _answers(result, caller)}
+        raise fault(INTERNAL_ERROR, f"The server asked more than {self._limits.rounds} times")
+
+
+def _progress(params: Mapping[str, Any], reply: Reply) -> Progress | None:
+    """Where progress goes: to the client's token, if it gave one."""
+    meta = params.get("_meta")
+    token = meta.get("progressToken") if isinstance(meta, dict) else None
+    if not reply.can_stream or not (isinstance(token, str) or type(token) is int):
+        return None
+
+    def tell(news: Mapping[str, Any]) -> None:
+        reply.say(notification("notifications/progress", {**news, "progressToken": token}))
+
+    return tell
+
+
+async def _answers(result: Mapping[str, Any], caller: HandshakeCaller) -> dict[str, Any]:
+    """What a client answers to an `input_required` result, as the params of the next round."""
+    asked = result.get("inputRequests") or {}
+    responses = {}
+    for key, request in asked.items():
+        responses[key] = await caller.ask(str(request.get("method")), request.get("params") or {})
+    said: dict[str, Any] = {"inputResponses": responses} if asked else {}
+    if result.get("requestState") is not None:
+        said["requestState"] = result["requestState"]
+    return said
+
+
+def _plain(result: dict[str, Any]) -> Mapping[str, Any]:
+    """A result without what only the stateless era has."""
+    if "resultType" not in result:
+        return result
+    return {key: value for key, value in result.items() if key not in _STATELESS_ONLY}
+
+
+Answerable = Message

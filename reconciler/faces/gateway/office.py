@@ -1,0 +1,52 @@
+"""What both eras work with: the surfaces, the sessions and streams of clients, the calls that wait."""
+
+from __future__ import annotations
+
+from reconciler.engine.host import Host
+from reconciler.faces.gateway.client_session import ClientSessions
+from reconciler.faces.gateway.exchange import AsgiScope
+from reconciler.faces.gateway.limits import Limits
+from reconciler.faces.gateway.parked import Parked
+from reconciler.faces.gateway.scope import Scope
+from reconciler.faces.gateway.streams import Streams
+from reconciler.faces.gateway.surface import Surface
+from reconciler.faces.gateway.surfaces import Surfaces
+from reconciler.faces.http.access import principal_of
+from reconciler.faces.http.problems import HttpProblem
+
+
+class Office:
+    """Shared by every endpoint of this process."""
+
+    def __init__(self, host: Host, limits: Limits) -> None:
+        self.host = host
+        self.limits = limits
+        self.surfaces = Surfaces()
+        self.streams = Streams(host.stopping, limits)
+        self.sessions = ClientSessions(limits)
+        self.parked = Parked(limits)
+
+
+class Place:
+    """One request's endpoint and whoever makes it."""
+
+    __slots__ = ("_asgi", "_surfaces", "principal", "scope")
+
+    def __init__(self, asgi: AsgiScope, scope: Scope, surfaces: Surfaces) -> None:
+        """Raises HttpProblem 401, 429."""
+        self._asgi = asgi
+        self._surfaces = surfaces
+        self.scope = scope
+        self.principal = principal_of(asgi, scope.project)
+
+    @property
+    def surface(self) -> Surface:
+        """What the endpoint shows now. Raises NotHere."""
+        return self._surfaces.of(self.scope)
+
+    def holds(self) -> bool:
+        """Whether whoever made the request may still hear: the token was not revoked."""
+        try:
+            return principal_of(self._asgi, self.scope.project) is self.principal
+        except HttpProblem:
+            return False
