@@ -70,6 +70,7 @@ class Host:
             "pid": os.getpid(),
             "startedAt": self.facts.started_at,
             "socket": str(socket),
+            "url": self.facts.url,
             "version": __version__,
         }
         for project in self.projects.values():

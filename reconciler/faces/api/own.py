@@ -6,24 +6,26 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
-from reconciler.engine.change import Applied, Consent, Held, Invalid, apply_file, approve
-from reconciler.engine.execute import Outcome
+from reconciler.engine.change import Applied, Held, Invalid, apply_file, approve
+from reconciler.engine.execute import OnFailure, Outcome
+from reconciler.engine.follow import AutoApprove
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.engine.rollback import NoSuchSerial, Target, patch_to, roll_back
 from reconciler.engine.rollback import Refused as RollbackRefused
 from reconciler.engine.saved import Stale, apply_saved
 from reconciler.engine.status import server_status, status
-from reconciler.faces.http.access import OWNER
-from reconciler.faces.http.body import json_body
+from reconciler.faces.api.access import RoleRoute, principal, require
+from reconciler.faces.api.said import read_choice, read_consent, read_names, who_says_it
+from reconciler.faces.http.body import body_number, json_body, query_number
 from reconciler.faces.http.lines import in_lines
 from reconciler.faces.http.problems import HttpProblem, show_problem
 from reconciler.plan.actions import Plan
@@ -32,31 +34,32 @@ from reconciler.sessions.session import SessionError
 Tell = Callable[[Mapping[str, Any]], None]
 
 
-def routes() -> list[Route]:
-    """The routes below `/api/v1` of one project (`request.state.project`)."""
+def routes() -> list[RoleRoute]:
+    """The routes below `/api/v1` of one project, each with the role that it needs at least."""
     return [
-        Route("/hello", hello),
-        Route("/status", get_status),
-        Route("/observed", get_observed),
-        Route("/apply", post_apply, methods=["POST"]),
-        Route("/follow", post_follow, methods=["POST"]),
-        Route("/history", get_history),
-        Route("/rollback", get_rollback),
-        Route("/rollback", post_rollback, methods=["POST"]),
-        Route("/servers/{server}/restart", post_restart, methods=["POST"]),
-        Route("/servers/{server}/logs", get_logs),
-        Route("/events", get_events),
-        Route("/events/stream", stream_events),
-        Route("/tools", get_tools),
-        Route("/call", post_call, methods=["POST"]),
-        Route("/approve", post_approve, methods=["POST"]),
-        Route("/deny", post_deny, methods=["POST"]),
-        Route("/stop", post_stop, methods=["POST"]),
+        RoleRoute("/hello", hello, "viewer"),
+        RoleRoute("/status", get_status, "viewer"),
+        RoleRoute("/observed", get_observed, "viewer"),
+        RoleRoute("/apply", post_apply, "operator", "POST"),
+        RoleRoute("/follow", post_follow, "operator", "POST"),
+        RoleRoute("/history", get_history, "viewer"),
+        RoleRoute("/rollback", get_rollback, "viewer"),
+        RoleRoute("/rollback", post_rollback, "operator", "POST"),
+        RoleRoute("/servers/{server}/restart", post_restart, "operator", "POST"),
+        RoleRoute("/servers/{server}/logs", get_logs, "viewer"),
+        RoleRoute("/events", get_events, "viewer"),
+        RoleRoute("/events/stream", stream_events, "viewer"),
+        RoleRoute("/tools", get_tools, "viewer"),
+        RoleRoute("/call", post_call, "operator", "POST"),
+        RoleRoute("/approve", post_approve, "operator", "POST"),
+        RoleRoute("/deny", post_deny, "operator", "POST"),
+        RoleRoute("/tokens/reread", post_reread, "owner", "POST"),
+        RoleRoute("/stop", post_stop, "owner", "POST"),
     ]
 
 
 def application(host: Host) -> Starlette:
-    """The app on the local socket: every project under `/p/<project>`, the first by name also at the root."""
+    """The app; the front said who asks. Every project under `/p/<project>`, the first by name also at the root."""
     app = Starlette(
         routes=[Mount("/p/{project}/api/v1", routes=routes()), Mount("/api/v1", routes=routes())],
         exception_handlers={Exception: show_problem, HttpProblem: show_problem, HTTPException: show_problem},
@@ -105,9 +108,14 @@ async def get_observed(request: Request) -> JSONResponse:
 
 async def post_apply(request: Request) -> StreamingResponse:
     project, body = _project(request), await json_body(request)
+    if body.get("environment"):
+        require(request, "owner", "handing over an environment")
+    if body.get("saved"):
+        require(request, "owner", "a plan that brings its own document")
+    wait, on_failure = body_number(body, "wait", 120), read_choice(body, "onFailure", get_args(OnFailure))
+    consent = read_consent(request, body)
     project.environment.offer(body.get("environment") or {})
-    consent = _consent(body)
-    options = {"on_failure": body.get("onFailure", "continue"), "wait": float(body.get("wait", 120))}
+    options: Any = {"on_failure": on_failure, "wait": wait}
 
     async def work(tell: Tell) -> Mapping[str, Any]:
         report = _reporter(tell)
@@ -116,12 +124,6 @@ async def post_apply(request: Request) -> StreamingResponse:
         return _applied(await apply_file(project, consent, report, expected=body.get("expected"), **options))
 
     return in_lines(work)
-
-
-def _consent(body: Mapping[str, Any]) -> Consent:
-    yes = body.get("yes", [])
-    servers = None if yes == "all" else frozenset(yes)
-    return Consent(str(body.get("who", "owner")), servers, frozenset(body.get("allow", [])))
 
 
 def _reporter(tell: Tell) -> Callable[[Outcome | tuple[str, str]], None]:
@@ -151,8 +153,9 @@ def _applied(result: Applied | Invalid | Held | Plan | Stale) -> Mapping[str, An
 
 async def post_follow(request: Request) -> JSONResponse:
     host, project, body = _host(request), _project(request), await json_body(request)
+    auto_approve: Any = read_choice(body, "autoApprove", get_args(AutoApprove))
     if body.get("on", True):
-        before, auto_approve = project.followed.on, body.get("autoApprove", "no")
+        before = project.followed.on
         follower = host.follow(project, auto_approve)
         await asyncio.wait_for(follower.settled.wait(), 60)
         if before:
@@ -167,18 +170,19 @@ async def get_history(request: Request) -> JSONResponse:
 
 
 async def get_rollback(request: Request) -> JSONResponse:
-    serial = request.query_params.get("serial")
-    target = await _rollback_target(_project(request), int(serial) if serial else None)
+    serial = query_number(request, "serial", 0)
+    target = await _rollback_target(_project(request), serial or None)
     return JSONResponse({"serial": target.serial, "patch": target.masked})
 
 
 async def post_rollback(request: Request) -> StreamingResponse:
     project, body = _project(request), await json_body(request)
+    serial, consent = int(body_number(body, "serial")), read_consent(request, body)
 
     async def work(tell: Tell) -> Mapping[str, Any]:
-        target = await _rollback_target(project, int(body["serial"]))
+        target = await _rollback_target(project, serial)
         try:
-            return _applied(await roll_back(project, target, _consent(body), _reporter(tell)))
+            return _applied(await roll_back(project, target, consent, _reporter(tell)))
         except RollbackRefused as refused:
             raise HttpProblem(409, "edit-refused", str(refused), patch=target.masked) from refused
 
@@ -211,7 +215,7 @@ async def post_restart(request: Request) -> JSONResponse:
 async def get_logs(request: Request) -> JSONResponse:
     project = _project(request)
     server = _server(request, project)
-    count = int(request.query_params.get("lines", "50"))
+    count = query_number(request, "lines", 50)
     lines = await asyncio.to_thread(_tail, project, server, count)
     return JSONResponse({"lines": lines, "exits": await project.records.exits(server)})
 
@@ -219,13 +223,13 @@ async def get_logs(request: Request) -> JSONResponse:
 def _tail(project: Project, server: str, count: int) -> list[str]:
     path = project.state.server_logs / f"{server}.log"
     texts = [p.read_text(encoding="utf-8", errors="replace") for p in (path.with_suffix(".log.1"), path) if p.is_file()]
-    return [project.environment.hide(line) for line in "".join(texts).splitlines()[-count:]]
+    lines = "".join(texts).splitlines()
+    return [project.environment.hide(line) for line in lines[max(len(lines) - count, 0) :]]
 
 
 async def get_events(request: Request) -> JSONResponse:
-    query = request.query_params
     rows = await _project(request).records.events(
-        int(query.get("after", "0")), int(query.get("limit", "100")), query.get("server")
+        query_number(request, "after", 0), query_number(request, "limit", 100), request.query_params.get("server")
     )
     return JSONResponse({"events": rows})
 
@@ -280,38 +284,45 @@ def _tool_rows(project: Project, server: str, place: Callable[[tuple[str | int, 
 
 
 async def post_call(request: Request) -> StreamingResponse:
-    project, body = _project(request), await json_body(request)
+    project, body, asks = _project(request), await json_body(request), principal(request)
     server, tool = str(body.get("server", "")), str(body.get("tool", ""))
     arguments = body.get("arguments") or {}
     if not isinstance(arguments, dict):
         raise HttpProblem(400, "bad-arguments", "arguments must be an object")
 
     async def work(tell: Tell) -> Mapping[str, Any]:
-        return await project.gate.call(OWNER, server, tool, arguments, on_progress=tell)
+        return await project.gate.call(asks, server, tool, arguments, on_progress=tell)
 
     return in_lines(work)
 
 
 async def post_approve(request: Request) -> StreamingResponse:
     project, body = _project(request), await json_body(request)
-    chosen = project.waiting.chosen(str(body.get("plan")), body.get("servers") or [])
+    chosen = project.waiting.chosen(str(body.get("plan")), read_names(body, "servers"))
     if not chosen:
         raise HttpProblem(404, "nothing-waits", f"nothing waits under {body.get('plan')}")
+    who = who_says_it(request, body)
 
     async def work(tell: Tell) -> Mapping[str, Any]:
-        return _applied(await approve(project, chosen, str(body.get("who", "owner")), _reporter(tell)))
+        return _applied(await approve(project, chosen, who, _reporter(tell)))
 
     return in_lines(work)
 
 
 async def post_deny(request: Request) -> JSONResponse:
     project, body = _project(request), await json_body(request)
-    chosen = project.waiting.chosen(str(body.get("plan")), body.get("servers") or [])
+    chosen = project.waiting.chosen(str(body.get("plan")), read_names(body, "servers"))
     if not chosen:
         raise HttpProblem(404, "nothing-waits", f"nothing waits under {body.get('plan')}")
     project.waiting.deny(chosen)
     project.changed_at.set()
     return JSONResponse({"denied": [pending.server for pending in chosen]})
+
+
+async def post_reread(request: Request) -> JSONResponse:
+    """The file of tokens was changed: what was taken back holds no more when this answers."""
+    _project(request).tokens.look()
+    return JSONResponse({})
 
 
 async def post_stop(request: Request) -> JSONResponse:

@@ -11,6 +11,7 @@ from reconciler.faces.cli.consent import get_consent
 from reconciler.faces.cli.context import Options, shared
 from reconciler.faces.cli.engines import engine
 from reconciler.faces.cli.exits import Exit, Stop, stale
+from reconciler.faces.cli.listening import Listening, with_listening
 from reconciler.faces.cli.planning import Ground, look, pins_of, plan_on
 from reconciler.faces.cli.problem_text import refuse
 from reconciler.faces.cli.reach import connect
@@ -37,8 +38,10 @@ from reconciler.plan.saved import SavedPlan, read_saved, staleness, target_of
 )
 @click.option("--once", is_flag=True, help="Stop the engine again if this command started it.")
 @click.option("--wait", type=click.FloatRange(min=0), default=120.0, metavar="SECONDS", help="For servers to settle.")
+@with_listening
 def command(
     options: Options,
+    listening: Listening,
     plan_file: Path | None,
     auto_approve: bool,
     allow: tuple[str, ...],
@@ -53,7 +56,7 @@ def command(
 
     Exit codes: 0 applied, 3 invalid file, 4 stale plan, 5 applied in part, 6 blocked or no yes.
     """
-    order = Order(auto_approve, frozenset(allow), on_failure, once, wait)
+    order = Order(auto_approve, frozenset(allow), on_failure, once, wait, listening)
     sources = options.needed_sources()
     state = options.state(sources)
     state.ensure()
@@ -103,7 +106,7 @@ def _nothing_to_do(plan: Plan, ground: Ground, options: Options, order: Order) -
     enabled = any(ground.desired.facts(server)["enabled"] for server in ground.desired.servers)
     if not enabled or connect(ground.state) is not None:
         return Exit.DONE
-    with engine(options, ground.sources, once=order.once) as running:
+    with engine(options, ground.sources, order.listening, once=order.once) as running:
         report = wait_until_settled(running, order.wait)
     unhealthy = [row["id"] for row in report["servers"] if is_unhealthy(row)]
     if unhealthy:

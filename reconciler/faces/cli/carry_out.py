@@ -12,6 +12,7 @@ from reconciler.config.references import names_mentioned
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.engines import engine, who
 from reconciler.faces.cli.exits import stale
+from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.planning import Ground, look, plan_on
 from reconciler.faces.cli.progress import progress
 from reconciler.plan.actions import Plan, SessionDown, word
@@ -31,11 +32,15 @@ class Order:
     on_failure: str
     once: bool
     wait: float
+    listening: Listening
 
 
 def carry_out(plan: Plan, ground: Ground, saved: SavedPlan | None, options: Options, order: Order) -> Answer:
     """The apply result. Raises ApiError, and Stop when the plan is stale by now."""
-    with engine(options, ground.sources, once=order.once) as client, progress(options.paint_talk) as told:
+    with (
+        engine(options, ground.sources, order.listening, once=order.once) as client,
+        progress(options.paint_talk) as told,
+    ):
         request: dict[str, Any] = {
             "yes": "all",
             "allow": sorted(order.allow),

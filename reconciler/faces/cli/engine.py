@@ -1,48 +1,27 @@
-"""The engine process: projects, the local socket, and an orderly end. Loaded only by the process that hosts."""
+"""The engine process: projects, listeners, and an orderly end. Loaded only by the process that hosts."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import importlib
+import importlib.util
 import signal
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
-
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from typing import cast
 
 from reconciler.engine.follow import AutoApprove
 from reconciler.engine.host import Host, SameName
-from reconciler.faces.api.own import application
 from reconciler.faces.cli.exits import Exit, Stop
-from reconciler.faces.cli.hosting import bind, peer_uid
+from reconciler.faces.cli.listeners import open_listeners
+from reconciler.faces.cli.listening import Listening
 from reconciler.store.sources import Sources
-
-
-class OwnerOnly(H11Protocol):
-    """HTTP for this user alone: a connection of another uid is closed before it says anything."""
-
-    def connection_made(self, transport: Any) -> None:
-        connection = transport.get_extra_info("socket")
-        if peer_uid(connection) not in (None, os.getuid()):
-            transport.close()
-            return
-        super().connection_made(transport)
-
-
-class _Server(uvicorn.Server):
-    """Signals are the engine's, not the listener's."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
 
 
 async def serve(
     projects: Sequence[Sources],
     base: Path,
+    listening: Listening,
     *,
     follow: bool,
     auto_approve: str,
@@ -55,19 +34,14 @@ async def serve(
     try:
         for sources in projects:
             await _add(host, sources, base)
-        socket = host.first.state.socket
-        server = _Server(_config(host))
-        serving = asyncio.create_task(server.serve(sockets=[bind(socket)]))
-        host.announce(socket)
-        if follow:
-            for project in host.projects.values():
-                host.follow(project, cast(AutoApprove, auto_approve), poll=poll)
-        beside = asyncio.create_task(_beside(host, on_ready))
-        await host.stopping.wait()
-        beside.cancel()
-        server.should_exit = True
-        await asyncio.gather(serving, beside, return_exceptions=True)
-        socket.unlink(missing_ok=True)
+        async with open_listeners(host, listening):
+            if follow:
+                for project in host.projects.values():
+                    host.follow(project, cast(AutoApprove, auto_approve), poll=poll)
+            beside = asyncio.create_task(_beside(host, on_ready))
+            await host.stopping.wait()
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
     finally:
         await host.stop()
     return 130 if interrupted.is_set() else 0
@@ -78,18 +52,6 @@ async def _add(host: Host, sources: Sources, base: Path) -> None:
         await host.add(sources, base)
     except SameName as error:
         raise Stop(Exit.INVALID, "same-project", str(error)) from error
-
-
-def _config(host: Host) -> uvicorn.Config:
-    return uvicorn.Config(
-        application(host),
-        http=OwnerOnly,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
 
 
 async def _beside(host: Host, on_ready: Callable[[Host], Awaitable[None]] | None) -> None:
@@ -109,3 +71,11 @@ def _stop_on_signals(host: Host) -> asyncio.Event:
     for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(which, stop, which)
     return interrupted
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """The fastest event loop that can be had here."""
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+    return loop

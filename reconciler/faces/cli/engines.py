@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from reconciler.client import Client
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.hosting import start_in_background
+from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.reach import connect
 from reconciler.faces.cli.settle import end_engine
 from reconciler.faces.cli.talk import tell
@@ -17,14 +18,18 @@ from reconciler.store.places import Sources
 
 
 @contextmanager
-def engine(options: Options, sources: Sources, *, once: bool = False) -> Iterator[Client]:
-    """The engine of a project. With `once`, one that was started here is ended on the way out, however that comes."""
+def engine(options: Options, sources: Sources, listening: Listening, *, once: bool = False) -> Iterator[Client]:
+    """The engine of a project; `listening` is for one that is started here.
+
+    With `once`, that one is ended on the way out, however that comes.
+    """
     state = options.state(sources)
     client = connect(state)
     if client is not None:
+        tell_it_listens(client, listening)
         yield client
         return
-    client = start_in_background(sources, options.base, follow=False)
+    client = start_in_background(sources, options.base, follow=False, listening=listening.arguments)
     if not once:
         tell("started an engine in the background: it holds the sessions, and does not follow the file")
         tell("  `reconciler watch` makes it follow, `reconciler stop` ends it")
@@ -33,6 +38,12 @@ def engine(options: Options, sources: Sources, *, once: bool = False) -> Iterato
     finally:
         if once:
             end_engine(client, state)
+
+
+def tell_it_listens(client: Client, listening: Listening) -> None:
+    """An engine that runs listens where it does: say so to whoever asked for something else."""
+    if listening.on_command_line:
+        tell(f"note: the engine runs already, and listens on {client.hello()['url'] or 'its local socket alone'}")
 
 
 def who() -> str:

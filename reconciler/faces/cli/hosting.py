@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from reconciler.client import Client
+from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.reach import connect
 from reconciler.store.places import Sources
 from reconciler.store.state_dir import state_dir_of
@@ -30,14 +30,23 @@ class StartFailed(Exception):
 
 
 def start_in_background(
-    sources: Sources, base: Path, *, follow: bool, auto_approve: str = "no", poll: bool = False
+    sources: Sources,
+    base: Path,
+    *,
+    follow: bool,
+    auto_approve: str = "no",
+    poll: bool = False,
+    listening: Sequence[str] = (),
 ) -> Client:
-    """Start an engine that outlives this command, and wait until it answers. Raises StartFailed."""
+    """Start an engine that outlives this command, and wait until it answers. Raises StartFailed.
+
+    `listening` are further arguments, of faces.cli.listening.
+    """
     state = state_dir_of(sources.main, sources.project, base)
     state.ensure()
     with state.log.open("ab") as log:
         process = subprocess.Popen(
-            _command(sources, base, follow=follow, auto_approve=auto_approve, poll=poll),
+            [*_command(sources, base, follow=follow, auto_approve=auto_approve, poll=poll), *listening],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -76,6 +85,7 @@ def _last_words(log: Path) -> str:
 def run_engine(
     projects: Sequence[Sources],
     base: Path,
+    listening: Listening,
     *,
     follow: bool,
     auto_approve: str = "no",
@@ -86,17 +96,11 @@ def run_engine(
 
     Raises StateBusy when another engine holds one of them. `on_ready(host)` runs beside the engine.
     """
-    from reconciler.faces.cli.engine import serve  # a door: the engine and its server take 0.3 s to load
+    from reconciler.faces.cli.engine import new_loop, serve  # a door: the engine and its server take 0.3 s to load
 
-    return asyncio.run(serve(projects, base, follow=follow, auto_approve=auto_approve, poll=poll, on_ready=on_ready))
-
-
-def peer_uid(connection: socket.socket) -> int | None:
-    """The user at the other end of a unix socket; None where the system cannot tell."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
+    running = serve(projects, base, listening, follow=follow, auto_approve=auto_approve, poll=poll, on_ready=on_ready)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(running)
 
 
 def bind(path: Path) -> socket.socket:

@@ -13,6 +13,7 @@ from reconciler.faces.cli.consent import ask_for_yes
 from reconciler.faces.cli.context import Options, shared
 from reconciler.faces.cli.engines import engine, who
 from reconciler.faces.cli.exits import Exit
+from reconciler.faces.cli.listening import Listening, with_listening
 from reconciler.faces.cli.paint import Painter
 from reconciler.faces.cli.progress import progress
 from reconciler.faces.cli.result_text import show_result
@@ -26,13 +27,16 @@ from reconciler.faces.cli.talk import data, data_json, tell
 @click.option("--list", "listed", is_flag=True, help="Show what was applied, newest first.")
 @click.option("--read-only", is_flag=True, help="Print the patch; change nothing.")
 @click.option("--auto-approve", is_flag=True, help="A yes to the patch and what it causes.")
-def command(options: Options, serial: int | None, listed: bool, read_only: bool, auto_approve: bool) -> int:
+@with_listening
+def command(
+    options: Options, listening: Listening, serial: int | None, listed: bool, read_only: bool, auto_approve: bool
+) -> int:
     """Bring the file back to what it was, and apply it.
 
     To SERIAL, or to what was applied before the last. The file is edited, so that it stays the truth: the patch is
     shown first. Exit code 4 when it cannot be edited so, with the patch in the message.
     """
-    with engine(options, options.needed_sources()) as client:
+    with engine(options, options.needed_sources(), listening) as client:
         if listed:
             return _list(client.history(), options)
         way_back = client.rollback_patch(serial)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from reconciler.client import Client
 from reconciler.faces.cli.consent import show_plan
 from reconciler.faces.cli.context import Options, shared
+from reconciler.faces.cli.engines import tell_it_listens
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.hosting import run_engine, start_in_background
+from reconciler.faces.cli.listening import Listening, with_listening
 from reconciler.faces.cli.planning import Ground, look, plan_on, rooted
 from reconciler.faces.cli.problem_text import refuse
 from reconciler.faces.cli.reach import connect
@@ -41,8 +44,10 @@ class _Watch(click.Command):
 @click.option("--poll", is_flag=True, help="Look at the file again and again, where events do not arrive.")
 @click.option("--background", is_flag=True, hidden=True)
 @click.option("--no-follow", is_flag=True, hidden=True)
+@with_listening
 def command(
     options: Options,
+    listening: Listening,
     targets: tuple[Path, ...],
     yes_to_all: bool,
     yes_at_start: bool,
@@ -61,16 +66,16 @@ def command(
     auto = "all" if yes_to_all else "start" if yes_at_start else "no"
     projects = _projects(options, targets)
     if background:
-        return run_engine(projects, options.base, follow=not no_follow, auto_approve=auto, poll=poll)
+        return run_engine(projects, options.base, listening, follow=not no_follow, auto_approve=auto, poll=poll)
     if auto == "no":
         auto = _ask_at_start(options, projects)
     if detach:
-        return _detach(options, projects, auto, poll)
-    free = [sources for sources in projects if not _follow_running(options, sources, auto)]
+        return _detach(options, listening, projects, auto, poll)
+    free = [sources for sources in projects if not _follow_running(options, listening, sources, auto)]
     if not free:
         return Exit.DONE
     teller = Teller(options.paint_talk, [sources.shown(sources.main) for sources in free])
-    return run_engine(free, options.base, follow=True, auto_approve=auto, poll=poll, on_ready=teller.listen)
+    return run_engine(free, options.base, listening, follow=True, auto_approve=auto, poll=poll, on_ready=teller.listen)
 
 
 def _projects(options: Options, targets: tuple[Path, ...]) -> list[Sources]:
@@ -126,22 +131,24 @@ def _ask_for(options: Options, sources: Sources) -> bool | None:
         shown = plan_id(plan)
 
 
-def _follow_running(options: Options, sources: Sources, auto: str) -> bool:
+def _follow_running(options: Options, listening: Listening, sources: Sources, auto: str) -> bool:
     """Turn following on where an engine runs already."""
     client = connect(options.state(sources))
     if client is None:
         return False
     pid = client.hello()["pid"]
     client.follow(on=True, auto_approve=auto)
+    tell_it_listens(client, listening)
     tell(f"the running engine (process {pid}) follows {sources.shown(sources.main)} from now on")
     _tell_waiting(client, options)
     return True
 
 
-def _detach(options: Options, projects: list[Sources], auto: str, poll: bool) -> int:
+def _detach(options: Options, listening: Listening, projects: list[Sources], auto: str, poll: bool) -> int:
     for sources in projects:
-        if not _follow_running(options, sources, auto):
-            client = start_in_background(sources, options.base, follow=True, auto_approve=auto, poll=poll)
+        if not _follow_running(options, listening, sources, auto):
+            wanted: Any = {"auto_approve": auto, "poll": poll, "listening": listening.arguments}
+            client = start_in_background(sources, options.base, follow=True, **wanted)
             client.follow(on=True, auto_approve=auto)  # returns when the file as it is now was looked at
             tell(f"an engine follows {sources.shown(sources.main)} in the background; `reconciler stop` ends it")
         client = connect(options.state(sources)) or client

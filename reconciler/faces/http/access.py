@@ -6,13 +6,13 @@ such a request from one of a program that was meant to talk to us.
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
+from reconciler.faces.http.address import read_host
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal
 
@@ -28,8 +28,6 @@ FAILURES = 10
 """Wrong tokens that one address may show within FAILURE_SECONDS before the answer is 429."""
 FAILURE_SECONDS = 60.0
 
-_AUTHORITY = re.compile(r"([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)
-_HIGHEST_PORT = 65535
 _SPELLINGS = 256
 _ADDRESSES = 4096
 _NO_TOKEN = "this needs a token: `Authorization: Bearer <token>`; `reconciler token show --role client` prints one"
@@ -115,7 +113,7 @@ class Door:
 
     def _check_host(self, host: bytes | None) -> None:
         """A spelling that was good once is good again; the first few are remembered."""
-        name = _name(host or b"")
+        name = read_host((host or b"").decode("latin-1"))
         if name is None:
             raise HttpProblem(400, "bad-host", "there must be one Host header, with a name and perhaps a port")
         if name not in self._names:
@@ -131,7 +129,7 @@ class Door:
         if text == self._origin:
             return
         if separator and scheme in ("http", "https"):
-            name = _name(authority.encode("latin-1"))
+            name = read_host(authority)
             if name is not None and (name in LOOPBACK or authority == host.decode("latin-1").lower()):
                 return
         raise HttpProblem(403, "wrong-origin", "a page of another origin made this request")
@@ -154,14 +152,6 @@ def principal_of(scope: Scope, project: Guarded, local: Principal = LOCAL) -> Pr
         raise door.failures.refuse((scope.get("client") or ("",))[0])
     scope["principal"] = found
     return found
-
-
-def _name(authority: bytes) -> str | None:
-    """The host of `host[:port]` in lower case; None where it is not spelt like that."""
-    parts = _AUTHORITY.fullmatch(authority.decode("latin-1"))
-    if parts is None or int(parts[2] or 0) > _HIGHEST_PORT:
-        return None
-    return parts[1].lower()
 
 
 def _bracketed(host: str) -> str:

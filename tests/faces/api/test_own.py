@@ -17,6 +17,7 @@ import pytest
 from reconciler.client import ApiError, Client, NoEngine
 from reconciler.engine.host import Host
 from reconciler.faces.cli.engine import serve
+from reconciler.faces.cli.listening import Listening
 from reconciler.store.sources import Sources
 from tests.engine.desk import light
 from tests.requirements import requirement
@@ -49,7 +50,7 @@ async def engine(folder: Path, servers: dict[str, Any]) -> AsyncIterator[tuple[C
         up.set_result(host)
 
     options = {"follow": False, "auto_approve": "no", "poll": False, "on_ready": ready}
-    task = asyncio.create_task(serve([Sources(file, (), folder)], folder / "state", **options))  # type: ignore[arg-type]
+    task = asyncio.create_task(serve([Sources(file, (), folder)], folder / "state", Listening("none"), **options))  # type: ignore[arg-type]
     host = await up
     try:
         yield Client(host.first.state.socket), file

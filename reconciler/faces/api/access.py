@@ -1,0 +1,59 @@
+"""Which role a route needs at least, stated where the route is, and checked before anything else of it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reconciler.faces.http.problems import HttpProblem
+from reconciler.gate.gate import Principal, Role
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+RANKS = {role: rank for rank, role in enumerate(get_args(Role))}
+"""Each role may do what those before it may."""
+_WITHOUT_BODY = ("GET", "HEAD", "DELETE")
+_JSON = "application/json"
+
+
+class RoleRoute(Route):
+    """A route with the `least` role that may use it."""
+
+    def __init__(self, path: str, endpoint: Endpoint, least: Role, method: str = "GET") -> None:
+        self.least: Role = least
+
+        async def guarded(request: Request) -> Response:
+            require(request, least)
+            _check_content_type(request)
+            return await endpoint(request)
+
+        super().__init__(path, guarded, methods=[method], name=getattr(endpoint, "__name__", path))
+
+
+def principal(request: Request) -> Principal:
+    """Who asks, as the front found out."""
+    found: Principal = request.scope["principal"]
+    return found
+
+
+def require(request: Request, least: Role, what: str = "this") -> None:
+    """Return where whoever asks may do it. Raises HttpProblem 403."""
+    asks = principal(request)
+    if RANKS[asks.role] < RANKS[least]:
+        message = f'"{asks.name}" has the role {asks.role}; {what} needs {least}'
+        if least == "owner":
+            message += ": use the command line of the user that runs the engine"
+        raise HttpProblem(403, "not-allowed", message)
+
+
+def _check_content_type(request: Request) -> None:
+    """A form of another site cannot send JSON without being asked for leave first; over TCP a body is JSON by name."""
+    if request.method in _WITHOUT_BODY or request.scope["door"].local:
+        return
+    given = request.headers.getlist("content-type")
+    if len(given) != 1 or given[0].partition(";")[0].strip().lower() != _JSON:
+        raise HttpProblem(415, "not-json", f"the body must be sent as {_JSON}")

@@ -1,0 +1,134 @@
+"""One connection: deadlines, a cap on their number and on the size of a request's head, around uvicorn's parsers.
+
+uvicorn by itself waits for ever for a head that does not end, and its faster parser takes one of any size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from reconciler.store.peer import peer_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one listener puts up with: seconds for a head, for a body and between requests; connections; bytes."""
+
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+    idle_seconds: float = 30.0
+    connections: int = 512
+    head_bytes: int = 32 * 1024
+
+
+class GuardConfig(uvicorn.Config):
+    """uvicorn's configuration, and ours beside it. `local`: the owner's socket, for nobody else."""
+
+    def __init__(self, app: Any, *, limits: Limits, local: bool, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self.limits = limits
+        self.local = local
+
+
+class Guard(asyncio.Protocol):
+    """What a parser of uvicorn's gets in front of it."""
+
+    config: Any
+    connections: set[Any]
+    cycle: Any
+    transport: Any
+    loop: asyncio.AbstractEventLoop
+    _refused = False
+    _waiting_for: Literal["head", "body"] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _head_size = 0
+
+    def connection_made(self, transport: Any) -> None:
+        self._limits: Limits = self.config.limits
+        self.transport = transport
+        if self.config.local and peer_uid(transport.get_extra_info("socket")) not in (None, os.getuid()):
+            self._refused = True
+            transport.close()
+        elif len(self.connections) >= self._limits.connections:
+            self._refuse(b"503 Service Unavailable")
+        else:
+            super().connection_made(transport)
+            self._look(0)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_for(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """A head may come in pieces, until its deadline and up to its size."""
+        if self._refused:
+            return
+        in_head = self._awaits_head()
+        size = self._head_size + len(data)
+        if in_head and size > self._limits.head_bytes:
+            self._receive_long(data, self._limits.head_bytes - self._head_size)
+            return
+        super().data_received(data)
+        self._look(size if in_head else 0)
+
+    def _receive_long(self, data: bytes, room: int) -> None:
+        """More than a head may have: it must end within what there is room for."""
+        super().data_received(data[:room])
+        if self._reads_head():
+            self._refuse(b"431 Request Header Fields Too Large")
+        elif not self.transport.is_closing():
+            super().data_received(data[room:])
+            self._look(0)
+
+    def _look(self, size: int) -> None:
+        """Time runs while a request is incomplete; what follows one that was answered already counts as a head."""
+        self._head_size = size if self._reads_head() else 0
+        awaited: Literal["head", "body"] | None = None
+        if self._awaits_head():
+            awaited = "head"
+        elif self.cycle.more_body:
+            awaited = "body"
+        if awaited != self._waiting_for:
+            self._wait_for(awaited)
+
+    def _awaits_head(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete or self._reads_head()
+
+    def _reads_head(self) -> bool:
+        """Whether a head has begun and not ended."""
+        raise NotImplementedError
+
+    def _wait_for(self, what: Literal["head", "body"] | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waiting_for = what
+        if what is not None and not self.transport.is_closing():
+            seconds = self._limits.head_seconds if what == "head" else self._limits.body_seconds
+            self._timer = self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse(self, status: bytes) -> None:
+        """Answer without any app, and hang up. Where an answer is under way nothing can be said between."""
+        self._refused = True
+        self._wait_for(None)
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+
+class PlainGuard(Guard, H11Protocol):
+    """Around h11, where httptools is not installed."""
+
+    def _reads_head(self) -> bool:
+        return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])

@@ -1,0 +1,101 @@
+"""Listening: the TCP address and the owner's socket, each with its limits, served by uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from reconciler.faces.http.guard import GuardConfig, Limits, PlainGuard
+
+LAST_WORDS = 1
+"""Seconds that open requests have when the listener ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The files of a certificate chain and its key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+class Listener(uvicorn.Server):
+    """One bound socket and the app behind it: `serve()` lasts until `end()`. Signals are the engine's, not ours."""
+
+    def __init__(
+        self,
+        app: Any,
+        bound: socket.socket,
+        *,
+        local: bool = False,
+        limits: Limits | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        """`local`: the owner's unix socket. Raises OSError, also ssl.SSLError, for TLS files that are none."""
+        limits = limits or Limits()
+        config = GuardConfig(
+            app,
+            limits=limits,
+            local=local,
+            http=parser(),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=limits.head_bytes,
+            timeout_keep_alive=limits.idle_seconds,
+            timeout_graceful_shutdown=LAST_WORDS,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
+        )
+        config.load()
+        super().__init__(config)
+        self._bound = bound
+        self._limits = limits
+
+    def end(self) -> None:
+        """Take no more connections."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does it, with a deadline for the handshake of TLS."""
+        await self.lifespan.startup()
+        make = asyncio.get_running_loop().create_server
+        deadline = self._limits.head_seconds if self.config.ssl else None
+        server = await make(
+            self._connection,
+            sock=self._bound,
+            backlog=self.config.backlog,
+            ssl=self.config.ssl,
+            ssl_handshake_timeout=deadline,
+        )
+        self.servers, self.started = [server], True
+
+    def _connection(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def parser() -> type[asyncio.Protocol]:
+    """The fastest guarded parser that can be had here."""
+    if importlib.util.find_spec("httptools") is None:
+        return PlainGuard
+    fast: type[asyncio.Protocol] = importlib.import_module("reconciler.faces.http.guard_fast").FastGuard
+    return fast
