@@ -76,7 +76,6 @@ class Project:
         self.followed = Followed()
         self.applying = asyncio.Lock()
         self.pinning = asyncio.Lock()
-        self.pinning = asyncio.Lock()
         self.environment = Environment(sources.main.resolve().parent)
         self.records = Records(state.records)
         self.events = Events(self.records, self.environment.hide)
@@ -260,11 +259,6 @@ class Project:
             else:
                 self._times(outcome.server).updated = now_text()
         self.offers.touch()
-
-    def refresh_lock(self) -> None:
-        """Read the lock now, if its file changed."""
-        if self.lock.look():
-            self.lock_changed()
 
     def refresh_lock(self) -> None:
         """Read the lock now, if its file changed."""
