@@ -98,6 +98,8 @@ class Offers:
         self._remembered: dict[str, _Remembered] = {}
         self._known: dict[str, _Known] = {}
         self._listeners: list[Callable[[], None]] = []
+        self.always: Callable[[str, str, Mapping[str, str]], Mapping[str, str]] = lambda *_: {}
+        """Server id, spec and digests of its tools -> the tools that this machine lets through, with who said so."""
 
     def policy(self, server_id: str) -> Policy | None:
         """What the accepted document and the lock say about the server's tools; None for an unknown server."""
@@ -118,6 +120,11 @@ class Offers:
         """What the lock says of a server; None for an unknown one."""
         known = self._look(server_id)
         return known.locked if known else None
+
+    def listed(self, server_id: str) -> Listing:
+        """All that a server listed last, or that is pinned of it: also what may not be seen."""
+        known = self._look(server_id)
+        return known.listed if known else Listing()
 
     def touch(self) -> None:
         """Something may have changed: say so to whoever listens."""
@@ -148,10 +155,12 @@ class Offers:
     def _derive(self, server: Server, live: Instance | None, before: _Known | None) -> _Known:
         listing, handshake = self._listed(server, live)
         digests = before.digests if before and before.listed is listing else _digests(listing)
-        locked = self.lock.judge(server, live.server.spec if live else server.spec, listing, handshake)
+        spec = live.server.spec if live else server.spec
+        locked = self.lock.judge(server, spec, listing, handshake)
         hints = self._hints(server.id) if locked.read_only is None else locked.read_only
         policy = policy_of(self._ledger.document, server.id, hints)
         policy = replace(policy, tools=digests, blocked=locked.withheld.of("tool"), withheld=locked.withheld)
+        policy = replace(policy, remembered=self.always(server.id, spec, digests))
         if handshake is not None and locked.withheld.instructions:
             handshake = replace(handshake, instructions=None)
         offer = Offer(server, handshake, _visible(locked.listing, policy), live is not None)

@@ -1,0 +1,25 @@
+"""What a request is about: the engine, and the one of its projects that the address names."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from reconciler.engine.host import Host
+from reconciler.engine.project import Project
+from reconciler.faces.http.problems import HttpProblem
+
+
+def host_of(request: Request) -> Host:
+    """The engine."""
+    host: Host = request.app.state.host
+    return host
+
+
+def project_of(request: Request) -> Project:
+    """The project under `/p/<project>`, the first by name where none is named. Raises HttpProblem 404."""
+    host = host_of(request)
+    name = request.path_params.get("project") or min(host.projects, default="")
+    project = host.projects.get(name)
+    if project is None:
+        raise HttpProblem(404, "unknown-project", f'this engine does not host "{name}"')
+    return project
