@@ -21,6 +21,7 @@ from reconciler.gate.turn import Patience, Turn
 from reconciler.gate.withheld import check_lock
 from reconciler.model.server import Server
 from reconciler.sessions.hub import NotLive
+from reconciler.sessions.rounds import in_rounds
 from reconciler.sessions.session import Caller, Progress
 from reconciler.store.approval_rows import CallRow, State
 
@@ -104,7 +105,7 @@ class Gate:
             name = principal.name
             text = canonical_arguments(arguments)
             content = Content(name, server, serving.server.spec, policy.tools.get(tool, ""), tool, text)
-            request = _Request(principal, Turn(on_progress, self.patience), caller, extra)
+            request = _Request(principal, Turn(on_progress, self.patience), caller, _unanswered(extra))
             return await self._with_consent(content, request, own_yes)
         self.free += 1
         params = {**extra, "name": tool, "arguments": arguments} if extra else {"name": tool, "arguments": arguments}
@@ -136,7 +137,12 @@ class Gate:
         return await serving.request(method, params, timeout=seconds, on_progress=on_progress, caller=caller)
 
     async def result(
-        self, principal: Principal, call_id: str, *, on_progress: Progress | None = None
+        self,
+        principal: Principal,
+        call_id: str,
+        *,
+        on_progress: Progress | None = None,
+        caller: Caller | None = None,
     ) -> dict[str, Any]:
         """The result of a call of the same principal that waited, once there is one. Raises as `call` does.
 
@@ -148,7 +154,7 @@ class Gate:
             raise not_recorded(error) from error
         if principal.role == "viewer" or row is None or row.principal != principal.name:
             raise Refused("unknown-call", f"no call {call_id} is known (any more)")
-        return await self._follow(row, _Request(principal, Turn(on_progress, self.patience), None, None))
+        return await self._follow(row, _Request(principal, Turn(on_progress, self.patience), caller, None))
 
     async def _with_consent(self, content: Content, request: _Request, own_yes: bool) -> dict[str, Any]:
         role = request.principal.role
@@ -239,7 +245,18 @@ class Gate:
                 await self.approvals.finish(row, state, outcome, kept, reason)
 
     async def _send(self, content: Content, request: _Request, *, bound: bool) -> dict[str, Any]:
-        """The last look and the sending, with nothing in between. What was approved is what is sent.
+        """What was approved is what is sent, again with the answers where the server asks: one call, one yes."""
+        params = {**(request.extra or {}), "name": content.tool, "arguments": read_canonical(content.arguments)}
+
+        async def send(params: Mapping[str, Any]) -> dict[str, Any]:
+            return await self._send_once(content, request, params, bound=bound)
+
+        return await (in_rounds(send, request.caller.ask, params) if request.caller else send(params))
+
+    async def _send_once(
+        self, content: Content, request: _Request, params: Mapping[str, Any], *, bound: bool
+    ) -> dict[str, Any]:
+        """The last look and the sending, with nothing in between.
 
         A person who makes the call is not `bound` to what served a moment ago.
         """
@@ -249,7 +266,6 @@ class Gate:
             raise NotLive(f'the session of "{content.server}" ended before the call was sent')
         if bound and (serving.server.spec, policy.tools.get(content.tool, "")) != (content.spec, content.definition):
             raise Refused("changed", f'"{content.tool}" of "{content.server}" changed before the call was sent')
-        params = {**(request.extra or {}), "name": content.tool, "arguments": read_canonical(content.arguments)}
         return await serving.request(
             "tools/call",
             params,
@@ -300,6 +316,11 @@ class _Request:
         self.turn = turn
         self.caller = caller
         self.extra = extra
+
+
+def _unanswered(extra: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What travels with a call that a person says yes to: no answers to questions that the server did not ask yet."""
+    return extra and {key: value for key, value in extra.items() if key not in ("inputResponses", "requestState")}
 
 
 def _packed(outcome: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """Method and params of a question -> what the client answers. Raises RpcError where it cannot be asked."""
 
-MOST_ROUNDS = 10
+MOST_ROUNDS = 8
 _BAD_ANSWER = -32603
 _OWN = ("inputResponses", "requestState")
 
