@@ -11,6 +11,7 @@ from reconciler.sessions.session import Handshake
 INSTRUCTIONS_EACH = 2_000
 INSTRUCTIONS_TOGETHER = 16_000
 """Characters of instructions that a surface of several servers passes on."""
+_BETWEEN = "\n\n"
 _LISTED = ("tools", "prompts", "resources")
 _TASKS = "tasks"
 
@@ -57,10 +58,10 @@ def instructions_of(offers: Iterable[Offer]) -> str | None:
             continue
         part = _cut(f"# {offer.server.name} ({offer.server.id})\n\n{_cut(words.strip(), INSTRUCTIONS_EACH)}", left)
         parts.append(part)
-        left -= len(part)
+        left -= len(part) + len(_BETWEEN)
         if left <= 0:
             break
-    return "\n\n".join(parts) or None
+    return _BETWEEN.join(parts) or None
 
 
 def _everything() -> dict[str, Any]:

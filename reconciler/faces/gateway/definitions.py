@@ -17,7 +17,7 @@ _SORTED_ENCODE = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 def joined(definitions: Iterable[Definition]) -> str:
-    """The definitions as JSON, separated by commas; ASCII, so that half characters of a server stay what they are."""
+    """The definitions as JSON, separated by commas; ASCII, as everything that we send."""
     return ",".join(map(_ENCODE, definitions))
 
 
@@ -33,7 +33,7 @@ def digest_of(definitions: Iterable[Definition]) -> str:
 
 def digest_of_texts(texts: Iterable[str]) -> str:
     """Equal for the same texts in any order; empty for none."""
-    parts = sorted(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts)
+    parts = sorted(hashlib.sha256(text.encode()).digest() for text in texts)
     return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
 
 

@@ -61,4 +61,4 @@ def original_uri(visible: str) -> tuple[str, str] | None:
 
 
 def _hash(text: str) -> str:
-    return b32encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode().lower()
+    return b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()
