@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,7 @@ from reconciler.engine.project import Project, utc_now
 from reconciler.engine.status import status
 from reconciler.model.document import Document
 from reconciler.model.pins import Pins
-from reconciler.plan.actions import PROJECT, Plan, Source
+from reconciler.plan.actions import PROJECT, Action, Plan, Source
 from reconciler.plan.build import make_plan
 from reconciler.plan.document import plan_id
 from reconciler.problems import Problem, errors
@@ -145,16 +146,10 @@ async def apply_plan(
     if only is not None:
         chosen = tuple(action for action in plan.actions if action.server in only or action.server in waiting)
         plan = replace(plan, actions=chosen, drift=())
-    taken = [action for action in plan.actions if action.server not in waiting]
-    if taken:
-        project.ledger.begin()
-        project.ledger.say_yes(frozenset(a.launch for a in taken if a.launch and "launch" in a.marks))
-        project.events.say("applying", f"{known}: {', '.join(a.server for a in taken)}")
-    outcomes = await execute(plan, project, waiting, report, on_failure=on_failure, wait=wait)
-    project.note(outcomes)
+    outcomes = await _take_up(project, plan, waiting, report, on_failure, wait)
     project.waiting.update(plan, known, waiting, now_text())
     applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
-    if taken:
+    if _taken(plan, waiting):
         await _remember(project, applied, consent)
     for pending in project.waiting.all:
         project.events.say(
@@ -162,6 +157,43 @@ async def apply_plan(
         )
     project.changed_at.set()
     return applied
+
+
+async def apply_apart(project: Project, plan: Plan, consent: Consent, *, wait: float = 120.0) -> Applied:
+    """Take up a whole plan that is not the file's: whatever waits goes on waiting. The caller holds `project.applying`.
+
+    Guards hold: what is blocked is not taken up.
+    """
+    plan = replace(plan, drift=())
+    waiting = waiting_marks(plan, None)
+    outcomes = await _take_up(project, plan, waiting, lambda _: None, "continue", wait)
+    applied = Applied(plan, plan_id(plan), project.ledger.accepted.serial, outcomes)
+    if _taken(plan, waiting):
+        await _remember(project, applied, consent)
+    project.changed_at.set()
+    return applied
+
+
+def _taken(plan: Plan, waiting: Mapping[str, object]) -> list[Action]:
+    return [action for action in plan.actions if action.server not in waiting]
+
+
+async def _take_up(
+    project: Project,
+    plan: Plan,
+    waiting: Mapping[str, tuple[str, ...]],
+    report: Report,
+    on_failure: OnFailure,
+    wait: float,
+) -> list[Outcome]:
+    taken = _taken(plan, waiting)
+    if taken:
+        project.ledger.begin()
+        project.ledger.say_yes(frozenset(a.launch for a in taken if a.launch and "launch" in a.marks))
+        project.events.say("applying", f"{plan_id(plan)}: {', '.join(a.server for a in taken)}")
+    outcomes = await execute(plan, project, waiting, report, on_failure=on_failure, wait=wait)
+    project.note(outcomes)
+    return outcomes
 
 
 async def apply_file(

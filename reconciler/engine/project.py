@@ -19,6 +19,7 @@ from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
+from reconciler.engine.remembered import Remembered
 from reconciler.engine.tokens import Tokens
 from reconciler.gate.approvals import Approvals, Now, World
 from reconciler.gate.gate import Gate
@@ -85,6 +86,8 @@ class Project:
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
         self.lock = ProjectLock(sources, self.ledger, self.events.say)
         self.offers = Offers(self.ledger, self.hub, self._hints, self.lock)
+        self.remembered = Remembered(state.always, self.events.say, self.offers.touch)
+        self.offers.always = self.remembered.of
         self.gate = Gate(self, self._approvals(), AuditRows(self.records).add)
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
@@ -106,6 +109,7 @@ class Project:
         self.tokens.start()
         self.ledger.begin_with(self._load())
         await self.gate.approvals.start()
+        self.remembered.start()
         self._remember_times()
         self.lock.look()
         self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
@@ -287,6 +291,14 @@ class Project:
         """The session that would take a call now."""
         live = self.hub.slot(server_id).live
         return live if live is not None and live.state == "ready" else None
+
+    def follow_resources(self, server_id: str, uris: frozenset[str]) -> None:
+        """Have `told` hear of updates of these resources and no others, whichever session serves."""
+        self.hub.follow_resources(server_id, uris)
+
+    def log_level(self, server_id: str, level: str) -> None:
+        """Have a server of the handshake era log from this level on, whichever session serves."""
+        self.hub.log_level(server_id, level)
 
     def _told(self, server_id: str, method: str, params: Mapping[str, Any]) -> None:
         if method == LISTED_AGAIN:

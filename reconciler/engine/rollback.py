@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.config.edit import EditRefused, edit
-from reconciler.config.read import Source, read
 from reconciler.engine.change import Applied, Consent, apply_plan, plan_to
+from reconciler.engine.door import ChangeRefused, rewritten
 from reconciler.engine.execute import Report
 from reconciler.engine.project import Project
-from reconciler.merge_patch import diff, equal
+from reconciler.merge_patch import diff
 from reconciler.model.document import hidden, masked_document
 from reconciler.store.files import write_whole
 from reconciler.store.sealed import unseal
@@ -71,16 +70,7 @@ async def roll_back(project: Project, target: Target, consent: Consent, report: 
 
 def _edited(project: Project, before: Snapshot, target: Target) -> str:
     """The main file's text after the patch, checked together with the overlays."""
-    main = project.sources.shown(project.sources.main)
     try:
-        text = edit(before.texts[main], dict(target.patch), file=main)
-    except EditRefused as refused:
+        return rewritten(project, before, target.patch, target.written)
+    except ChangeRefused as refused:
         raise Refused(str(refused)) from refused
-    texts = {**before.texts, main: text}
-    reading = read([Source(*item) for item in texts.items()], default_project=project.sources.project)
-    if reading.written is None or not equal(reading.written, target.written):
-        others = ", ".join(name for name in texts if name != main)
-        raise Refused(
-            f"an overlay ({others}) hides what the main file would say" if others else "the edit does not hold"
-        )
-    return text

@@ -54,6 +54,10 @@ class StateDir:
         return self.path / "records.db"
 
     @property
+    def always(self) -> Path:
+        return self.path / "always.json"
+
+    @property
     def key_file(self) -> Path:
         return self.path / "key"
 
