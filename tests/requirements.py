@@ -156,6 +156,7 @@ _BUILT = {
     "GATE-1:bridge": "a client that speaks only stdio has the same endpoint, also across restarts of the engine",
     "GATE-1:questions": "a question of a server reaches the user of the client that made the call",
     "GATE-1:attribution": "a question that may be of several clients is put to none of them, and the server is told",
+    "GATE-1:resources-followed": "updates of the resources that clients follow are told of, whichever session serves",
     "GATE-1:raw": "what the protocol does not know survives both ways, on every transport",
     "GATE-1:cancelled": "a request that its client gives up is cancelled at the server",
     "GATE-1:no-crossing": "an answer reaches the client that asked, whatever ids others use",

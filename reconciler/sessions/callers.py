@@ -101,7 +101,7 @@ class Callers:
         return True
 
     @asynccontextmanager
-    async def turn(self, caller: Caller, timeout: float | None) -> AsyncIterator[None]:
+    async def turn(self, caller: Caller, timeout: float) -> AsyncIterator[None]:
         """Around a request, once `take_turns`: those of another client that can be asked wait until this is over.
 
         Raises DeadlineExceeded after `timeout` seconds of waiting.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ async def _discover(session: PipeSession) -> Handshake | None:
     """The stateless era, or None where the answer is no evidence of it."""
     session.envelope = envelope()
     try:
-        result = await session.request("server/discover", {}, timeout=None, cancellable=False)
+        result = await session.request("server/discover", {}, timeout=math.inf, cancellable=False)
     except RpcError as error:
         _refuse_strangers(error)
         return None
@@ -93,7 +94,7 @@ async def _initialize(session: PipeSession) -> Handshake:
         "capabilities": dict(CLIENT_CAPABILITIES),
         "clientInfo": client_info(),
     }
-    result = await session.request("initialize", params, timeout=None, cancellable=False)
+    result = await session.request("initialize", params, timeout=math.inf, cancellable=False)
     spoken = result.get("protocolVersion")
     if spoken not in HANDSHAKE_VERSIONS:
         raise _stranger(str(spoken)[:40])

@@ -9,12 +9,13 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.listing import Listing, list_all
 from reconciler.sessions.session import (
+    RESUMED,
     Caller,
     End,
     Notify,
@@ -24,6 +25,7 @@ from reconciler.sessions.session import (
     Session,
     SessionError,
 )
+from reconciler.sessions.wishes import NONE, UPDATED, Granter, Wishes
 
 State = Literal["opening", "ready", "draining", "closed"]
 Open: TypeAlias = Callable[[Server, str, Notify], Opened]
@@ -80,6 +82,8 @@ class Instance:
         self._idle = asyncio.Event()
         self._idle.set()
         self._refresh = asyncio.Event()
+        self._granter: Granter | None = None
+        self._granting: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._own(), name=f"owner of {server.id}")
 
     async def request(
@@ -102,6 +106,14 @@ class Instance:
             self.in_flight -= 1
             if self.in_flight == 0:
                 self._idle.set()
+
+    def wish(self, wishes: Wishes) -> None:
+        """What is wished of the server from now on, all of it; the same again does nothing. For a ready session."""
+        if self._granter is None and self.session is not None and wishes != NONE and self.state == "ready":
+            self._granter = Granter(self.session, self.updated, self.server.timeouts.list)
+            self._granting = asyncio.create_task(self._granter.run(), name=f"wishes for {self.server.id}")
+        if self._granter is not None:
+            self._granter.wish(wishes)
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
         """Let requests in flight finish for at most `seconds`, then close. Returns when nothing is left."""
@@ -171,9 +183,10 @@ class Instance:
             elif kept.done():
                 kept.result()
         finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            helpers = [*waits, self._granting] if self._granting else waits
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     async def _keep(self, session: Session) -> None:
         """Ping and re-read the lists, for as long as the server answers."""
@@ -212,8 +225,15 @@ class Instance:
     def _notified(self, method: str, params: Mapping[str, Any]) -> None:
         if method in _LISTS:
             self._refresh.set()
+        elif method == RESUMED:
+            if self._granter is not None:
+                self._granter.missed()
         else:
             self._tell(method, params)
+
+    def updated(self, uri: str) -> None:
+        """Tell of an update that the server itself may not have told of."""
+        self._tell(UPDATED, {"uri": uri})
 
     def _tell(self, method: str, params: Mapping[str, Any]) -> None:
         if self._told is not None and self.state == "ready":
@@ -227,6 +247,8 @@ class Slot:
     live: Instance | None = None
     opening: Instance | None = None
     draining: set[Instance] = field(default_factory=set)
+    wishes: Wishes = NONE
+    """Kept whatever serves."""
 
 
 class Hub:
@@ -260,9 +282,26 @@ class Hub:
         if slot.opening is None or slot.opening.state != "ready":
             raise RuntimeError(f"nothing proven to switch to for {server_id}")
         old, slot.live, slot.opening = slot.live, slot.opening, None
+        slot.live.wish(slot.wishes)
+        for uri in slot.wishes.resources:  # it may have changed while nothing, or something else, served
+            slot.live.updated(uri)
         if old is not None:
             self._drain(slot, old)
         return slot.live
+
+    def follow_resources(self, server_id: str, uris: frozenset[str]) -> None:
+        """Tell of updates of these URIs, and of no others, whichever session serves."""
+        self._wish(server_id, replace(self.slot(server_id).wishes, resources=uris))
+
+    def log_level(self, server_id: str, level: str) -> None:
+        """Have a server of the handshake era log from this level on, whichever session serves."""
+        self._wish(server_id, replace(self.slot(server_id).wishes, log_level=level))
+
+    def _wish(self, server_id: str, wishes: Wishes) -> None:
+        slot = self.slot(server_id)
+        slot.wishes = wishes
+        if slot.live is not None:
+            slot.live.wish(wishes)
 
     def retire(self, server_id: str) -> None:
         """The serving session finishes its calls and goes; nothing serves until something is opened."""

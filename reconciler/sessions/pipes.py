@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
@@ -34,7 +35,7 @@ class _Waiting(Flight):
         self,
         loop: asyncio.AbstractEventLoop,
         method: str,
-        timeout: float | None,
+        timeout: float,
         on_progress: Progress | None,
         caller: Caller | None,
     ) -> None:
@@ -43,7 +44,7 @@ class _Waiting(Flight):
         self.timeout = timeout
         self.on_progress = on_progress
         self.caller = caller
-        self.alarm = None if timeout is None else loop.call_later(timeout, self.expire)
+        self.alarm = None if timeout == math.inf else loop.call_later(timeout, self.expire)
 
     @property
     def deadline(self) -> float | None:
@@ -108,12 +109,12 @@ class PipeSession:
         method: str,
         params: Mapping[str, Any] | None = None,
         *,
-        timeout: float | None,
+        timeout: float,
         on_progress: Progress | None = None,
         caller: Caller | None = None,
         cancellable: bool = True,
     ) -> dict[str, Any]:
-        """As `Session.request`. `timeout` None waits for ever; `cancellable` False keeps quiet when giving up."""
+        """As `Session.request`. `cancellable` False keeps quiet when giving up."""
         if caller is not None and self._callers.take_turns:
             async with self._callers.turn(caller, timeout):
                 return await self._ask(method, params, timeout, on_progress, caller, cancellable)
@@ -123,7 +124,7 @@ class PipeSession:
         self,
         method: str,
         params: Mapping[str, Any] | None,
-        timeout: float | None,
+        timeout: float,
         on_progress: Progress | None,
         caller: Caller | None,
         cancellable: bool,

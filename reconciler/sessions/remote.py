@@ -26,6 +26,7 @@ from reconciler.sessions.remote_life import Life
 from reconciler.sessions.remote_params import ParamHeaders, prepared
 from reconciler.sessions.sdk import Conversation, MCPError, Wire, made_here, transport_of
 from reconciler.sessions.session import (
+    RESUMED,
     Caller,
     DeadlineExceeded,
     End,
@@ -86,6 +87,7 @@ class RemoteSession:
         self._start_deadline = self._loop.time() + self._start
         self._progress: dict[str, Progress] = {}
         self._tokens = count(1)
+        self._listening: Exchange | None = None
         self._acknowledged = 0
         self._param_headers = ParamHeaders()
 
@@ -283,19 +285,23 @@ class RemoteSession:
             if found is not None:
                 found(params)
         elif method == ACKNOWLEDGED:
-            self._acknowledged += 1
-            if self._acknowledged > 1:
-                self._resumed()
+            if exchange is self._listening:
+                self._acknowledged += 1
+                if self._acknowledged > 1:
+                    self._resumed()
         elif method != "notifications/cancelled" and not self._callers.tell(method, params, exchange):
             self._on_notification(method, params)
 
     def _resumed(self) -> None:
-        """Whatever was told while the stream was away is lost: say that every list may have changed."""
-        for kind in changing_lists(self.handshake.capabilities) if self._life.begun.is_set() else ():
-            self._on_notification(f"notifications/{kind}/list_changed", {})
+        """Whatever was told while the stream was away is lost: say that everything may have changed."""
+        if self._life.begun.is_set():
+            for kind in changing_lists(self.handshake.capabilities):
+                self._on_notification(f"notifications/{kind}/list_changed", {})
+            self._on_notification(RESUMED, {})
 
     async def _listen(self, lists: list[str]) -> object:
-        return await self._ask(LISTEN, filter_for(lists), Exchange(method=LISTEN))
+        self._listening = Exchange(method=LISTEN)
+        return await self._ask(LISTEN, filter_for(lists), self._listening)
 
     def _listening_ended(self, error: SessionError) -> None:
         self._life.heed(error)

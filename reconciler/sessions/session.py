@@ -22,6 +22,10 @@ CLIENT_CAPABILITIES: Mapping[str, Any] = {"elicitation": {"form": {}, "url": {}}
 """Declared to every server: tool lists depend on it, so it never varies. A shared session has no one client's roots."""
 
 
+RESUMED = "streams/resumed"
+"""Told like a notification when notifications may have been lost, besides those of changed lists."""
+
+
 class SessionError(Exception):
     """A session could not be opened or ended. `terminal` means that trying again changes nothing by itself.
 
@@ -140,7 +144,8 @@ class Session(Protocol):
         `caller` is who answers what the server asks meanwhile; without one, questions are declined.
 
         Raises RpcError for an error answer, DeadlineExceeded after `timeout` seconds (the server is told to cancel),
-        SessionError when the session ends first. Cancelling the caller cancels the request at the server.
+        SessionError when the session ends first. Cancelling the caller cancels the request at the server. While a
+        question to the caller is open the deadline does not run; math.inf is none at all.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.session import Notify, RpcError, SessionError
@@ -31,7 +32,7 @@ async def follow_changes(session: PipeSession, on_notification: Notify, *, pause
 async def _listen(session: PipeSession, wanted: dict[str, dict[str, bool]]) -> bool:
     """Whether to listen again once the stream is over."""
     try:
-        await session.request("subscriptions/listen", wanted, timeout=None)
+        await session.request("subscriptions/listen", wanted, timeout=math.inf)
     except RpcError as error:
         return error.code not in (-32600, -32601, -32602)
     except SessionError:
