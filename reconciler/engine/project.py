@@ -300,14 +300,6 @@ class Project:
         """Have a server of the handshake era log from this level on, whichever session serves."""
         self.hub.log_level(server_id, level)
 
-    def follow_resources(self, server_id: str, uris: frozenset[str]) -> None:
-        """Have `told` hear of updates of these resources and no others, whichever session serves."""
-        self.hub.follow_resources(server_id, uris)
-
-    def log_level(self, server_id: str, level: str) -> None:
-        """Have a server of the handshake era log from this level on, whichever session serves."""
-        self.hub.log_level(server_id, level)
-
     def _told(self, server_id: str, method: str, params: Mapping[str, Any]) -> None:
         if method == LISTED_AGAIN:
             self.offers.touch()
