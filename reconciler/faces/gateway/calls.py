@@ -91,7 +91,8 @@ async def _call(job: Job) -> dict[str, Any]:
     gate, params = job.scope.project.gate, job.params
     arguments = arguments_of(params)
     if params.get("name") == RESULT_TOOL_NAME and _has_result_tool(job.surface):
-        return await gate.result(job.principal, str(arguments.get("id")), on_progress=job.on_progress)
+        number = str(arguments.get("id"))
+        return await gate.result(job.principal, number, on_progress=job.on_progress, caller=job.caller)
     target = target_of("tools/call", params, job.surface)
     extra = {key: value for key, value in params.items() if key not in ("name", "arguments")}
     result = await gate.call(

@@ -152,12 +152,13 @@ class ClientSessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __iter__(self) -> Any:
-        return iter(tuple(self._by_id.values()))
+    def of(self, principal: Principal) -> list[ClientSession]:
+        """Those of one principal, the one that was used longest ago first."""
+        return [session for session in self._by_id.values() if session.principal is principal]
 
     def add(self, session: ClientSession) -> None:
         """Keep a new session; where there is no room, the one that was idle longest goes. Raises HttpProblem 503."""
-        mine = [known for known in self._by_id.values() if known.principal is session.principal]
+        mine = self.of(session.principal)
         if len(mine) >= self._limits.sessions_each:
             self._make_room(mine)
         elif len(self._by_id) >= self._limits.sessions:

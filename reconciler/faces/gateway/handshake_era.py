@@ -13,7 +13,6 @@ from reconciler.faces.gateway.exchange import Exchange
 from reconciler.faces.gateway.lists import LISTS, greeting, list_body
 from reconciler.faces.gateway.messages import (
     BadMessage,
-    Message,
     Notification,
     Request,
     Response,
@@ -26,11 +25,9 @@ from reconciler.faces.gateway.messages import (
 )
 from reconciler.faces.gateway.office import Office, Place
 from reconciler.faces.gateway.protocol import (
-    ASKING,
     BATCHES,
     CANCELLED,
     HANDSHAKE_VERSIONS,
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
     LEVELS,
@@ -40,6 +37,7 @@ from reconciler.faces.gateway.reply import Reply
 from reconciler.faces.gateway.streams import EventStream
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.methods import class_of
+from reconciler.sessions.rounds import in_rounds
 from reconciler.sessions.session import Progress, RpcError
 
 _STATELESS_ONLY = ("resultType", "ttlMs", "cacheScope")
@@ -224,15 +222,14 @@ class HandshakeEra:
         self, place: Place, request: Request, reply: Reply, caller: HandshakeCaller
     ) -> Mapping[str, Any]:
         """A server's result. Where it is a question, the client is asked and the server hears the answers."""
-        params: Mapping[str, Any] = request.params
-        progress = _progress(params, reply)
-        for _ in range(self._limits.rounds + 1):
-            job = Job(place.scope, place.surface, place.principal, request.method, params, caller, progress)
-            result = await carry_out(job)
-            if result.get("resultType") != "input_required" or request.method not in ASKING:
-                return _plain(result)
-            params = {**request.params, **await _answers(result, caller)}
-        raise fault(INTERNAL_ERROR, f"The server asked more than {self._limits.rounds} times")
+        progress = _progress(request.params, reply)
+
+        async def send(params: Mapping[str, Any]) -> dict[str, Any]:
+            return await carry_out(
+                Job(place.scope, place.surface, place.principal, request.method, params, caller, progress)
+            )
+
+        return _plain(await in_rounds(send, caller.ask, request.params))
 
 
 def _progress(params: Mapping[str, Any], reply: Reply) -> Progress | None:
@@ -248,23 +245,8 @@ def _progress(params: Mapping[str, Any], reply: Reply) -> Progress | None:
     return tell
 
 
-async def _answers(result: Mapping[str, Any], caller: HandshakeCaller) -> dict[str, Any]:
-    """What a client answers to an `input_required` result, as the params of the next round."""
-    asked = result.get("inputRequests") or {}
-    responses = {}
-    for key, request in asked.items():
-        responses[key] = await caller.ask(str(request.get("method")), request.get("params") or {})
-    said: dict[str, Any] = {"inputResponses": responses} if asked else {}
-    if result.get("requestState") is not None:
-        said["requestState"] = result["requestState"]
-    return said
-
-
 def _plain(result: dict[str, Any]) -> Mapping[str, Any]:
     """A result without what only the stateless era has."""
     if "resultType" not in result:
         return result
     return {key: value for key, value in result.items() if key not in _STATELESS_ONLY}
-
-
-Answerable = Message

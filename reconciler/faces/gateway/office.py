@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reconciler.engine.host import Host
+from reconciler.engine.project import Project
 from reconciler.faces.gateway.client_session import ClientSessions
 from reconciler.faces.gateway.exchange import AsgiScope
 from reconciler.faces.gateway.limits import Limits
@@ -13,6 +16,7 @@ from reconciler.faces.gateway.surface import Surface
 from reconciler.faces.gateway.surfaces import Surfaces
 from reconciler.faces.http.access import principal_of
 from reconciler.faces.http.problems import HttpProblem
+from reconciler.gate.gate import Principal
 
 
 class Office:
@@ -25,6 +29,19 @@ class Office:
         self.streams = Streams(host.stopping, limits)
         self.sessions = ClientSessions(limits)
         self.parked = Parked(limits)
+        self._known: set[str] = set()
+
+    def know(self, project: Project) -> None:
+        """From now on, whoever loses a token of this project loses what waits for them here."""
+        if project.name not in self._known:
+            self._known.add(project.name)
+            project.tokens.listen(self._revoked)
+
+    def _revoked(self, principals: Sequence[Principal]) -> None:
+        for principal in principals:
+            self.parked.end(principal)
+            for session in self.sessions.of(principal):
+                self.sessions.end(session)
 
 
 class Place:
@@ -33,11 +50,12 @@ class Place:
     __slots__ = ("_asgi", "_surfaces", "principal", "scope")
 
     def __init__(self, asgi: AsgiScope, scope: Scope, surfaces: Surfaces) -> None:
-        """Raises HttpProblem 401, 429."""
+        """Raises HttpProblem 401, 429, where the listener has not looked yet."""
         self._asgi = asgi
         self._surfaces = surfaces
         self.scope = scope
-        self.principal = principal_of(asgi, scope.project)
+        known: Principal | None = asgi.get("principal")
+        self.principal = principal_of(asgi, scope.project) if known is None else known
 
     @property
     def surface(self) -> Surface:

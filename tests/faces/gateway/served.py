@@ -1,0 +1,253 @@
+"""A gateway that is listened to: a real engine, a real listener on loopback, and a plain HTTP client in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import uvicorn
+
+from reconciler.faces.gateway.endpoint import Gateway
+from reconciler.faces.gateway.limits import LIMITS, Limits
+from reconciler.faces.http.access import Door, Failures
+from reconciler.faces.http.problems import HttpProblem
+from reconciler.store.tokens import local_token
+from tests.engine.desk import Desk, desk
+
+RIG = Path(__file__).parents[2] / "rig"
+STATELESS = "2026-07-28"
+HANDSHAKE = "2025-11-25"
+META = "io.modelcontextprotocol/"
+BOTH = "application/json, text/event-stream"
+NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+PATIENCE = 20.0
+
+
+def program(name: str, *options: str, **fields: Any) -> dict[str, Any]:
+    """A written server: a program of the rig."""
+    return {"command": sys.executable, "args": ["-E", "-S", "-u", str(RIG / f"{name}.py"), *options], **fields}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer. `messages` are the events of a stream, or the one JSON body."""
+
+    status: int
+    headers: Mapping[str, str]
+    messages: list[Any]
+
+    @property
+    def streamed(self) -> bool:
+        return self.headers.get("content-type", "").startswith("text/event-stream")
+
+    @property
+    def last(self) -> Any:
+        return self.messages[-1]
+
+    @property
+    def result(self) -> Any:
+        return self.last["result"]
+
+    @property
+    def error(self) -> Any:
+        return self.last["error"]
+
+
+class Stream:
+    """An answer that is being read."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self.status = response.status_code
+        self.headers = response.headers
+        self._lines = response.aiter_lines()
+
+    async def next(self) -> Any:
+        """The next event's message. Raises StopAsyncIteration at the end."""
+        async for line in self._lines:
+            if line.startswith("data: "):
+                return json.loads(line[6:])
+        raise StopAsyncIteration
+
+    async def rest(self) -> list[Any]:
+        found = []
+        with suppress(StopAsyncIteration):
+            while True:
+                found.append(await self.next())
+        return found
+
+
+class Client:
+    """One client of one endpoint, in either era. `token` is shown with every request."""
+
+    def __init__(self, http: httpx2.AsyncClient, path: str, token: str | None) -> None:
+        self.http = http
+        self.path = path
+        self.headers = {"accept": BOTH, "content-type": "application/json"}
+        if token:
+            self.headers["authorization"] = f"Bearer {token}"
+        self.numbers = iter(range(1, 1_000_000))
+
+    async def post(self, body: Any, **headers: str | None) -> Answer:
+        """One POST. A `body` of bytes goes as it is."""
+        response = await self.http.post(self.path, content=_bytes(body), headers=self._with(headers))
+        return _answer(response)
+
+    @asynccontextmanager
+    async def stream(self, method: str, body: Any = None, **headers: str | None) -> AsyncIterator[Stream]:
+        content = None if body is None else _bytes(body)
+        async with self.http.stream(method, self.path, content=content, headers=self._with(headers)) as response:
+            yield Stream(response)
+
+    def _with(self, headers: Mapping[str, str | None]) -> dict[str, str]:
+        merged = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+class Handshaken(Client):
+    """A client of the handshake era; `open` it first."""
+
+    async def open(self, *, version: str = HANDSHAKE, capabilities: Mapping[str, Any] | None = None) -> Any:
+        """The result of `initialize`."""
+        params = {
+            "protocolVersion": version,
+            "capabilities": dict(capabilities or {}),
+            "clientInfo": {"name": "test", "version": "1"},
+        }
+        answer = await self.ask("initialize", **params)
+        self.headers["mcp-session-id"] = answer.headers["mcp-session-id"]
+        self.headers["mcp-protocol-version"] = answer.result["protocolVersion"]
+        assert (await self.tell("notifications/initialized")).status == 202
+        return answer.result
+
+    def request(self, method: str, /, **params: Any) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "id": next(self.numbers), "method": method, "params": params}
+
+    async def ask(self, method: str, /, **params: Any) -> Answer:
+        return await self.post(self.request(method, **params))
+
+    async def tell(self, method: str, /, **params: Any) -> Answer:
+        return await self.post({"jsonrpc": "2.0", "method": method, "params": params})
+
+    async def call(self, name: str, /, **arguments: Any) -> Answer:
+        return await self.ask("tools/call", name=name, arguments=arguments)
+
+
+class Stateless(Client):
+    """A client of the stateless era. `capabilities` and `meta` go with every request."""
+
+    def __init__(self, http: httpx2.AsyncClient, path: str, token: str | None) -> None:
+        super().__init__(http, path, token)
+        self.capabilities: dict[str, Any] = {}
+        self.meta: dict[str, Any] = {}
+
+    def request(self, method: str, /, **params: Any) -> dict[str, Any]:
+        meta = {
+            META + "protocolVersion": STATELESS,
+            META + "clientInfo": {"name": "test", "version": "1"},
+            META + "clientCapabilities": self.capabilities,
+            **self.meta,
+        }
+        return {"jsonrpc": "2.0", "id": next(self.numbers), "method": method, "params": {"_meta": meta, **params}}
+
+    def routing(self, request: Mapping[str, Any]) -> dict[str, str]:
+        """The headers that repeat a request's body."""
+        method = request["method"]
+        headers = {"mcp_protocol_version": STATELESS, "mcp_method": method}
+        named = request["params"].get(NAMED.get(method, ""))
+        return headers if named is None else {**headers, "mcp_name": named}
+
+    async def ask(self, method: str, /, **params: Any) -> Answer:
+        request = self.request(method, **params)
+        return await self.post(request, **self.routing(request))
+
+    async def call(self, name: str, /, **arguments: Any) -> Answer:
+        return await self.ask("tools/call", name=name, arguments=arguments)
+
+
+class Served:
+    """A listening gateway."""
+
+    def __init__(self, desk: Desk, gateway: Gateway, http: httpx2.AsyncClient, url: str) -> None:
+        self.desk = desk
+        self.gateway = gateway
+        self.http = http
+        self.url = url
+        self.token = local_token(desk.project.state, "client") or ""
+
+    def handshaken(self, path: str = "/mcp", token: str | None = None) -> Handshaken:
+        return Handshaken(self.http, path, token or self.token)
+
+    def stateless(self, path: str = "/mcp", token: str | None = None) -> Stateless:
+        return Stateless(self.http, path, token or self.token)
+
+    def client(self, era: str, path: str = "/mcp") -> Handshaken | Stateless:
+        return self.handshaken(path) if era == "handshake" else self.stateless(path)
+
+    async def opened(self, path: str = "/mcp", **options: Any) -> Handshaken:
+        client = self.handshaken(path)
+        await client.open(**options)
+        return client
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, servers: dict[str, Any], *, limits: Limits = LIMITS, **settings: Any
+) -> AsyncIterator[Served]:
+    """An engine with these servers applied, its gateway listening, and a client that gives up after PATIENCE."""
+    async with desk(folder, servers, **settings) as at:
+        await at.apply()
+        gateway = Gateway(at.host, limits)
+        with anyio.fail_after(PATIENCE):
+            async with listening(gateway) as url:
+                async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as http:
+                    yield Served(at, gateway, http, url)
+
+
+@asynccontextmanager
+async def listening(gateway: Gateway) -> AsyncIterator[str]:
+    """The URL of a listener in front of a gateway."""
+    door = Door(failures=Failures())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["door"] = door
+        try:
+            door.admit(scope)
+        except HttpProblem as problem:
+            await problem.response()(scope, receive, send)
+            return
+        await gateway(scope, receive, send)
+
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+def _bytes(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def _answer(response: httpx2.Response) -> Answer:
+    text = response.text
+    if response.headers.get("content-type", "").startswith("text/event-stream"):
+        messages = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    else:
+        messages = [json.loads(text)] if text else []
+    return Answer(response.status_code, response.headers, messages)
