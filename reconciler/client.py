@@ -148,6 +148,10 @@ class Client:
         """Say no; answers `{"denied": [server, ...]}`."""
         return self._post("/deny", {"plan": plan, "servers": servers})
 
+    def reread_tokens(self) -> Answer:
+        """The file of tokens was changed: what was taken back holds no more when this returns."""
+        return self._post("/tokens/reread", {})
+
     def stop(self) -> Answer:
         """End the engine; it answers before it goes."""
         return self._post("/stop", {})

@@ -11,6 +11,7 @@ from reconciler.client import Client
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.hosting import start_in_background
 from reconciler.faces.cli.listening import Listening
+from reconciler.faces.cli.paste import SHOW_TOKEN
 from reconciler.faces.cli.reach import connect
 from reconciler.faces.cli.settle import end_engine
 from reconciler.faces.cli.talk import tell
@@ -33,11 +34,19 @@ def engine(options: Options, sources: Sources, listening: Listening, *, once: bo
     if not once:
         tell("started an engine in the background: it holds the sessions, and does not follow the file")
         tell("  `reconciler watch` makes it follow, `reconciler stop` ends it")
+        tell_clients(client)
     try:
         yield client
     finally:
         if once:
             end_engine(client, state)
+
+
+def tell_clients(client: Client) -> None:
+    """Where clients find an engine that was started in the background."""
+    url = client.hello()["url"]
+    if url:
+        tell(f"  clients connect to {url}/mcp; {SHOW_TOKEN}")
 
 
 def tell_it_listens(client: Client, listening: Listening) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
-from reconciler.faces.http.access import OWNER, Door, Scope, principal_of, unauthorized
+from reconciler.faces.http.access import LOCAL, OWNER, Door, Scope, principal_of, unauthorized
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal
 
@@ -49,17 +49,14 @@ class Front:
             del self._open[task]
 
     def _app(self, scope: Scope) -> App:
-        """Who answers. The gateway asks for the token itself; everything else but /healthz needs one here."""
+        """Who answers. Nobody does without a token, but for /healthz."""
         path: str = scope["path"]
-        if path == "/mcp" or path.startswith("/mcp/"):
-            return self._gateway
         if path == "/healthz":
             return _healthy
         name, below = _below_project(path)
-        if below == "mcp":
-            return self._gateway
-        principal_of(scope, self._project(name), OWNER)
-        return self._api
+        is_mcp = below == "mcp" if name is not None else path == "/mcp" or path.startswith("/mcp/")
+        principal_of(scope, self._project(name), LOCAL if is_mcp else OWNER)
+        return self._gateway if is_mcp else self._api
 
     def _project(self, name: str | None) -> Project:
         """The project whose token must be shown; the first one's where there is none of that name."""
@@ -83,8 +80,10 @@ class Front:
 
 def _below_project(path: str) -> tuple[str | None, str]:
     """`/p/NAME/mcp/...` -> NAME and `mcp`; no name for any other path."""
+    if not path.startswith("/p/"):
+        return None, ""
     parts = path.split("/", 4)
-    return (parts[2], parts[3]) if len(parts) > 3 and parts[1] == "p" else (None, "")
+    return parts[2], parts[3] if len(parts) > 3 else ""
 
 
 async def _healthy(scope: Scope, receive: Any, send: Any) -> None:

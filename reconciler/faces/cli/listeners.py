@@ -16,10 +16,10 @@ from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.front import Front
 from reconciler.faces.cli.hosting import bind as bind_local
 from reconciler.faces.cli.listening import Listening
+from reconciler.faces.gateway.endpoint import Gateway
 from reconciler.faces.http.access import Door, Failures
 from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT, HIGHEST_PORT, Address, bind
 from reconciler.faces.http.listener import Listener, Tls
-from reconciler.faces.http.problems import HttpProblem
 from reconciler.store.files import write_whole
 from reconciler.store.state_dir import StateDir
 
@@ -29,7 +29,7 @@ async def open_listeners(host: Host, listening: Listening) -> AsyncIterator[None
     """Listen, and write down where. Raises Stop where the address that was named cannot be had."""
     failures = Failures()
     names: dict[str, Any] = {"public_url": listening.public_url, "hosts": listening.hosts, "failures": failures}
-    api, gateway = application(host), _no_gateway
+    api, gateway = application(host), Gateway(host)
     remote = None if listening.is_off else _tcp(host, listening, Front(host, Door(**names), api, gateway))
     path = host.first.state.socket
     local = Listener(Front(host, Door(local=True, **names), api, gateway), bind_local(path), local=True)
@@ -97,7 +97,3 @@ def _remembered(state: StateDir) -> tuple[int, ...]:
         port = int(state.port_file.read_text(encoding="ascii"))
         return (port,) if 0 < port <= HIGHEST_PORT else ()
     return ()
-
-
-async def _no_gateway(scope: Any, receive: Any, send: Any) -> None:
-    raise HttpProblem(404, "no-gateway", "there is no gateway here")

@@ -56,8 +56,9 @@ def _head(report: Answer, paint: Painter) -> str:
     engine, files = report["engine"], report["source"]["files"]
     known = "; this is the last that is known" if report["servers"] else ""
     runs = f"engine {engine['pid']}, up {span(engine['startedAt'])}" if engine else f"no engine runs{known}"
+    listens = [paint.safe(engine["url"])] if engine and engine["url"] else []
     following = ["following the file"] if report["source"].get("following") else []
-    parts = [f"serial {report['serial']}", *map(paint.safe, files[:1]), *following, runs]
+    parts = [f"serial {report['serial']}", *map(paint.safe, files[:1]), *following, runs, *listens]
     return f"{paint.role(paint.safe(report['project']), 'heading')}  {paint.either(' · ', ' - ').join(parts)}"
 
 

@@ -10,7 +10,7 @@ import click
 from reconciler.client import Client
 from reconciler.faces.cli.consent import show_plan
 from reconciler.faces.cli.context import Options, shared
-from reconciler.faces.cli.engines import tell_it_listens
+from reconciler.faces.cli.engines import tell_clients, tell_it_listens
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.hosting import run_engine, start_in_background
 from reconciler.faces.cli.listening import Listening, with_listening
@@ -151,6 +151,7 @@ def _detach(options: Options, listening: Listening, projects: list[Sources], aut
             client = start_in_background(sources, options.base, follow=True, **wanted)
             client.follow(on=True, auto_approve=auto)  # returns when the file as it is now was looked at
             tell(f"an engine follows {sources.shown(sources.main)} in the background; `reconciler stop` ends it")
+            tell_clients(client)
         client = connect(options.state(sources)) or client
         report = wait_until_settled(client, DETACHED_SECONDS)
         data(f"{report['project']}: {brief_text(report)}")

@@ -7,16 +7,25 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from reconciler.faces.cli.event_text import event_line
 from reconciler.faces.cli.paint import Painter
+from reconciler.faces.cli.paste import paste_lines
 from reconciler.faces.cli.talk import tell
+from reconciler.store.places import Sources
+from reconciler.store.state_dir import StateDir
+from reconciler.store.tokens import local_token
 
 _BELL = "\a"
 
 
 class _Project(Protocol):
     """What is read of a hosted project."""
+
+    name: str
+    sources: Sources
+    state: StateDir
 
     @property
     def events(self) -> Any: ...
@@ -26,6 +35,7 @@ class _Host(Protocol):
     """What is read of the engine."""
 
     projects: dict[str, Any]
+    facts: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,17 @@ class Teller:
     async def listen(self, host: _Host) -> None:
         """Say what is followed, then every event, until cancelled."""
         tell(f"following {', '.join(self.files)} (process {os.getpid()}); Ctrl-C ends the engine and its servers")
+        for project in host.projects.values():
+            self._tell_clients(project, host)
         await asyncio.gather(*(self._tell_events(project) for project in host.projects.values()))
+
+    def _tell_clients(self, project: _Project, host: _Host) -> None:
+        """The token itself is for the eyes of a person alone."""
+        path = "/mcp" if project.name == min(host.projects) else f"/p/{quote(project.name, safe='')}/mcp"
+        url = f"{host.facts.url}{path}" if host.facts.url else None
+        token = local_token(project.state, "client") if self.paint.on_terminal else None
+        for line in paste_lines(url, project.sources.main.absolute(), project.state.path.parent.absolute(), token):
+            tell(self.paint.role(self.paint.safe(line), "muted"))
 
     async def _tell_events(self, project: _Project) -> None:
         async with project.events.listen() as queue:
