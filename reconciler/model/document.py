@@ -98,6 +98,10 @@ class Document:
         return {}
 
     @cached_property
+    def _spec_digests(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
     def _launch_digests(self) -> dict[str, str | None]:
         return {}
 
@@ -118,8 +122,11 @@ class Document:
 
     def spec_digest(self, server_id: str) -> str:
         """What decides the live session: equal digests mean the session can stay. Literals enter as fingerprints."""
-        facts = self.facts(server_id)
-        return digest(masked_fields({k: facts[k] for k in RECONNECT_FIELDS if k in facts}, self.hide))
+        if server_id not in self._spec_digests:
+            facts = self.facts(server_id)
+            spec = {k: facts[k] for k in RECONNECT_FIELDS if k in facts}
+            self._spec_digests[server_id] = digest(masked_fields(spec, self.hide))
+        return self._spec_digests[server_id]
 
     def launch(self, server_id: str) -> Facts:
         """What the server runs or contacts; see `launch_facts`."""

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from reconciler.gate.showing import RESULT_TOOL
 
-RESULT_TOOL_NAME = "reconciler__result"
-RESULT_TOOL: Mapping[str, Any] = {
-    "name": RESULT_TOOL_NAME,
-    "title": "Result of an approved call",
-    "description": "Waits for a person's answer to a tool call that needs approval, and returns that call's own "
-    "result. Use the id that the call was answered with. Nothing runs twice.",
-    "inputSchema": {
-        "type": "object",
-        "properties": {"id": {"type": "string", "description": "the id of the waiting call"}},
-        "required": ["id"],
-        "additionalProperties": False,
-    },
-    "annotations": {"readOnlyHint": True, "openWorldHint": False},
-}
+__all__ = ["RESULT_TOOL", "RESULT_TOOL_NAME"]
+
+RESULT_TOOL_NAME: str = RESULT_TOOL["name"]

@@ -98,4 +98,5 @@ def _same(one: Sequence[object], other: Sequence[object]) -> bool:
 
 
 def _decides_alike(one: Policy, other: Policy) -> bool:
-    return one is other or (one.server is other.server and one.read_only == other.read_only)
+    same_words = one.server is other.server and one.read_only == other.read_only
+    return one is other or (same_words and one.remembered == other.remembered)

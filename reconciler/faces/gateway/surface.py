@@ -34,7 +34,7 @@ class Surface:
         self._tools = Together([share.tools for share in shares])
         self._prompts = Together([share.prompts for share in shares])
 
-    @property
+    @cached_property
     def tools(self) -> Definitions:
         """Raw definitions; only `name` is another."""
         return (*self._tools.shown, *self._own)
