@@ -136,6 +136,16 @@ class Client:
         """`{"tools": [{"server", "name", "description", "asks", "by", "pin"}]}`."""
         return self._get("/tools", server=server)
 
+    def lock(self, server: str | None = None, *, changes: bool = False, wait: int = 0) -> Answer:
+        """`{"lock": {"file", "exists", "digest", "problems"}, "servers": [{"id", "mode", "standing", "why", "offered",
+        "drift"}]}`; sessions on their way are waited for. With `changes`, what differs in each definition."""
+        return self._get("/lock", server=server, wait=wait, changes=1 if changes else None)
+
+    def accept_lock(self, server: str | None, expected: Mapping[str, str], *, wait: int) -> Answer:
+        """Write what is live into the lock, of one server or all: `{"file", "written", "accepted", "removed", "kept",
+        "unpinned"}`. ApiError 409: a server shows something else than `expected`. 422: the lock cannot be used."""
+        return self._post("/lock", {"server": server, "expected": dict(expected), "wait": wait})
+
     def call(self, server: str, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress) -> Answer:
         """The raw CallToolResult. ApiError 403: refused; 404: no such server; 502: the server failed."""
         return self._stream("/call", {"server": server, "tool": tool, "arguments": dict(arguments)}, on_progress)

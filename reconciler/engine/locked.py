@@ -100,7 +100,8 @@ class ProjectLock:
             at = f"{first.place}: " if first.place else ""
             self._say("lock", f"the lock file cannot be used: {at}{first.detail}", None)
         elif not begins:
-            held = f"{len(pins.servers)} servers are pinned" if pins.exists else "it is gone, nothing is pinned"
+            count = len(pins.servers)
+            held = f"it has {count} server{'' if count == 1 else 's'}" if pins.exists else "it is gone"
             self._say("lock", f"the lock file changed: {held}", None)
         return True
 

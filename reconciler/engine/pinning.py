@@ -108,7 +108,7 @@ class Accepted:
     kept: Mapping[str, str] = field(default_factory=dict)
     """Servers that could not be looked at, with the reason: their pins stay as they were, where there are any."""
     unpinned: tuple[str, ...] = ()
-    """Those of them that have none."""
+    """Those of them that should be live and have no pins."""
 
 
 async def survey(project: Project, only: str | None = None, *, wait: float = 60.0) -> list[Standings]:
@@ -223,5 +223,6 @@ async def _write(project: Project, standings: list[Standings], pins: dict[str, S
     if written:
         await asyncio.to_thread(write_lock, project.sources.lock, pins)
         project.refresh_lock()
-    unpinned = tuple(name for name in kept if name not in pins)
+    absent = {each.server for each in standings if each.standing == "not-live"}
+    unpinned = tuple(name for name in kept if name not in pins and name in absent)
     return Accepted(written, tuple(accepted), removed, kept, unpinned)

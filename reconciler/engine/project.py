@@ -273,7 +273,8 @@ class Project:
         """Other pins hold from now on."""
         self.offers.touch()
         for server_id in self.ledger.document.servers:
-            self.lock.tell(server_id, self.offers.locked(server_id))
+            if self.serving(server_id) is not None:
+                self.lock.tell(server_id, self.offers.locked(server_id))
         self.changed_at.set()
 
     def policy(self, server_id: str) -> Policy | None:

@@ -27,9 +27,12 @@ Entry: TypeAlias = tuple[Kind, str]
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """One thing that is not as the lock has it. `kind` may also be `launch` or `instructions`; then `name` is ""."""
+    """One thing that is not as the lock has it; `name` is "" for what a server has only one of.
 
-    kind: Literal["tool", "prompt", "resourceTemplate", "launch", "instructions"]
+    A `server` is new when the lock does not have it at all.
+    """
+
+    kind: Literal["tool", "prompt", "resourceTemplate", "server", "launch", "instructions"]
     name: str
     state: State
 
@@ -54,6 +57,8 @@ class Verdicts:
         return {name: state for (each, name), state in self.entries.items() if each == kind}
 
     def _drift(self) -> Iterator[Drifted]:
+        if not self.known:
+            yield Drifted("server", "", "new")
         if self.launch != "accepted":
             yield Drifted("launch", "", self.launch)
         if self.instructions != "accepted":
@@ -105,7 +110,7 @@ def compare(pinned: ServerPins | None, surface: Surface) -> Verdicts:
     return Verdicts(
         entries,
         pinned is not None,
-        _same(known.launch, surface.launch) if pinned else "new",
+        _same(known.launch, surface.launch) if pinned else "accepted",
         _same(known.instructions, surface.instructions),
     )
 

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "call": "Call a tool.",
         "approve": "Say yes to what waits; list it.",
         "deny": "Say no to what waits.",
+        "lock": "Pin what the tools say; show what changed since.",
     },
     "Help": {
         "doctor": "Look for what keeps it from working.",

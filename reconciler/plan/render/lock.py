@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.model.pins import KEYS
 from reconciler.plan.lock import Drifted
 from reconciler.plan.lock_diff import Changed, word_changes
 from reconciler.plan.render.lines import Line, Role, Span
@@ -20,7 +21,8 @@ _LONGEST_NAME = 60
 _CONTEXT = 60
 _WORDS = {"tool": "tool", "prompt": "prompt", "resourceTemplate": "resource template"}
 _SINGLE = {
-    ("launch", "new"): "the lock does not have this server",
+    ("server", "new"): "the lock does not have this server",
+    ("launch", "new"): "something is launched now",
     ("launch", "changed"): "what is launched changed",
     ("launch", "gone"): "nothing is launched any more",
     ("instructions", "new"): "its instructions are new",
@@ -28,6 +30,7 @@ _SINGLE = {
     ("instructions", "gone"): "its instructions are gone",
 }
 _SIGNS: Mapping[str, tuple[str, Role]] = {"changed": ("~", "change"), "new": ("+", "add"), "gone": ("-", "remove")}
+_KEY: Mapping[str, str] = {str(kind): key for kind, key in KEYS.items()}
 _TAGS = re.compile("[\U000e0000-\U000e007f]+")
 
 
@@ -86,6 +89,8 @@ def _lines(difference: Difference, ascii_only: bool) -> Iterator[Line]:
     counts = ", ".join(f"{count} {kind}" for kind, count in difference.hidden.items())
     yield (*head, Span(f"   ! hidden in it: {counts}", "warning")) if counts else head
     for change in difference.changes:
+        if drifted.state != "changed" and change.path == f"/{_KEY.get(drifted.kind)}":
+            continue  # it stands in the line above
         yield (
             Span("      "),
             Span(label(change.path, ascii_only=ascii_only), "muted"),
