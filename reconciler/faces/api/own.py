@@ -23,7 +23,9 @@ from reconciler.engine.rollback import NoSuchSerial, Target, patch_to, roll_back
 from reconciler.engine.rollback import Refused as RollbackRefused
 from reconciler.engine.saved import Stale, apply_saved
 from reconciler.engine.status import server_status, status
+from reconciler.faces.api import approvals, lock, tools
 from reconciler.faces.api.access import RoleRoute, principal, require
+from reconciler.faces.api.hosted import host_of, project_of
 from reconciler.faces.api.said import read_choice, read_consent, read_names, who_says_it
 from reconciler.faces.http.body import body_number, json_body, query_number
 from reconciler.faces.http.lines import in_lines
@@ -49,12 +51,14 @@ def routes() -> list[RoleRoute]:
         RoleRoute("/servers/{server}/logs", get_logs, "viewer"),
         RoleRoute("/events", get_events, "viewer"),
         RoleRoute("/events/stream", stream_events, "viewer"),
-        RoleRoute("/tools", get_tools, "viewer"),
         RoleRoute("/call", post_call, "operator", "POST"),
         RoleRoute("/approve", post_approve, "operator", "POST"),
         RoleRoute("/deny", post_deny, "operator", "POST"),
         RoleRoute("/tokens/reread", post_reread, "owner", "POST"),
         RoleRoute("/stop", post_stop, "owner", "POST"),
+        *tools.routes(),
+        *lock.routes(),
+        *approvals.routes(),
     ]
 
 
@@ -68,20 +72,6 @@ def application(host: Host) -> Starlette:
     return app
 
 
-def _host(request: Request) -> Host:
-    host: Host = request.app.state.host
-    return host
-
-
-def _project(request: Request) -> Project:
-    host = _host(request)
-    name = request.path_params.get("project") or min(host.projects, default="")
-    project = host.projects.get(name)
-    if project is None:
-        raise HttpProblem(404, "unknown-project", f'this engine does not host "{name}"')
-    return project
-
-
 def _server(request: Request, project: Project) -> str:
     server: str = request.path_params["server"]
     if server not in project.ledger.document.servers:
@@ -90,24 +80,24 @@ def _server(request: Request, project: Project) -> str:
 
 
 async def hello(request: Request) -> JSONResponse:
-    host = _host(request)
+    host = host_of(request)
     if "project" in request.path_params:
-        _project(request)
+        project_of(request)
     return JSONResponse({**host.facts.to_json(), "projects": sorted(host.projects)})
 
 
 async def get_status(request: Request) -> JSONResponse:
-    return JSONResponse(status(_project(request), _host(request).facts))
+    return JSONResponse(status(project_of(request), host_of(request).facts))
 
 
 async def get_observed(request: Request) -> JSONResponse:
     """What the engine's own plans see; a plan made elsewhere from this is the same plan, with the same id."""
-    rows = [asdict(seen) for seen in _project(request).observed().servers.values()]
+    rows = [asdict(seen) for seen in project_of(request).observed().servers.values()]
     return JSONResponse({"servers": [{**row, "since": row["since"] and row["since"].isoformat()} for row in rows]})
 
 
 async def post_apply(request: Request) -> StreamingResponse:
-    project, body = _project(request), await json_body(request)
+    project, body = project_of(request), await json_body(request)
     if body.get("environment"):
         require(request, "owner", "handing over an environment")
     if body.get("saved"):
@@ -152,7 +142,7 @@ def _applied(result: Applied | Invalid | Held | Plan | Stale) -> Mapping[str, An
 
 
 async def post_follow(request: Request) -> JSONResponse:
-    host, project, body = _host(request), _project(request), await json_body(request)
+    host, project, body = host_of(request), project_of(request), await json_body(request)
     auto_approve: Any = read_choice(body, "autoApprove", get_args(AutoApprove))
     if body.get("on", True):
         before = project.followed.on
@@ -166,17 +156,17 @@ async def post_follow(request: Request) -> JSONResponse:
 
 
 async def get_history(request: Request) -> JSONResponse:
-    return JSONResponse({"history": await _project(request).records.history()})
+    return JSONResponse({"history": await project_of(request).records.history()})
 
 
 async def get_rollback(request: Request) -> JSONResponse:
     serial = query_number(request, "serial", 0)
-    target = await _rollback_target(_project(request), serial or None)
+    target = await _rollback_target(project_of(request), serial or None)
     return JSONResponse({"serial": target.serial, "patch": target.masked})
 
 
 async def post_rollback(request: Request) -> StreamingResponse:
-    project, body = _project(request), await json_body(request)
+    project, body = project_of(request), await json_body(request)
     serial, consent = int(body_number(body, "serial")), read_consent(request, body)
 
     async def work(tell: Tell) -> Mapping[str, Any]:
@@ -199,7 +189,7 @@ async def _rollback_target(project: Project, serial: int | None) -> Target:
 
 
 async def post_restart(request: Request) -> JSONResponse:
-    project = _project(request)
+    project = project_of(request)
     server = _server(request, project)
     worker = project.worker(server)
     wanted = project.wanted(server)
@@ -213,7 +203,7 @@ async def post_restart(request: Request) -> JSONResponse:
 
 
 async def get_logs(request: Request) -> JSONResponse:
-    project = _project(request)
+    project = project_of(request)
     server = _server(request, project)
     count = query_number(request, "lines", 50)
     lines = await asyncio.to_thread(_tail, project, server, count)
@@ -228,14 +218,14 @@ def _tail(project: Project, server: str, count: int) -> list[str]:
 
 
 async def get_events(request: Request) -> JSONResponse:
-    rows = await _project(request).records.events(
+    rows = await project_of(request).records.events(
         query_number(request, "after", 0), query_number(request, "limit", 100), request.query_params.get("server")
     )
     return JSONResponse({"events": rows})
 
 
 async def stream_events(request: Request) -> StreamingResponse:
-    project, host = _project(request), _host(request)
+    project, host = project_of(request), host_of(request)
 
     async def lines() -> AsyncIterator[str]:
         async with project.events.listen() as queue:
@@ -248,56 +238,21 @@ async def stream_events(request: Request) -> StreamingResponse:
     return StreamingResponse(lines(), media_type="application/x-ndjson")
 
 
-async def get_tools(request: Request) -> JSONResponse:
-    project = _project(request)
-    chosen = request.query_params.get("server")
-    if chosen is not None and chosen not in project.ledger.document.servers:
-        raise HttpProblem(404, "unknown-server", f'no server "{chosen}" was applied')
-    servers = [chosen] if chosen else sorted(project.ledger.document.servers)
-    snapshot = await project.read()
-    rows = [row for server in servers for row in _tool_rows(project, server, snapshot.reading.place)]
-    return JSONResponse({"tools": rows})
-
-
-def _tool_rows(project: Project, server: str, place: Callable[[tuple[str | int, ...]], Any]) -> list[dict[str, Any]]:
-    live, policy = project.hub.slot(server).live, project.policy(server)
-    if live is None or policy is None or live.state != "ready":
-        return []
-    rows = []
-    for tool in live.listing.tools:
-        if not policy.offers(tool["name"]):
-            continue
-        answer = policy.answer(tool["name"])
-        at = place(answer.by) if answer.by else None
-        by = f"{'.'.join(answer.by)}{f' ({at})' if at else ''}" if answer.by else "default"
-        rows.append(
-            {
-                "server": server,
-                "name": tool["name"],
-                "description": tool.get("description"),
-                "asks": answer.asks,
-                "by": by,
-                "pin": None,
-            }
-        )
-    return rows
-
-
 async def post_call(request: Request) -> StreamingResponse:
-    project, body, asks = _project(request), await json_body(request), principal(request)
+    project, body, asks = project_of(request), await json_body(request), principal(request)
     server, tool = str(body.get("server", "")), str(body.get("tool", ""))
     arguments = body.get("arguments") or {}
     if not isinstance(arguments, dict):
         raise HttpProblem(400, "bad-arguments", "arguments must be an object")
 
     async def work(tell: Tell) -> Mapping[str, Any]:
-        return await project.gate.call(asks, server, tool, arguments, on_progress=tell)
+        return await project.gate.call(asks, server, tool, arguments, on_progress=tell, own_yes=True)
 
     return in_lines(work)
 
 
 async def post_approve(request: Request) -> StreamingResponse:
-    project, body = _project(request), await json_body(request)
+    project, body = project_of(request), await json_body(request)
     chosen = project.waiting.chosen(str(body.get("plan")), read_names(body, "servers"))
     if not chosen:
         raise HttpProblem(404, "nothing-waits", f"nothing waits under {body.get('plan')}")
@@ -310,7 +265,7 @@ async def post_approve(request: Request) -> StreamingResponse:
 
 
 async def post_deny(request: Request) -> JSONResponse:
-    project, body = _project(request), await json_body(request)
+    project, body = project_of(request), await json_body(request)
     chosen = project.waiting.chosen(str(body.get("plan")), read_names(body, "servers"))
     if not chosen:
         raise HttpProblem(404, "nothing-waits", f"nothing waits under {body.get('plan')}")
@@ -321,10 +276,10 @@ async def post_deny(request: Request) -> JSONResponse:
 
 async def post_reread(request: Request) -> JSONResponse:
     """The file of tokens was changed: what was taken back holds no more when this answers."""
-    _project(request).tokens.look()
+    project_of(request).tokens.look()
     return JSONResponse({})
 
 
 async def post_stop(request: Request) -> JSONResponse:
-    _host(request).stopping.set()
+    host_of(request).stopping.set()
     return JSONResponse({"stopping": True})
