@@ -162,6 +162,31 @@ class Client:
         """The file of tokens was changed: what was taken back holds no more when this returns."""
         return self._post("/tokens/reread", {})
 
+    def approvals(self, *, everything: bool = False) -> list[Answer]:
+        """The calls that wait for an answer: id, server, tool, arguments, requestedAt, expiresAt, principal.
+
+        With `everything`, all that is kept, each also with state, since, who and reason.
+        """
+        rows: list[Answer] = self._get("/approvals", all=1 if everything else None)["approvals"]
+        return rows
+
+    def approval(self, call: str) -> Answer:
+        """One call, with its arguments whole and what became of it. ApiError 404: unknown-call."""
+        return self._get(f"/approvals/{quote(call, safe='')}")
+
+    def answer_call(self, call: str, *, allow: bool, reach: str = "once", who: str) -> Answer:
+        """Let a waiting call run, or not: `{"id", "state", "for", "runs", "refused"}`.
+
+        ApiError 404: unknown-call. 409: too-late, changed. 503: not-recorded.
+        """
+        body = {"decision": "allow" if allow else "deny", "for": reach, "who": who}
+        return self._post(f"/approvals/{quote(call, safe='')}", body)
+
+    def audit(self, *, since: str | None = None) -> list[Answer]:
+        """What was decided about calls, the oldest first."""
+        rows: list[Answer] = self._get("/audit", since=since)["audit"]
+        return rows
+
     def stop(self) -> Answer:
         """End the engine; it answers before it goes."""
         return self._post("/stop", {})

@@ -21,17 +21,21 @@ MAY_DECIDE = ("operator", "owner")
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an answer came to. `reach` is how far it goes; `refused` says why not as far as was asked for."""
+    """What an answer came to. `reach` is how far it goes; `refused` says why not as far as was asked for.
+
+    `runs` is true when the caller still waits for it, so that the call runs at once.
+    """
 
     row: CallRow
     reach: Reach
+    runs: bool
     refused: tuple[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The answer of the API."""
-        code, message = self.refused or (None, None)
-        refused = {"code": code, "message": message} if self.refused else None
-        return {"id": self.row.id, "state": self.row.state, "for": self.reach, "refused": refused}
+        refused = dict(zip(("code", "message"), self.refused, strict=True)) if self.refused else None
+        facts = {"id": self.row.id, "state": self.row.state, "for": self.reach}
+        return {**facts, "runs": self.runs, "refused": refused}
 
 
 async def answer_call(project: Project, principal: Principal, call_id: str, decision: Decision) -> Answered:
@@ -42,18 +46,19 @@ async def answer_call(project: Project, principal: Principal, call_id: str, deci
     if principal.role not in MAY_DECIDE:
         raise NotDecided("not-allowed", f'"{principal.name}" has the role {principal.role}, and may not approve')
     approvals = project.gate.approvals
+    runs = decision.allow and approvals.is_awaited(call_id)
     if not decision.allow or decision.reach != "always":
         row = await approvals.decide(call_id, decision)
-        return Answered(row, decision.reach if decision.allow else "once")
+        return Answered(row, decision.reach if decision.allow else "once", runs)
     row = await approvals.decide(call_id, replace(decision, reach="once"))
     try:
         await _remember(project, row, decision.who)
     except ChangeRefused as refused:
         await _note(project, row, decision.who, "refused", str(refused))
-        return Answered(row, "once", (refused.code, str(refused)))
+        return Answered(row, "once", runs, (refused.code, str(refused)))
     await _note(project, row, decision.who, project.ledger.document.approvals.remember, None)
     await approvals.allow_everywhere(row, decision)
-    return Answered(row, "always")
+    return Answered(row, "always", runs)
 
 
 async def _remember(project: Project, row: CallRow, who: str) -> None:

@@ -213,6 +213,10 @@ class Approvals:
             if not listeners:
                 self._listeners.pop(call_id, None)
 
+    def is_awaited(self, call_id: str) -> bool:
+        """Whether somebody waits for the call, who would run it at once."""
+        return bool(self._listeners.get(call_id))
+
     @contextmanager
     def asking_client(self, call_id: str) -> Iterator[bool]:
         """Whether this is the only question to a client about a call, while it is asked."""

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import click
 
+from reconciler.faces.cli.approval_text import CALL
 from reconciler.faces.cli.context import Options, shared
+from reconciler.faces.cli.engines import who
 from reconciler.faces.cli.exits import Exit
 from reconciler.faces.cli.reach import reach
 from reconciler.faces.cli.talk import data, data_json, tell
 
 
 @click.command("deny")
-@click.argument("plan", metavar="PLAN_ID")
+@click.argument("plan", metavar="PLAN_ID|CALL_ID")
 @click.argument("servers", metavar="[SERVER]...", nargs=-1)
 @shared("json", project=True)
 def command(options: Options, plan: str, servers: tuple[str, ...]) -> int:
     """Say no to what waits.
 
-    It is not asked again until the file says something else. What was applied stays.
+    What a plan would do is not asked again until the file says something else; what was applied stays. A call is not
+    run, also when it was allowed and has not begun.
     """
+    if plan.startswith(CALL):
+        if servers:
+            raise click.UsageError("a call is of one server: its id says it all")
+        said = reach(options).answer_call(plan, allow=False, who=who())
+        if options.json:
+            data_json(said)
+        else:
+            data("denied")
+        return Exit.DONE
     answer = reach(options).deny(plan, list(servers))
     if options.json:
         data_json(answer)

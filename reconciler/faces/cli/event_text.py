@@ -10,6 +10,10 @@ from reconciler.faces.cli.paint import Painter
 
 _ROLES = {
     "waiting": "launch",
+    "approval": "launch",
+    "denied": "warning",
+    "expired": "warning",
+    "approved": "good",
     "error": "bad",
     "failed": "bad",
     "ended": "warning",

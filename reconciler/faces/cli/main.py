@@ -37,8 +37,10 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "bridge": "Speak MCP on stdin and stdout, for clients without HTTP.",
         "tools": "List the tools, and who is asked before they run.",
         "call": "Call a tool.",
+        "approvals": "Show the calls that wait for a yes.",
         "approve": "Say yes to what waits; list it.",
         "deny": "Say no to what waits.",
+        "audit": "Show what was decided about calls.",
         "lock": "Pin what the tools say; show what changed since.",
     },
     "Help": {

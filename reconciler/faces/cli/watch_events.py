@@ -18,6 +18,8 @@ from reconciler.store.state_dir import StateDir
 from reconciler.store.tokens import local_token
 
 _BELL = "\a"
+_ASKING = ("waiting", "approval")
+"""Kinds of events that wait for the person."""
 
 
 class _Project(Protocol):
@@ -64,5 +66,5 @@ class Teller:
         async with project.events.listen() as queue:
             while True:
                 event = await queue.get()
-                bell = _BELL if event["kind"] == "waiting" and self.paint.on_terminal else ""
+                bell = _BELL if event["kind"] in _ASKING and self.paint.on_terminal else ""
                 tell(bell + event_line(event, self.paint))
