@@ -83,7 +83,7 @@ async def test_apply_tells_its_progress_and_status_tools_and_call_tell_the_truth
         assert set(status["engine"]) == {"pid", "version", "startedAt", "url"}
         assert [row["status"] for row in status["servers"]] == ["connected", "connected"]
         tools = (await off(client.tools, "b"))["tools"]
-        assert {"server": "b", "name": "echo", "asks": False, "pin": None}.items() <= tools[0].items()
+        assert {"server": "b", "name": "echo", "asks": False, "pin": "unpinned"}.items() <= tools[0].items()
         assert tools[0]["by"].startswith("mcpServers.b.requireApproval (reconciler.yaml:1:")
         assert {tool["asks"] for tool in (await off(client.tools, "a"))["tools"]} == {True}
         answer = await off(client.call, "a", "echo", {"text": "hi"}, lambda _: None)

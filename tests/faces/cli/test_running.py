@@ -24,7 +24,8 @@ def test_tools_say_who_is_asked_and_which_line_decides(desk: Desk) -> None:
     rules = {"echo": {"requireApproval": False}}
     with desk.applied({"one": light("one", tools=rules, denyTools=["crash"]), "off": light("off", enabled=False)}):
         tools = desk.run("tools", "-o", "json").json["tools"]
-        assert all(tool.keys() == {"server", "name", "description", "asks", "by", "pin"} for tool in tools)
+        members = {"server", "name", "description", "hint", "asks", "by", "pin", "withheld"}
+        assert all(tool.keys() == members for tool in tools)
         asks = {tool["name"]: tool["asks"] for tool in tools}
         assert (asks["echo"], asks["info"], "crash" in asks) == (False, True, False)
         [echo] = [tool for tool in tools if tool["name"] == "echo"]
@@ -51,6 +52,24 @@ def test_a_call_prints_the_text_or_the_raw_result(desk: Desk) -> None:
         failed = desk.run("call", "one", "crash", '{"status": 3}')
         assert (failed.exit, failed.out) == (1, "")
         assert failed.err.startswith("error: ")
+
+
+@requirement("GATE-1:questions")
+def test_a_server_that_asks_back_is_declined_or_the_call_fails_with_its_words(desk: Desk) -> None:
+    asks = {
+        "resultType": "input_required",
+        "inputRequests": {"q": {"params": {"message": "your \u001b[31mname?"}}, "r": 3},
+    }
+    given = json.dumps({"text": json.dumps({"jsonrpc": "2.0", "id": "$ID", "result": asks})})
+    with desk.applied({"one": light("one")}):
+        asked = desk.run("call", "one", "ask", '{"text": "your name?"}')
+        assert (asked.exit, "decline" in asked.out) == (0, True)
+        unfinished = desk.run("call", "one", "raw", given)
+        assert (unfinished.exit, unfinished.out) == (1, "")
+        assert "asks back, and nobody can answer it here; your \\x1b[31mname?" in unfinished.err
+        assert "connected to the gateway" in unfinished.err
+        raw = desk.run("call", "one", "raw", given, "-o", "json")
+        assert (raw.exit, raw.json) == (1, asks)
 
 
 @pytest.mark.parametrize("given", ["{", "[]", "7", '"text"'])
