@@ -1,7 +1,7 @@
 """A server with everything that the official conformance suite asks for. A program: `python -m` this module.
 
-`[--http PORT] [--era both|handshake|stateless]`: over stdio, or over streamable HTTP on 127.0.0.1. Port 0 takes any;
-the URL is the first line printed.
+`[--http PORT | --old]`: over stdio in both protocol eras, over streamable HTTP on 127.0.0.1 in both, or over stdio in
+the handshake era only. Port 0 takes any; the URL is the first line printed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import anyio
 import mcp_types as types
 import uvicorn
 from mcp.server.caching import CacheableMethod, CacheHint
-from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
+from mcp.server.runner import serve_loop
 from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
@@ -36,7 +36,6 @@ CACHED: tuple[CacheableMethod, ...] = (
     "resources/templates/list",
     "resources/read",
 )
-WRONG_ERA = -32022
 
 
 async def list_tools(context: Context, params: Any) -> Result:
@@ -121,8 +120,8 @@ class Fixture(Server[Any]):
         return super().create_initialization_options(NotificationOptions(True, True, True))
 
 
-def fixture(era: str) -> Server[Any]:
-    server = Fixture(
+def fixture() -> Server[Any]:
+    return Fixture(
         "fixture",
         version="1",
         instructions="Only for tests.",
@@ -142,20 +141,14 @@ def fixture(era: str) -> Server[Any]:
         on_subscriptions_listen=ListenHandler(BUS),
     )
 
-    async def only(ctx: Context, call_next: CallNext) -> HandlerResult:
-        stateless = ctx.protocol_version >= STATELESS
-        if ctx.request_id is not None and stateless == (era == "handshake"):
-            raise MCPError(WRONG_ERA if era == "stateless" else -32601, f"This server speaks the {era} era only")
-        return await call_next(ctx)
 
-    if era != "both":
-        server.middleware.append(only)
-    return server
-
-
-async def over_stdio(server: Server[Any]) -> None:
+async def over_stdio(server: Server[Any], old: bool) -> None:
+    options = server.create_initialization_options()
     async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+        if old:
+            await serve_loop(server, read, write, lifespan_state={}, init_options=options)
+        else:
+            await server.run(read, write, options)
 
 
 async def over_http(server: Server[Any], port: int) -> None:
@@ -177,11 +170,13 @@ async def over_http(server: Server[Any], port: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--http", type=int, metavar="PORT")
-    parser.add_argument("--era", choices=("both", "handshake", "stateless"), default="both")
+    parser.add_argument("--old", action="store_true")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    server = fixture(given.era)
-    anyio.run(over_stdio, server) if given.http is None else anyio.run(over_http, server, given.http)
+    if given.http is None:
+        anyio.run(over_stdio, fixture(), given.old)
+    else:
+        anyio.run(over_http, fixture(), given.http)
 
 
 if __name__ == "__main__":

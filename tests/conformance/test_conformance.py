@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
-from tests.conformance.suite import Revision, judge_client, scored
+from tests.conformance.doorman import doorman
+from tests.conformance.suite import CHECKOUT, Report, Revision, judge_client, judge_server, scored
+from tests.real.running import Engine, engine, python
 from tests.requirements import requirement
 
 pytestmark = [pytest.mark.needs("npm"), requirement("GATE-1:conformance")]
 
 CLIENT: dict[Revision, int] = {"2025-11-25": 4, "2026-07-28": 7}
 """Scored scenarios for clients that have nothing to do with signing in."""
+SERVER: dict[Revision, int] = {"2025-11-25": 30, "2026-07-28": 37}
 UNSCORED = "json-schema-2020-12-preservation"
+FIXTURE = "tests.conformance.fixture"
 
 
 @pytest.mark.parametrize("revision", CLIENT)
@@ -22,3 +32,56 @@ def test_our_sessions_pass_every_scored_scenario_for_clients(revision: Revision,
     assert len(scenarios) == CLIENT[revision], scenarios
     report = judge_client([*scenarios, UNSCORED], revision, tmp_path)
     assert report.wrong([*scenarios, UNSCORED]) == []
+
+
+@contextmanager
+def listening() -> Iterator[str]:
+    """The URL of the fixture as a server over HTTP."""
+    words = [sys.executable, "-m", FIXTURE, "--http", "0"]
+    with subprocess.Popen(words, cwd=CHECKOUT, env={**os.environ}, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine with the fixture three times: as a process of both eras, of the older era only, and over HTTP."""
+    with listening() as url:
+        servers = {
+            "fixture": python(FIXTURE),
+            "older": python(FIXTURE, "--old"),
+            "distant": {"url": url},
+        }
+        with engine(tmp_path_factory.mktemp("conformance"), servers) as running:
+            yield running
+
+
+def judged(running: Engine, server: str, revision: Revision, out: Path) -> Report:
+    """What the suite says of a server behind the gateway."""
+
+    async def judge() -> Report:
+        async with doorman(running.port, f"Authorization: Bearer {running.token}") as port:
+            url = f"http://127.0.0.1:{port}/mcp/s/{server}"
+            return await anyio.to_thread.run_sync(judge_server, url, revision, out)
+
+    return anyio.run(judge)
+
+
+@pytest.mark.parametrize("server", ["fixture", "distant"])
+@pytest.mark.parametrize("revision", SERVER)
+def test_a_server_behind_the_gateway_passes_every_scored_scenario(
+    fixtures: Engine, server: str, revision: Revision, tmp_path: Path
+) -> None:
+    scenarios = scored(revision, "server")
+    assert len(scenarios) == SERVER[revision], scenarios
+    assert judged(fixtures, server, revision, tmp_path).wrong(scenarios) == []
+
+
+@pytest.mark.parametrize("revision", SERVER)
+def test_a_server_of_the_older_era_passes_what_it_can_be_asked(
+    fixtures: Engine, revision: Revision, tmp_path: Path
+) -> None:
+    assert judged(fixtures, "older", revision, tmp_path).wrong(scored(revision, "server")) == []
