@@ -32,13 +32,29 @@ def command(options: Options, server: str, tool: str, arguments: str) -> int:
     client = reach(options)
     given = _parsed(_text(arguments))
     result = client.call(server, tool, given, lambda news: _tell_progress(news, options.paint_talk))
-    failed = bool(result.get("isError"))
+    unfinished = result.get("resultType") == "input_required"
+    if unfinished and not options.json:
+        raise _asked_back(result, options.paint_talk)
+    failed = bool(result.get("isError")) or unfinished
     if options.json:
         data_json(result)
     else:
         for line in content_lines(result, options.paint_talk if failed else options.paint):
             (tell if failed else data)(line)
     return Exit.SYSTEM if failed else Exit.DONE
+
+
+def _asked_back(result: Mapping[str, Any], paint: Painter) -> Stop:
+    """The server wants an answer from the user of a client before it goes on (MCP 2026-07-28, input_required)."""
+    questions = _object(result.get("inputRequests")).values()
+    said = [_object(_object(question).get("params")).get("message") for question in questions]
+    words = "".join(f"; {paint.safe(text)}" for text in said if isinstance(text, str))
+    hint = "call it from an MCP client that is connected to the gateway"
+    return Stop(Exit.SYSTEM, "input-required", f"the server asks back, and nobody can answer it here{words}", hint)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(arguments: str) -> str:
