@@ -124,17 +124,22 @@ class Gate:
         caller: Caller | None = None,
     ) -> dict[str, Any]:
         """The raw result of a request other than a call. Raises as `call` does."""
-        if class_of(method) != "forward":
-            raise Refused("not-forwarded", f"{method} does not reach a server this way")
         while True:
-            policy = self._policy(principal, server)
-            check_lock(policy.withheld, server, method, params)
+            policy = self.check(principal, server, method, params)
             serving = self._servers.serving(server)
             if serving is not None:
                 break
             await self._servers.ready(server)  # after a wait everything is asked again
         seconds = policy.server.timeouts.call
         return await serving.request(method, params, timeout=seconds, on_progress=on_progress, caller=caller)
+
+    def check(self, principal: Principal, server: str, method: str, params: Mapping[str, Any]) -> Policy:
+        """The policy under which a request other than a call may reach a server. Raises Refused where it may not."""
+        if class_of(method) != "forward":
+            raise Refused("not-forwarded", f"{method} does not reach a server this way")
+        policy = self._policy(principal, server)
+        check_lock(policy.withheld, server, method, params)
+        return policy
 
     async def result(
         self,
