@@ -82,7 +82,7 @@ class Parked:
         call.alarm = asyncio.get_running_loop().call_later(self._limits.patience, self._expire, ticket)
         nonce = os.urandom(_NONCE)
         sealed = self._cipher.encrypt(nonce, json.dumps({"ticket": ticket}).encode(), occasion.seal)
-        return PREFIX + urlsafe_b64encode(nonce + sealed).decode()
+        return _written(nonce + sealed)
 
     def take(self, occasion: Occasion, state: str) -> ParkedCall:
         """The call that a ticket stands for, once. Raises RpcError."""
@@ -110,11 +110,17 @@ class Parked:
     def _opened(self, state: str, seal: bytes) -> str:
         try:
             raw = urlsafe_b64decode(state.removeprefix(PREFIX))
+            if state != _written(raw):  # the decoder overlooks what follows the padding
+                raise _invalid()
             body = self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], seal)
         except (ValueError, InvalidTag):
             raise _invalid() from None
         ticket: str = json.loads(body)["ticket"]
         return ticket
+
+
+def _written(raw: bytes) -> str:
+    return PREFIX + urlsafe_b64encode(raw).decode()
 
 
 def _invalid() -> RpcError:
