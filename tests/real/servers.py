@@ -1,6 +1,6 @@
 """The real servers of the campaign: how each is started, how many tools it lists, and a call that needs no internet.
 
-Tool counts are those that a client sees which declares elicitation and nothing else, as we do.
+Tool counts are those that a client sees which declares elicitation and sampling and nothing else, as we do.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _PROGRAM = {"code": "console.log(6 * 7)", "languageId": "javascript"}
 _AWS = "awslabs-aws-documentation-mcp-server"
 
 REAL: tuple[Real, ...] = (
-    Real("everything", npx("@modelcontextprotocol/server-everything"), 14, "handshake", _ECHO, short=True),
+    Real("everything", npx("@modelcontextprotocol/server-everything"), 16, "handshake", _ECHO, short=True),
     Real(
         "filesystem",
         npx("@modelcontextprotocol/server-filesystem", f"{HERE}/files"),
@@ -155,7 +155,7 @@ REAL: tuple[Real, ...] = (
 )
 
 REMOTE: tuple[Real, ...] = (
-    Real("everything-http", {"url": "{http}"}, 14, "handshake", _ECHO),
-    Real("everything-sse", {"type": "sse", "url": "{sse}"}, 14, "handshake", _ECHO),
+    Real("everything-http", {"url": "{http}"}, 16, "handshake", _ECHO),
+    Real("everything-sse", {"type": "sse", "url": "{sse}"}, 16, "handshake", _ECHO),
 )
 """The same program listening: started by the campaign, not by the engine."""
