@@ -21,12 +21,13 @@ from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
 from reconciler.engine.remembered import Remembered
 from reconciler.engine.tokens import Tokens
-from reconciler.gate.approvals import Approvals, Now, World
+from reconciler.gate.approvals import Approvals, Audit, Now, World
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
+from reconciler.model.pins import Drifted
 from reconciler.model.server import Server, Stdio
 from reconciler.problems import Problem, errors
 from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
@@ -88,7 +89,8 @@ class Project:
         self.offers = Offers(self.ledger, self.hub, self._hints, self.lock)
         self.remembered = Remembered(state.always, self.events.say, self.offers.touch)
         self.offers.always = self.remembered.of
-        self.gate = Gate(self, self._approvals(), AuditRows(self.records).add)
+        audit = AuditRows(self.records).add
+        self.gate = Gate(self, self._approvals(audit), audit)
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
         self.changed_at = asyncio.Event()
@@ -166,7 +168,12 @@ class Project:
             live.server.spec if live and serves else None,
             down,
             worker.life.since if worker else None,
+            self._tool_drift(server_id) if serves else (),
         )
+
+    def _tool_drift(self, server_id: str) -> tuple[Drifted, ...]:
+        locked = self.offers.locked(server_id)
+        return locked.verdicts.drift if locked is not None and locked.verdicts is not None else ()
 
     def status_of(self, server_id: str) -> tuple[Status, str]:
         """The seeds' word for a server and a sentence: why it is so."""
@@ -320,7 +327,7 @@ class Project:
             status, reason = self.status_of(server_id)
             raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}')
 
-    def _approvals(self) -> Approvals:
+    def _approvals(self, audit: Audit) -> Approvals:
         def serving(server_id: str, tool: str) -> Now | None:
             policy, live = self.policy(server_id), self.serving(server_id)
             if policy is None:
@@ -328,7 +335,7 @@ class Project:
             return Now(live.server.spec, policy.tools.get(tool, "")) if live is not None else None
 
         world = World(serving, lambda: self.ledger.document.approvals, self.environment.hide, self.events.say)
-        return Approvals(ApprovalRows(self.records, self.state.ensure_key), world)
+        return Approvals(ApprovalRows(self.records, self.state.ensure_key), audit, world)
 
     async def _note_hints(self, launch: str, tools: Sequence[Mapping[str, Any]]) -> None:
         hints = {tool["name"]: bool((tool.get("annotations") or {}).get("readOnlyHint")) for tool in tools}

@@ -46,6 +46,11 @@ def status(project: Project, engine: EngineFacts | None) -> dict[str, Any]:
             "held": project.followed.held,
         },
         "pending": [pending.to_json() for pending in project.waiting.all],
+        "calls": {
+            "free": project.gate.free,
+            "asked": project.gate.asked,
+            "waiting": project.gate.approvals.waiting,
+        },
         "servers": sorted(
             [*(server_status(project, server_id) for server_id in document.servers), *map(_unborn, unborn)],
             key=lambda row: row["id"],

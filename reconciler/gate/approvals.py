@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from sqlite3 import Error as DatabaseError
@@ -16,9 +16,11 @@ from reconciler.gate.content import Content
 from reconciler.gate.principal import Refused
 from reconciler.gate.showing import Hide, history, shown_digest, why_not
 from reconciler.model.document import ApprovalSettings
-from reconciler.store.approval_rows import CLOSED, ApprovalRows, CallRow, State, TooMany
+from reconciler.store.approval_rows import ApprovalRows, CallRow, State, TooMany
+from reconciler.store.audit_rows import Entry
 
 Reach: TypeAlias = Literal["once", "session", "always"]
+Audit: TypeAlias = Callable[[Entry], Awaitable[None]]
 Say: TypeAlias = Callable[[str, str, str], None]
 """Kind, message and server of an event."""
 
@@ -27,6 +29,8 @@ ARMED = 15 * 60.0
 VISIBLE = timedelta(hours=24)
 """How long a closed row is kept."""
 _LONGEST = 366 * 24 * 3600.0
+_CLOCK_STEP = 60.0
+"""Seconds that a clock may be set back between two starts."""
 _UNANSWERED = "nobody answered, or used the answer, in time"
 
 
@@ -85,14 +89,21 @@ class World:
 class Approvals:
     """The waiting calls of one project. Whoever waits for one hears of its changes through `listening`."""
 
-    def __init__(self, rows: ApprovalRows, world: World, clock: Clock | None = None) -> None:
+    def __init__(self, rows: ApprovalRows, audit: Audit, world: World, clock: Clock | None = None) -> None:
         self.world = world
+        self._audit = audit
         self._rows = rows
         self._clock = clock or Clock()
+        self._waiting: set[str] = set()
         self._deadlines: dict[str, float] = {}
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._grants: set[Grant] = set()
         self._clients: set[str] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for an answer."""
+        return len(self._waiting)
 
     async def start(self) -> None:
         """Take up what an earlier engine left: a yes that was given holds, and what had been started is unknown."""
@@ -100,8 +111,11 @@ class Approvals:
         await self._rows.interrupt(_text(now), "the engine ended while it ran")
         for row in await self._rows.all("waiting", "allowed"):
             left = (datetime.fromisoformat(row.expires) - now).total_seconds()
-            self._deadlines[row.id] = self._clock.monotonic() + left
+            ahead = (datetime.fromisoformat(row.changed) - now).total_seconds()
+            # what begins later than now was written under a clock that is not to be believed
+            self._deadlines[row.id] = self._clock.monotonic() + (left if ahead < _CLOCK_STEP else 0)
         await self._tidy()
+        self._waiting = {row.id for row in await self._rows.all("waiting")}
 
     async def hold(self, content: Content) -> CallRow:
         """The row that this call waits on: the open one of the same content, or a new one. Raises Refused."""
@@ -126,10 +140,13 @@ class Approvals:
             await self._rows.trim(_text(now - VISIBLE))
             held, new = await self._rows.join(row, row.entry(row.created, "ask", "waiting"))
         except TooMany as error:
+            with suppress(DatabaseError):  # it is refused either way
+                await self._audit(row.entry(row.created, "refused", "not run", call=None, reason=str(error)))
             raise Refused("too-many-pending", f"{error}; `reconciler approvals` lists them") from error
         except DatabaseError as error:
             raise not_recorded(error) from error
         if new:
+            self._waiting.add(row.id)
             self._deadlines[row.id] = self._clock.monotonic() + keep
             asks = f"{row.tool} waits for approval, called by {row.principal}: reconciler approve {row.id}"
             self.world.say("approval", asks, row.server)
@@ -198,7 +215,7 @@ class Approvals:
         """How a started call came out."""
         changes = {"state": state, "changed": self._now(), "result": result, "reason": reason}
         await self._rows.move(row.id, ("started",), changes, row.entry(self._now(), "allow", outcome, reason=reason))
-        self._poke(row.id)
+        self._over(row.id)
 
     @contextmanager
     def listening(self, call_id: str) -> Iterator[asyncio.Event]:
@@ -248,6 +265,7 @@ class Approvals:
         entry = row.entry(_text(now), word, outcome, who=decision.who, shown=shown)
         moved = await self._rows.move(row.id, states, changes, entry, now=_text(now))
         if moved is not None:
+            self._waiting.discard(row.id)
             self._deadlines[row.id] = self._clock.monotonic() + ARMED
             self._poke(row.id)
             kind, said = ("approved", "allowed") if decision.allow else ("denied", "denied")
@@ -273,8 +291,10 @@ class Approvals:
         changes = {"state": "expired", "changed": self._now(), "reason": why}
         entry = row.entry(self._now(), "changed", "not run", reason=why)
         closed = await self._rows.move(row.id, (row.state,), changes, entry)
-        self._poke(row.id)
-        return closed or await self._rows.get(row.id) or row
+        if closed is None:
+            return await self._rows.get(row.id) or row
+        self._over(row.id)
+        return closed
 
     def changed(self, row: CallRow) -> str | None:
         """Why a row is not about what would run now; None when it is, or while nothing serves."""
@@ -291,12 +311,19 @@ class Approvals:
 
     async def _tidy(self) -> None:
         """Close what either clock takes for over."""
+        if not self._deadlines:
+            return
         overdue = [call_id for call_id, deadline in self._deadlines.items() if deadline <= self._clock.monotonic()]
         for row in await self._rows.expire(self._now(), overdue, _UNANSWERED):
             self.world.say("expired", f"{row.tool} for {row.principal} was not answered in time: {row.id}", row.server)
-            self._poke(row.id)
+            self._over(row.id)
         for call_id in overdue:
             self._deadlines.pop(call_id, None)
+
+    def _over(self, call_id: str) -> None:
+        self._waiting.discard(call_id)
+        self._deadlines.pop(call_id, None)
+        self._poke(call_id)
 
     def _poke(self, call_id: str) -> None:
         for changed in self._listeners.get(call_id, ()):
@@ -309,11 +336,6 @@ class Approvals:
 def not_recorded(error: Exception) -> Refused:
     """No decision without a record."""
     return Refused("not-recorded", f"the call cannot be recorded, so it does not run: {error}")
-
-
-def is_over(row: CallRow) -> bool:
-    """Whether nothing more will happen to a row."""
-    return row.state in CLOSED
 
 
 def _holds(row: CallRow) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-from reconciler.gate.approvals import Approvals, not_recorded
+from reconciler.gate.approvals import Approvals, Audit, not_recorded
 from reconciler.gate.content import Content, canonical_arguments, read_canonical
 from reconciler.gate.methods import class_of
 from reconciler.gate.policy import Policy, Verdict
@@ -27,8 +27,6 @@ from reconciler.store.approval_rows import CallRow, State
 
 MOST_KEPT = 1024 * 1024
 """Characters of a result that is kept for whoever comes back for it."""
-
-Audit: TypeAlias = Callable[[Mapping[str, str | None]], Awaitable[None]]
 
 
 class Serving(Protocol):

@@ -99,13 +99,9 @@ class ApprovalRows:
         return await self._select(f"state in ({_marks(states)}) order by created, id", states)
 
     async def expire(self, now: str, overdue: Collection[str], reason: str) -> list[CallRow]:
-        """Close what nobody answered or used in time: by its own text, or because its id is among `overdue`.
-
-        A row that begins after now was written by a clock that is not ours: it is over, too.
-        """
-        late = f"expires <= ? or created > ? or id in ({_marks(overdue)})"
-        condition = f"state in ('waiting', 'allowed') and ({late})"
-        return await self._close("expired", now, reason, condition, (now, now, *overdue))
+        """Close what nobody answered or used in time: by its own text, or because its id is among `overdue`."""
+        condition = f"state in ('waiting', 'allowed') and (expires <= ? or id in ({_marks(overdue)}))"
+        return await self._close("expired", now, reason, condition, (now, *overdue))
 
     async def interrupt(self, now: str, reason: str) -> list[CallRow]:
         """What had been started when an engine ended without saying how it came out: nobody knows."""

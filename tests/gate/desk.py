@@ -99,7 +99,7 @@ class Desk:
     def start(self) -> None:
         """A gate as an engine has it after its start."""
         world = World(self.now, lambda: self.document.approvals, self.hide, self.say)
-        self.approvals = Approvals(ApprovalRows(self.records, lambda: KEY), world, self.time.clock)
+        self.approvals = Approvals(ApprovalRows(self.records, lambda: KEY), self.audit_rows.add, world, self.time.clock)
         self.gate = Gate(self, self.approvals, self.audit_rows.add, self.patience)
 
     def set_document(self, **servers: Mapping[str, Any] | None) -> None:

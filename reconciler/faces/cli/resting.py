@@ -41,7 +41,8 @@ def with_files_now(report: Answer, options: Options) -> Answer:
 def _nothing(state: StateDir) -> Answer:
     name = state.path.name.rpartition("-")[0]
     source = {"valid": True, "files": [], "problems": []}
-    return {"project": name, "serial": 0, "engine": None, "source": source, "pending": [], "servers": []}
+    facts = {"project": name, "serial": 0, "engine": None, "source": source, "pending": []}
+    return {**facts, "calls": {"free": 0, "asked": 0, "waiting": 0}, "servers": []}
 
 
 def _at_rest(row: dict[str, Any]) -> dict[str, Any]:

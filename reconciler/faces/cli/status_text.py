@@ -49,6 +49,7 @@ def status_lines(report: Answer, paint: Painter) -> Iterator[str]:
         head = ("  SERVER", "STATUS", "TOOLS", "TRANSPORT", "REASON")
         yield from paint.table(head, rows).splitlines()
     yield from pending_lines(report, paint)
+    yield from _calls_lines(report, paint)
     yield from _source_lines(report["source"], paint)
 
 
@@ -94,6 +95,14 @@ def pending_lines(report: Answer, paint: Painter) -> Iterator[str]:
         what = f"{pending['action']} ({', '.join(pending['marks'])}), since {span(pending['since'])}"
         way_out = f"reconciler approve {pending['id']} {server}"
         yield f"  {server}  {what}   {paint.role(way_out, 'launch')}"
+
+
+def _calls_lines(report: Answer, paint: Painter) -> Iterator[str]:
+    waiting = report.get("calls", {}).get("waiting", 0)
+    if waiting and report["engine"] is not None:
+        yield ""
+        said = "1 call waits for a yes" if waiting == 1 else f"{waiting} calls wait for a yes"
+        yield f"{paint.role(said, 'heading')}   {paint.role('reconciler approvals', 'launch')}"
 
 
 def _source_lines(source: Mapping[str, Any], paint: Painter) -> Iterator[str]:

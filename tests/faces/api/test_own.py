@@ -79,7 +79,7 @@ async def test_apply_tells_its_progress_and_status_tools_and_call_tell_the_truth
         assert result["exit"] == 0
         assert {(n["server"], n["status"]) for n in news} >= {("a", "started"), ("a", "applied"), ("b", "applied")}
         status = await off(client.status)
-        assert list(status) == ["project", "serial", "engine", "source", "pending", "servers"]
+        assert list(status) == ["project", "serial", "engine", "source", "pending", "calls", "servers"]
         assert set(status["engine"]) == {"pid", "version", "startedAt", "url"}
         assert [row["status"] for row in status["servers"]] == ["connected", "connected"]
         tools = (await off(client.tools, "b"))["tools"]

@@ -13,7 +13,7 @@ from reconciler.faces.cli.status_text import brief_text, is_unhealthy, server_li
 from tests.faces.cli.desk import SECONDS, Desk, light
 from tests.requirements import requirement
 
-TOP = {"project", "serial", "engine", "source", "pending", "servers"}
+TOP = {"project", "serial", "engine", "source", "pending", "calls", "servers"}
 SERVER = {
     *("id", "name", "transport", "group", "enabled", "requireApproval", "status", "sync", "health", "conditions"),
     *("reason", "pid", "instance", "restarts", "nextRetryAt", "toolCount", "capabilities", "serverInfo"),
@@ -79,7 +79,7 @@ def test_before_anything_was_applied_the_document_is_empty(desk: Desk) -> None:
     assert done.exit == 0
     source = {"valid": True, "files": ["reconciler.yaml"], "problems": [], "following": False, "held": None}
     nothing = {"project": "desk", "serial": 0, "engine": None, "pending": [], "servers": []}
-    assert done.json == {**nothing, "source": source}
+    assert done.json == {**nothing, "source": source, "calls": {"free": 0, "asked": 0, "waiting": 0}}
 
 
 @requirement("PLAN-3:exit-codes")
