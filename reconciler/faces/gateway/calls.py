@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from reconciler.faces.gateway.messages import fault
 from reconciler.faces.gateway.protocol import (
@@ -20,7 +20,7 @@ from reconciler.faces.gateway.scope import Scope, Target
 from reconciler.faces.gateway.surface import Surface
 from reconciler.gate.gate import Principal, Refused
 from reconciler.sessions.hub import NotLive
-from reconciler.sessions.session import Caller, DeadlineExceeded, Progress, SessionError
+from reconciler.sessions.session import Caller, DeadlineExceeded, Progress, RpcError, SessionError
 
 _UNKNOWN = frozenset({"unknown-server", "tool-not-offered"})
 
@@ -45,13 +45,24 @@ async def carry_out(job: Job) -> dict[str, Any]:
     except Refused as refused:
         if job.method == "tools/call" and refused.code not in _UNKNOWN:
             return refusal(refused.code, _shown(job.scope, refused))
-        raise fault(INVALID_PARAMS, _shown(job.scope, refused), reason=refused.code) from refused
-    except NotLive as down:
-        raise fault(UNAVAILABLE, _shown(job.scope, down), reason="not-live") from down
-    except DeadlineExceeded as late:
-        raise fault(TIMED_OUT, _shown(job.scope, late), reason=late.code) from late
-    except SessionError as failed:
-        raise fault(UNAVAILABLE, _shown(job.scope, failed), reason=failed.code) from failed
+        raise as_fault(job.scope, refused) from refused
+    except (NotLive, SessionError) as failed:
+        raise as_fault(job.scope, failed) from failed
+
+
+def as_fault(scope: Scope, error: Refused | NotLive | SessionError) -> RpcError:
+    """What went wrong below, as an error for the client; `data.reason` is a code."""
+    match error:
+        case Refused():
+            return fault(INVALID_PARAMS, _shown(scope, error), reason=error.code)
+        case NotLive():
+            return fault(UNAVAILABLE, _shown(scope, error), reason="not-live")
+        case DeadlineExceeded():
+            return fault(TIMED_OUT, _shown(scope, error), reason=error.code)
+        case SessionError():
+            return fault(UNAVAILABLE, _shown(scope, error), reason=error.code)
+        case never:
+            assert_never(never)
 
 
 def refusal(code: str, sentence: str) -> dict[str, Any]:

@@ -82,11 +82,11 @@ class ClientSession:
         self.running: dict[Id, asyncio.Task[Any]] = {}
         self.withdrawn: set[Id] = set()
         self.questions = OpenQuestions(limits.questions)
-        self.followed: dict[str, Callable[[], None]] = {}
-        self.stops: list[Callable[[], None]] = []
         self.initialized = False
         self.over = False
         self.used = asyncio.get_running_loop().time()
+        self._followed: dict[str, Callable[[], None]] = {}
+        self._at_end: dict[str, Callable[[], None]] = {}
         self._limits = limits
         self._streams: list[EventStream] = []
         self._changed: dict[str, None] = {}
@@ -120,6 +120,24 @@ class ClientSession:
         if method.endswith("/list_changed"):
             self._changed[method] = None
 
+    def follow(self, uri: str, begin: Callable[[], Callable[[], None]]) -> None:
+        """Follow one more resource; `begin` does it and answers what stops it. Raises RpcError beyond the limit."""
+        if uri in self._followed:
+            return
+        if len(self._followed) >= self._limits.followed:
+            raise fault(UNAVAILABLE, f"A client follows at most {self._limits.followed} resources")
+        self._followed[uri] = begin()
+
+    def unfollow(self, uri: str) -> None:
+        """Follow a resource no more."""
+        stop = self._followed.pop(uri, None)
+        if stop is not None:
+            stop()
+
+    def at_end(self, what: str, stop: Callable[[], None]) -> None:
+        """Call `stop` when the session ends; one for each `what`."""
+        self._at_end[what] = stop
+
     def cancel(self, number: Id) -> None:
         """The client takes a request back."""
         task = self.running.get(number)
@@ -130,10 +148,10 @@ class ClientSession:
     def close(self) -> None:
         """Everything of it ends."""
         self.over = True
-        for stop in (*self.stops, *self.followed.values()):
+        for stop in (*self._at_end.values(), *self._followed.values()):
             stop()
-        self.stops.clear()
-        self.followed.clear()
+        self._at_end.clear()
+        self._followed.clear()
         self.questions.fail_all()
         for number in tuple(self.running):
             self.cancel(number)

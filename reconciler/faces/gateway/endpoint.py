@@ -84,7 +84,7 @@ class Gateway:
         project = host.projects.get(name)
         if project is None:
             raise HttpProblem(404, "unknown-project", f'this engine does not host "{name}"')
-        self.office.know(project)
+        self.office.desk(project)
         found = self._scopes[path] = Scope(project, match["group"], match["server"])
         return found
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.faces.gateway.callers import HandshakeCaller
-from reconciler.faces.gateway.calls import Job, carry_out
+from reconciler.faces.gateway.calls import Job, as_fault, carry_out
 from reconciler.faces.gateway.client_session import ClientSession
 from reconciler.faces.gateway.exchange import Exchange
+from reconciler.faces.gateway.following import followable
 from reconciler.faces.gateway.lists import LISTS, greeting, list_body
 from reconciler.faces.gateway.messages import (
     BadMessage,
@@ -34,11 +35,14 @@ from reconciler.faces.gateway.protocol import (
     METHOD_NOT_FOUND,
 )
 from reconciler.faces.gateway.reply import Reply
+from reconciler.faces.gateway.rewrite import rewrite_updated
 from reconciler.faces.gateway.streams import EventStream
 from reconciler.faces.http.problems import HttpProblem
+from reconciler.gate.gate import Refused
 from reconciler.gate.methods import class_of
 from reconciler.sessions.rounds import in_rounds
 from reconciler.sessions.session import Progress, RpcError
+from reconciler.sessions.wishes import UPDATED
 
 _STATELESS_ONLY = ("resultType", "ttlMs", "cacheScope")
 
@@ -146,7 +150,7 @@ class HandshakeEra:
             for kind in sorted(kinds):
                 session.tell(f"notifications/{kind}/list_changed", {})
 
-        session.stops.append(self._office.surfaces.listen(session.scope, changed))
+        session.at_end("changes", self._office.surfaces.listen(session.scope, changed))
 
     async def _requests(
         self, exchange: Exchange, place: Place, session: ClientSession, requests: Sequence[Request], *, whole: bool
@@ -213,10 +217,29 @@ class HandshakeEra:
             if level not in LEVELS:
                 raise fault(INVALID_PARAMS, f"Invalid params: a level is one of {', '.join(LEVELS)}")
             session.log_level = level
+            logs = self._office.desk(place.scope.project).logs
+            logs.hear(session)
+            session.at_end("logs", lambda: logs.leave(session))
         return {}
 
     def _follow(self, place: Place, session: ClientSession, request: Request) -> Mapping[str, Any]:
-        raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        """`resources/subscribe` and its opposite; both may be said again."""
+        uri = request.params.get("uri")
+        if request.method == "resources/unsubscribe":
+            session.unfollow(str(uri))
+            return {}
+        target = followable(place.scope, place.surface, uri)
+        try:
+            place.scope.project.gate.check(place.principal, target.server, request.method, {"uri": target.name})
+        except Refused as refused:
+            raise as_fault(place.scope, refused) from refused
+
+        def hear(params: Mapping[str, Any]) -> None:
+            session.tell(UPDATED, rewrite_updated(place.scope, target.server, params))
+
+        following = self._office.desk(place.scope.project).following
+        session.follow(str(uri), lambda: following.follow(target, hear))
+        return {}
 
     async def _forwarded(
         self, place: Place, request: Request, reply: Reply, caller: HandshakeCaller

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.gateway.client_session import ClientSessions
 from reconciler.faces.gateway.exchange import AsgiScope
+from reconciler.faces.gateway.following import Following
 from reconciler.faces.gateway.limits import Limits
+from reconciler.faces.gateway.logs import Logs
 from reconciler.faces.gateway.parked import Parked
 from reconciler.faces.gateway.scope import Scope
 from reconciler.faces.gateway.streams import Streams
@@ -17,6 +20,14 @@ from reconciler.faces.gateway.surfaces import Surfaces
 from reconciler.faces.http.access import principal_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What clients of one project wish of its servers."""
+
+    following: Following
+    logs: Logs
 
 
 class Office:
@@ -29,13 +40,15 @@ class Office:
         self.streams = Streams(host.stopping, limits)
         self.sessions = ClientSessions(limits)
         self.parked = Parked(limits)
-        self._known: set[str] = set()
+        self._desks: dict[str, Desk] = {}
 
-    def know(self, project: Project) -> None:
-        """From now on, whoever loses a token of this project loses what waits for them here."""
-        if project.name not in self._known:
-            self._known.add(project.name)
+    def desk(self, project: Project) -> Desk:
+        """What is kept for the clients of a project. Whoever loses a token of it loses what waits for them here."""
+        desk = self._desks.get(project.name)
+        if desk is None:
+            desk = self._desks[project.name] = Desk(Following(project), Logs(project))
             project.tokens.listen(self._revoked)
+        return desk
 
     def _revoked(self, principals: Sequence[Principal]) -> None:
         for principal in principals:

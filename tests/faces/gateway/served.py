@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -14,12 +13,15 @@ from typing import Any
 
 import anyio
 import httpx2
-import uvicorn
 
+from reconciler.engine.host import Host
+from reconciler.faces.api.own import application
+from reconciler.faces.cli.front import Front
 from reconciler.faces.gateway.endpoint import Gateway
 from reconciler.faces.gateway.limits import LIMITS, Limits
 from reconciler.faces.http.access import Door, Failures
-from reconciler.faces.http.problems import HttpProblem
+from reconciler.faces.http.address import Address, bind
+from reconciler.faces.http.listener import Listener
 from reconciler.store.tokens import local_token
 from tests.engine.desk import Desk, desk
 
@@ -207,36 +209,23 @@ async def served(
         await at.apply()
         gateway = Gateway(at.host, limits)
         with anyio.fail_after(PATIENCE):
-            async with listening(gateway) as url:
-                async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as http:
-                    yield Served(at, gateway, http, url)
+            async with (
+                listening(at.host, gateway) as url,
+                httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as http,
+            ):
+                yield Served(at, gateway, http, url)
 
 
 @asynccontextmanager
-async def listening(gateway: Gateway) -> AsyncIterator[str]:
-    """The URL of a listener in front of a gateway."""
-    door = Door(failures=Failures())
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["door"] = door
-        try:
-            door.admit(scope)
-        except HttpProblem as problem:
-            await problem.response()(scope, receive, send)
-            return
-        await gateway(scope, receive, send)
-
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve(sockets=[bound]))
+async def listening(host: Host, gateway: Gateway) -> AsyncIterator[str]:
+    """The URL of a listener with a gateway behind it."""
+    bound, address = bind(Address("127.0.0.1", 0))
+    listener = Listener(Front(host, Door(failures=Failures()), application(host), gateway), bound)
+    running = asyncio.create_task(listener.serve())
     try:
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        yield address.url()
     finally:
-        server.should_exit = True
+        listener.end()
         await running
 
 

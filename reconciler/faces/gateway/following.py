@@ -1,0 +1,69 @@
+"""Resources that clients follow: a server is asked for what all of them want, a client is told what it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from reconciler.engine.project import Project
+from reconciler.faces.gateway.messages import fault
+from reconciler.faces.gateway.protocol import INVALID_PARAMS, METHOD_NOT_FOUND
+from reconciler.faces.gateway.scope import Scope, Target
+from reconciler.faces.gateway.surface import Surface
+from reconciler.sessions.wishes import UPDATED
+
+Hear: TypeAlias = Callable[[Mapping[str, Any]], None]
+"""Takes the params of an update, as the server sent them."""
+
+
+class Following:
+    """Who follows which resources of one project."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._hearers: dict[Target, dict[object, Hear]] = {}
+        project.told.add(self._told)
+
+    def follow(self, target: Target, hear: Hear) -> Callable[[], None]:
+        """Have every update of a resource heard; the answer stops that."""
+        token = object()
+        hearers = self._hearers.setdefault(target, {})
+        hearers[token] = hear
+        if len(hearers) == 1:
+            self._wish(target.server)
+
+        def stop() -> None:
+            hearers.pop(token, None)
+            if not hearers and self._hearers.get(target) is hearers:
+                del self._hearers[target]
+                self._wish(target.server)
+
+        return stop
+
+    def _wish(self, server: str) -> None:
+        uris = frozenset(target.name for target in self._hearers if target.server == server)
+        self._project.follow_resources(server, uris)
+
+    def _told(self, server: str, method: str, params: Mapping[str, Any]) -> None:
+        if method == UPDATED:
+            for hear in tuple(self._hearers.get(Target(server, str(params.get("uri"))), {}).values()):
+                hear(params)
+
+
+def followable(scope: Scope, surface: Surface, uri: Any) -> Target:
+    """The resource that a client wants to follow. Raises RpcError where there is none, or its server tells nothing."""
+    target = surface.resource(uri) if isinstance(uri, str) else None
+    if target is None:
+        raise fault(INVALID_PARAMS, "Resource not found", **({"uri": uri} if isinstance(uri, str) else {}))
+    if not _tells(scope, target.server):
+        raise fault(METHOD_NOT_FOUND, f'"{target.server}" does not tell of updates')
+    return target
+
+
+def _tells(scope: Scope, server: str) -> bool:
+    """Whether a server declared that it tells of updates of its resources; one that is not known yet may."""
+    offer = scope.project.offers.of(server)
+    if offer is None or offer.handshake is None:
+        return offer is not None
+    resources = offer.handshake.capabilities.get("resources")
+    return isinstance(resources, Mapping) and resources.get("subscribe") is True
