@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from reconciler.model.server import Server, Stdio
-from reconciler.sessions.listing import Listing, list_all
+from reconciler.sessions.listing import KINDS, Listing, list_again, list_all
 from reconciler.sessions.session import (
     RESUMED,
     Caller,
@@ -25,6 +25,7 @@ from reconciler.sessions.session import (
     Session,
     SessionError,
 )
+from reconciler.sessions.stale import Stale
 from reconciler.sessions.wishes import NONE, UPDATED, Granter, Wishes
 
 State = Literal["opening", "ready", "draining", "closed"]
@@ -37,18 +38,12 @@ DRAIN_SECONDS = 10.0
 PING_SECONDS = 30.0
 MISSED_PINGS = 3
 RELIST_SECONDS = 600.0
-REFRESH_SECONDS = 2.0
-"""At most one refresh of the lists in this time, however often a server says that they changed."""
 SLOT_SECONDS = 2.0
 """A slow starter gives its place in the queue of starts back after this time."""
 
 LISTED_AGAIN = "lists/read"
 """Told instead of a server's list_changed notifications, when all lists were read again."""
-_LISTS = {
-    "notifications/tools/list_changed",
-    "notifications/prompts/list_changed",
-    "notifications/resources/list_changed",
-}
+_CHANGED = {f"notifications/{kind}/list_changed": kind for kind in KINDS}
 
 
 class NotLive(Exception):
@@ -81,7 +76,7 @@ class Instance:
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._refresh = asyncio.Event()
+        self._stale = Stale()
         self._granter: Granter | None = None
         self._granting: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._own(), name=f"owner of {server.id}")
@@ -193,18 +188,16 @@ class Instance:
         loop = asyncio.get_running_loop()
         missed, relist_at = 0, loop.time() + RELIST_SECONDS
         while True:
-            try:
-                async with asyncio.timeout(PING_SECONDS):  # wait_for loses a cancellation that comes with the event
-                    await self._refresh.wait()
-            except TimeoutError:
-                missed = 0 if await self._answers(session) else missed + 1
-                if missed >= MISSED_PINGS:
-                    raise SessionError(f"no answer to {MISSED_PINGS} pings", code="ping") from None
-            if self._refresh.is_set() or loop.time() >= relist_at:
-                self._refresh.clear()
-                await self._relist(session)
-                relist_at = loop.time() + RELIST_SECONDS
-                await asyncio.sleep(REFRESH_SECONDS)
+            kinds = await self._stale.due(min(loop.time() + PING_SECONDS, relist_at))
+            if loop.time() >= relist_at:
+                kinds, relist_at = frozenset(KINDS), loop.time() + RELIST_SECONDS
+                self._stale.read(kinds)
+            if kinds:
+                missed = 0 if await self._relist(session, kinds) else missed
+                continue
+            missed = 0 if await self._answers(session) else missed + 1
+            if missed >= MISSED_PINGS:
+                raise SessionError(f"no answer to {MISSED_PINGS} pings", code="ping")
 
     async def _answers(self, session: Session) -> bool:
         method = "ping" if session.handshake.era == "handshake" else "server/discover"
@@ -216,15 +209,19 @@ class Instance:
             return True  # an error is an answer
         return True
 
-    async def _relist(self, session: Session) -> None:
-        with suppress(SessionError, RpcError):  # the lists of before stay
-            self.listing = await list_all(session, timeout=self.server.timeouts.list)
-            self.on_change()
-            self._tell(LISTED_AGAIN, {})
+    async def _relist(self, session: Session, kinds: frozenset[str]) -> bool:
+        """Whether the server gave them; else the lists of before stay."""
+        try:
+            self.listing = await list_again(session, self.listing, kinds, timeout=self.server.timeouts.list)
+        except (SessionError, RpcError):
+            return False
+        self.on_change()
+        self._tell(LISTED_AGAIN, {})
+        return True
 
     def _notified(self, method: str, params: Mapping[str, Any]) -> None:
-        if method in _LISTS:
-            self._refresh.set()
+        if method in _CHANGED:
+            self._stale.mark(_CHANGED[method])
         elif method == RESUMED:
             if self._granter is not None:
                 self._granter.missed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ LISTS = (
     ("resources", "resources/templates/list", "resourceTemplates"),
 )
 """Capability, method, member of the result."""
+KINDS = ("tools", "prompts", "resources")
+"""The capabilities that stand for lists; a server tells of changes by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +47,46 @@ async def list_all(session: Session, *, timeout: float, limits: Limits = LIMITS)
 
     Raises DeadlineExceeded, RpcError when a list is refused, SessionError when the session ends.
     """
+    return await list_again(session, Listing(), KINDS, timeout=timeout, limits=limits)
+
+
+async def list_again(
+    session: Session, before: Listing, kinds: Collection[str], *, timeout: float, limits: Limits = LIMITS
+) -> Listing:
+    """`before` with the lists of these kinds read anew. Raises as `list_all` does."""
     deadline = asyncio.get_running_loop().time() + timeout
     found: dict[str, _Pages] = {}
     for capability, method, member in LISTS:
-        found[member] = _Pages(method, member, limits)
-        if isinstance(session.handshake.capabilities.get(capability), dict):
-            await found[member].fetch(session, deadline)
-    offered = judge(found["tools"].entries, limits, mirrors=session.handshake.era == "stateless")
-    return replace(
-        offered,
-        prompts=_objects(found["prompts"].entries),
-        resources=_objects(found["resources"].entries),
-        resource_templates=_objects(found["resourceTemplates"].entries),
-        truncated=next((pages.truncated for pages in found.values() if pages.truncated), None),
-    )
+        if capability in kinds:
+            found[member] = _Pages(method, member, limits)
+            if isinstance(session.handshake.capabilities.get(capability), dict):
+                await found[member].fetch(session, deadline)
+    fresh = before
+    if "tools" in found:
+        judged = judge(found["tools"].entries, limits, mirrors=session.handshake.era == "stateless")
+        fresh = replace(fresh, tools=judged.tools, withheld=judged.withheld, notes=judged.notes)
+    if "prompts" in found:
+        fresh = replace(fresh, prompts=_objects(found["prompts"].entries))
+    if "resources" in found:
+        templates = _objects(found["resourceTemplates"].entries)
+        fresh = replace(fresh, resources=_objects(found["resources"].entries), resource_templates=templates)
+    return replace(fresh, truncated=_truncated(before, found))
+
+
+def _truncated(before: Listing, found: Mapping[str, _Pages]) -> str | None:
+    """The first cut of a list just read, else what was said before of another list."""
+    for pages in found.values():
+        if pages.truncated:
+            return pages.truncated
+    said = before.truncated
+    return None if said is None or any(said.startswith(f"{pages.method}:") for pages in found.values()) else said
 
 
 class _Pages:
     """One list, followed to its end or to the first cap."""
 
     def __init__(self, method: str, member: str, limits: Limits) -> None:
-        self._method = method
+        self.method = method
         self._member = member
         self._limits = limits
         self._most = limits.tools if member == "tools" else limits.entries
@@ -91,9 +112,9 @@ class _Pages:
     async def _page(self, session: Session, params: dict[str, Any], deadline: float) -> Mapping[str, Any]:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            raise DeadlineExceeded(f"Its lists were not complete in time ({self._method}).")
+            raise DeadlineExceeded(f"Its lists were not complete in time ({self.method}).")
         try:
-            return await session.request(self._method, params, timeout=left)
+            return await session.request(self.method, params, timeout=left)
         except RpcError as error:
             if error.code == METHOD_NOT_FOUND and self._member != "tools":
                 return {}
@@ -113,7 +134,7 @@ class _Pages:
         return True
 
     def _cut(self, why: str) -> None:
-        self.truncated = f"{self._method}: {why}"
+        self.truncated = f"{self.method}: {why}"
 
 
 def judge(tools: Iterable[Any], limits: Limits = LIMITS, *, mirrors: bool = False) -> Listing:

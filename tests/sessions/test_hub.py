@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -321,6 +322,22 @@ async def test_a_storm_of_changed_lists_is_one_refresh_in_two_seconds(room: Room
             puppet.notify_client("notifications/tools/list_changed", {})
         await asyncio.sleep(0.1)
     assert 1 + 5 <= puppet.asked.count("tools/list") <= 1 + 6
+
+
+async def test_a_storm_of_one_list_does_not_hold_up_another(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    puppet.handshake = replace(puppet.handshake, capabilities={"tools": {}, "prompts": {}})
+    puppet.notify_client("notifications/tools/list_changed", {})
+    await asyncio.sleep(0.1)
+    puppet.notify_client("notifications/tools/list_changed", {})
+    puppet.answers["prompts/list"] = {"prompts": [{"name": "fresh"}]}
+    puppet.notify_client("notifications/prompts/list_changed", {})
+    await asyncio.sleep(0.1)
+    assert [each["name"] for each in live.listing.prompts] == ["fresh"]
+    assert (puppet.asked.count("tools/list"), puppet.asked.count("prompts/list")) == (2, 1)
+    await asyncio.sleep(2)
+    assert (puppet.asked.count("tools/list"), puppet.asked.count("prompts/list")) == (3, 1)
 
 
 async def test_a_changed_list_is_read_at_once_and_told(room: Room) -> None:

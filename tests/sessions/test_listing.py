@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.sessions.limits import LIMITS, Limits
-from reconciler.sessions.listing import judge, list_all
+from reconciler.sessions.listing import judge, list_again, list_all
 from reconciler.sessions.session import DeadlineExceeded, End, Era, Handshake, Progress, RpcError
 from tests.requirements import requirement
 from tests.sessions.rigged import opened
@@ -271,3 +271,34 @@ async def test_a_tool_that_mirrors_an_argument_wrongly_is_withheld_in_the_statel
         ("wrong", "its x-mcp-header is on an argument that is no string, integer or boolean"),
     )
     assert [each["name"] for each in older.tools] == ["right", "wrong"]
+
+
+async def test_only_the_lists_asked_for_are_read_again() -> None:
+    lists: dict[str, Any] = {
+        "tools/list": {"tools": [tool("one")]},
+        "prompts/list": {"prompts": [{"name": "two"}]},
+        "resources/list": {"resources": [{"uri": "three:"}]},
+        "resources/templates/list": {"resourceTemplates": [{"uriTemplate": "four:"}]},
+    }
+    session = Paged(lambda method, cursor: lists[method], ALL)
+    before = await list_all(session, timeout=5)
+    lists["tools/list"] = {"tools": [tool("new"), 7]}
+    lists["resources/list"] = {"resources": []}
+    session.asked.clear()
+    again = await list_again(session, before, {"tools"}, timeout=5)
+    assert [method for method, _ in session.asked] == ["tools/list"]
+    assert [each["name"] for each in again.tools] == ["new"] and again.withheld == (("#2", "it is no object"),)
+    assert again.resources == before.resources and again.prompts == before.prompts
+    both = await list_again(session, again, {"resources"}, timeout=5)
+    assert both.tools == again.tools and both.withheld == again.withheld and both.resources == ()
+
+
+async def test_what_was_cut_is_said_until_that_list_is_read_whole() -> None:
+    lists: dict[str, Any] = {"tools/list": {"tools": [tool("a"), tool("b")]}, "prompts/list": {"prompts": []}}
+    session = Paged(lambda method, cursor: lists[method], {"tools": {}, "prompts": {}})
+    limits = Limits(tools=1)
+    cut = await list_all(session, timeout=5, limits=limits)
+    assert cut.truncated == "tools/list: more than 1 entries"
+    assert (await list_again(session, cut, {"prompts"}, timeout=5, limits=limits)).truncated == cut.truncated
+    lists["tools/list"] = {"tools": [tool("a")]}
+    assert (await list_again(session, cut, {"tools"}, timeout=5, limits=limits)).truncated is None

@@ -1,0 +1,47 @@
+"""Which lists of a server may have changed, and when each may be read again: a storm costs one reading now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from reconciler.sessions.listing import KINDS
+
+REFRESH_SECONDS = 2.0
+"""Each list is read again at most once in this time, however often a server says that it changed."""
+
+
+class Stale:
+    """Lists by kind: tools, prompts, resources (with their templates). Used from one event loop."""
+
+    def __init__(self) -> None:
+        self._kinds: set[str] = set()
+        self._next = dict.fromkeys(KINDS, -math.inf)
+        self._marked = asyncio.Event()
+
+    def mark(self, kind: str) -> None:
+        """The server said that this list changed."""
+        self._kinds.add(kind)
+        self._marked.set()
+
+    async def due(self, until: float) -> frozenset[str]:
+        """The lists to read now, as soon as there are any; empty at `until`, in loop time. They count as read."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            due = frozenset(kind for kind in self._kinds if self._next[kind] <= now)
+            if due or now >= until:
+                self.read(due)
+                return due
+            self._marked.clear()
+            wake = min([until, *(self._next[kind] for kind in self._kinds)])
+            try:
+                async with asyncio.timeout_at(wake):  # wait_for loses a cancellation that comes with the event
+                    await self._marked.wait()
+            except TimeoutError:
+                pass
+
+    def read(self, kinds: frozenset[str]) -> None:
+        """These lists are read now."""
+        self._kinds -= kinds
+        self._next.update(dict.fromkeys(kinds, asyncio.get_running_loop().time() + REFRESH_SECONDS))
