@@ -20,11 +20,14 @@ METHOD_NOT_FOUND = -32601
 NOBODY = -32000
 QUESTION_SECONDS = 600.0
 """How much longer than its deadline a request may take, for the time that its questions are open."""
+QUESTIONS_EACH = 100
+"""Of one request; further ones are refused: a server that asks without end is not to wear a person out."""
 ASKED = frozenset({"elicitation/create", "sampling/createMessage", "roots/list"})
 _CALLS = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
 """Requests with which a server asks back; what we ask of our own accord (lists, pings) does not count."""
 _AMBIGUOUS = "cannot tell which client this question belongs to"
 _NOBODY = "there is no client to ask: nothing that a client asked for is in flight"
+_TOO_OFTEN = f"more than {QUESTIONS_EACH} questions for one request"
 _OVER = "the request that this question belongs to is over"
 
 
@@ -34,6 +37,8 @@ class Flight(ABC):
     method: str
     caller: Caller | None = None
     over: asyncio.Future[Any]
+    asked = 0
+    """So many questions were put to its caller."""
     _open = 0
     _since = 0.0
     _allowance = QUESTION_SECONDS
@@ -125,13 +130,14 @@ class Callers:
         """The requests of the one client that a message can belong to, oldest first; None when it may be several."""
         if flight is not None:
             return [flight] if flight.caller is not None and not flight.over.done() else []
-        found = [each for each in self._flights() if each.caller is not None or each.method in _CALLS]
-        found = [each for each in found if not each.over.done()]
-        if not found or all(each.caller is None for each in found):
-            return []
-        first = found[0].caller
-        same = first is not None and all(each.caller is not None and each.caller.key == first.key for each in found)
-        return found if same else None
+        found: list[Flight] = []
+        for each in self._flights():
+            if each.over.done() or (each.caller is None and each.method not in _CALLS):
+                continue
+            if found and not _of_one_client(found[0], each):
+                return None
+            found.append(each)
+        return found if found and found[0].caller is not None else []
 
     def _begin_turns(self) -> None:
         if self._turns is None and any(each.caller and can_be_asked(each.caller) for each in self._flights()):
@@ -175,6 +181,12 @@ class Turns:
             called.set_result(None)
 
 
+def _of_one_client(one: Flight, other: Flight) -> bool:
+    if one.caller is None or other.caller is None:
+        return one.caller is other.caller
+    return one.caller.key == other.caller.key
+
+
 def can_be_asked(caller: Caller) -> bool:
     """Whether that client declared any of what a server can ask for."""
     return any(name in caller.capabilities for name in ("elicitation", "sampling", "roots"))
@@ -200,6 +212,9 @@ async def _ask_one(flight: Flight, method: str, params: Mapping[str, Any]) -> di
     """The client's answer; None when the request ends before there is one."""
     if flight.over.done():
         return None
+    flight.asked += 1
+    if flight.asked > QUESTIONS_EACH:
+        return _refusal(method, "cancel", _TOO_OFTEN)
     asking = asyncio.ensure_future(_caller(flight).ask(method, params))
     try:
         either: set[asyncio.Future[Any]] = {asking, flight.over}

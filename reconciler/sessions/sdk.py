@@ -28,6 +28,7 @@ from reconciler.sessions.envelope import client_info, on_behalf_of
 from reconciler.sessions.exchange import EXCHANGE, Exchange
 from reconciler.sessions.http_client import HttpClient
 from reconciler.sessions.limits import LIMITS
+from reconciler.sessions.questions import BUSY, INTERNAL_ERROR
 from reconciler.sessions.session import CLIENT_CAPABILITIES, Caller, DeadlineExceeded, Era, RpcError, SessionError
 
 __all__ = [
@@ -66,6 +67,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         self._told = told
         self._answer = answer
         self._deadline = deadline
+        self._questions = 0
         self._calls: dict[asyncio.Task[dict[str, Any]], Exchange] = {}
 
     async def send_raw_request(
@@ -150,10 +152,19 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     ) -> dict[str, Any]:
         if method == "ping":
             return {}
+        if self._questions >= LIMITS.questions:
+            raise MCPError(BUSY, "Too many requests at a time")
+        self._questions += 1
         try:
             return await self._answer(method, params or {}, EXCHANGE.get())
         except RpcError as error:
             raise MCPError(error.code, str(error), error.error.get("data")) from None
+        except Exception as error:  # the SDK would send its text to the server
+            failed = {"message": "a server's question failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(failed)
+            raise MCPError(INTERNAL_ERROR, "The question could not be answered") from None
+        finally:
+            self._questions -= 1
 
 
 class Conversation(ClientSession):

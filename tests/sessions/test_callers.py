@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from reconciler.sessions.callers import QUESTION_SECONDS, Turns
+from reconciler.sessions.callers import QUESTION_SECONDS, QUESTIONS_EACH, Turns
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.session import DeadlineExceeded, RpcError
 from tests.requirements import requirement
@@ -154,6 +154,16 @@ async def test_a_client_that_refuses_is_heard_by_the_server(calls: Calls) -> Non
     refusal = {"code": -1, "message": "no", "data": {"why": "busy"}}
     await calls.begin(Client("ada", RpcError(refusal)))
     assert await calls.answers("q1") == {"error": refusal}
+
+
+async def test_a_server_that_asks_without_end_is_refused_in_the_end(calls: Calls) -> None:
+    ada = Client("ada")
+    await calls.begin(ada)
+    said = [await calls.answers(f"q{number}") for number in range(QUESTIONS_EACH + 1)]
+    assert said == [*[{"result": {"action": "accept"}}] * QUESTIONS_EACH, CANCELLED]
+    assert len(ada.asked) == QUESTIONS_EACH
+    refusal = await calls.answers("r", "sampling/createMessage")
+    assert refusal["error"]["message"] == "mcp-reconciler: more than 100 questions for one request"
 
 
 async def test_when_the_call_is_answered_its_open_question_ends(calls: Calls) -> None:

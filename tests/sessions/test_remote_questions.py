@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, RpcError
 from tests.requirements import requirement
 from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, Sse, answers, mcp, never, refuses
@@ -170,6 +171,35 @@ async def test_a_client_that_gives_up_its_call_takes_its_question_with_it() -> N
             assert await asking.answer("slow") == {"action": "cancel"}
             await ada.was_left.wait()
             await asking.server.until("notifications/cancelled")
+
+
+async def test_a_mistake_of_ours_is_not_told_to_the_server() -> None:
+    class Broken(Client):
+        async def ask(self, method: str, params: Any) -> dict[str, Any]:
+            raise KeyError("private")
+
+    asking, reported = Asking(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    with anyio.fail_after(5):
+        async with asking.server, opened(asking.server.url) as session:
+            result = await calling(session, "x", Broken("ada"))
+    assert result == {"heard": {"code": -32603, "message": "The question could not be answered"}}
+    assert isinstance(reported[0], KeyError)
+
+
+async def test_too_many_questions_at_a_time_are_refused() -> None:
+    asking, ada = Asking(**{"prompts/get": never}), Client("ada", never=True)
+    with anyio.fail_after(5):
+        async with asking.server, opened(asking.server.url) as session:
+            await asking.up.wait()
+            call = asyncio.create_task(session.request("prompts/get", {}, timeout=60, caller=ada))
+            await asking.server.until("prompts/get")
+            for number in range(LIMITS.questions + 1):
+                await asking.standing.event(question(f"q{number}"))
+            assert (await asking.answer(f"q{LIMITS.questions}"))["message"] == "Too many requests at a time"
+            assert len(ada.asked) == LIMITS.questions
+            call.cancel()
+            assert await asking.answer("q0") == {"action": "cancel"}
 
 
 # The stateless era, in which nobody asks: an answer may say what is wanted instead
