@@ -52,6 +52,7 @@ class Listener(uvicorn.Server):
             log_config=None,
             log_level="error",
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             h11_max_incomplete_event_size=limits.head_bytes,
             timeout_keep_alive=limits.idle_seconds,
