@@ -18,7 +18,7 @@ _ONE = frozenset(
         *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
     }
 )
-_MANY = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
+_MANY = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _NAMED = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
 """The keywords of JSON Schema 2020-12 that hold a schema, a list of schemas, or schemas by name."""
 
