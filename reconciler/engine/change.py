@@ -19,7 +19,6 @@ from reconciler.plan.actions import PROJECT, Action, Plan, Source
 from reconciler.plan.build import make_plan
 from reconciler.plan.document import plan_id
 from reconciler.problems import Problem, errors
-from reconciler.store.files import text_digest
 from reconciler.store.git import git_facts
 from reconciler.store.observed import write_observed
 from reconciler.store.sealed import seal
@@ -104,11 +103,12 @@ def plan_to(
     named: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan from what is accepted to `desired`."""
+    pins = read_pins(project)
     return make_plan(
         project.ledger.accepted,
         desired,
         project.observed(),
-        read_pins(project),
+        pins,
         now=utc_now(),
         place=snapshot.reading.place,
         source=Source(snapshot.digests, git_facts(project.sources.main)),
@@ -118,9 +118,9 @@ def plan_to(
 
 
 def read_pins(project: Project) -> Pins:
-    """The lock beside the file."""
-    lock = project.sources.lock
-    return Pins(text_digest(lock.read_bytes()) if lock.is_file() else None)
+    """The lock beside the file, as it is now."""
+    project.refresh_lock()
+    return project.lock.pins
 
 
 async def apply_plan(

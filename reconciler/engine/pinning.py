@@ -11,10 +11,10 @@ from reconciler.canonical import digest
 from reconciler.engine.locked import surface_of
 from reconciler.engine.project import Project
 from reconciler.model.package import package_of
-from reconciler.model.pins import KEYS, Identity, Pin, ServerPins, Surface, launch_pin, text_pin
+from reconciler.model.pins import Drifted, Identity, ServerPins, Surface, launch_pin, text_pin
 from reconciler.model.server import Lock
-from reconciler.plan.lock import Drifted, Entry, Verdicts, compare, mode_of, pins_from
-from reconciler.plan.lock_diff import Changed, definition_changes, hidden_in
+from reconciler.plan.lock import Entry, Verdicts, compare, mode_of, pins_from
+from reconciler.plan.lock_diff import Difference, differences
 from reconciler.problems import Problem
 from reconciler.sessions.hub import Instance
 from reconciler.sessions.session import CLIENT_CAPABILITIES
@@ -66,36 +66,16 @@ class Standings:
 
     def to_json(self, *, changes: bool) -> dict[str, Any]:
         """`{"id", "mode", "standing", "why", "offered", "drift": [...]}`, with what changed where asked for."""
+        found = {each.drifted: each for each in differences(self.pinned, self.shows)} if changes else {}
         return {
             "id": self.server,
             "mode": self.mode,
             "standing": self.standing,
             "why": self.why or None,
             "offered": self.offered,
-            "drift": [self._drifted(each, changes) for each in self.drift],
+            "drift": [found.get(each, Difference(each)).to_json() for each in self.drift],
             "unpinnable": [{"kind": kind, "name": name} for kind, name in self.unpinnable],
         }
-
-    def _drifted(self, drifted: Drifted, changes: bool) -> dict[str, Any]:
-        row: dict[str, Any] = {"kind": drifted.kind, "name": drifted.name or None, "state": drifted.state}
-        if changes and drifted.kind in KEYS:
-            before, after = (_definition(pins, drifted) for pins in (self.pinned, self.shows))
-            found = definition_changes(before, after)
-            row["changes"] = [changed_json(change) for change in found]
-            row["hidden"] = hidden_in(after)
-        return row
-
-
-def changed_json(change: Changed) -> dict[str, Any]:
-    """`{"path", "state", "before", "after"}`."""
-    return {"path": change.path, "state": change.state, "before": change.before, "after": change.after}
-
-
-def _definition(pins: ServerPins | None, drifted: Drifted) -> Mapping[str, Any] | None:
-    found: Pin | None = (
-        next((pins.of(kind).get(drifted.name) for kind in KEYS if kind == drifted.kind), None) if pins else None
-    )
-    return found.definition if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from reconciler.model.pins import Drifted
+
 Status = Literal["connecting", "connected", "disconnected", "error"]
 
 
@@ -21,6 +23,8 @@ class ObservedServer:
     """Digest of the spec the live session was opened with."""
     down: str | None = None
     since: datetime | None = None
+    drift: tuple[Drifted, ...] = ()
+    """What it shows that is not as the lock has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,21 @@ KEYS: Mapping[Kind, str] = {"tool": "name", "prompt": "name", "resourceTemplate"
 """The member by which an entry of each list is known."""
 
 
+State = Literal["accepted", "changed", "new", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One thing that is not as the lock has it; `name` is "" for what a server has only one of.
+
+    A `server` is new when the lock does not have it at all.
+    """
+
+    kind: Literal["tool", "prompt", "resourceTemplate", "server", "launch", "instructions"]
+    name: str
+    state: State
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """One accepted definition: raw, without `_meta`."""

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from reconciler.model.document import Document
+from reconciler.model.pins import Drifted
 from reconciler.model.written import Effect, Mark
+from reconciler.plan.lock_diff import LockChange
 from reconciler.problems import Place
 
 Risk = Literal["safe", "disruptive", "destructive"]
@@ -158,6 +160,8 @@ class Check:
     server: str | None
     message: str
     place: Place | None = None
+    hint: str | None = None
+    """The way out, where there is something to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,8 @@ class Plan:
     `base` is what was applied, or what `against` names (a file, `git:REF`) when that is compared with instead.
     `patch` leads from accepted to desired and `reverse` back (RFC 7396, masked). `actions` are sorted by id,
     `@project` first, and hold no no-ops; `drift` are repairs of sessions that are down although
-    nothing in the file changed.
+    nothing in the file changed. `tool_drift` is what live servers show that the lock does not have so, `lock_changes`
+    how the lock differs from that of `against`; both change nothing.
     """
 
     project: str
@@ -203,6 +208,8 @@ class Plan:
     source: Source = field(default_factory=Source)
     checks: tuple[Check, ...] = ()
     blocked: tuple[Blocked, ...] = ()
+    tool_drift: Mapping[str, tuple[Drifted, ...]] = field(default_factory=dict)
+    lock_changes: tuple[LockChange, ...] = ()
     has_state: bool = True
     against: str | None = None
 

@@ -11,6 +11,7 @@ from reconciler.model.pins import Pins
 from reconciler.plan.actions import Check, Delete, Plan, Source
 from reconciler.plan.changes import FindPlace, Sides
 from reconciler.plan.decide import Question, decide_actions, decide_repairs
+from reconciler.plan.lock_checks import lock_changes, lock_checks, seen_drift
 from reconciler.plan.patches import patches
 from reconciler.plan.pointers import Path
 from reconciler.plan.safety import blocked_deletions
@@ -35,11 +36,13 @@ def make_plan(
     allow: frozenset[str] = frozenset(),
     against: str | None = None,
     checks: tuple[Check, ...] = (),
+    base_pins: Pins | None = None,
 ) -> Plan:
     """What must happen so that `desired` holds.
 
     `place` says where the file writes a path. `named_deletions` are servers whose removal a person named one by one;
-    `allow` may hold `mass-delete`. `against` names the base in words when it is not the state (see `base_of`).
+    `allow` may hold `mass-delete`. `against` names the base in words when it is not the state (see `base_of`);
+    `base_pins` is then the lock there.
     """
     patch, reverse = patches(accepted.document, desired)
     question = Question(accepted, Sides(accepted.document, desired, place), observed, named_deletions, patch)
@@ -58,10 +61,12 @@ def make_plan(
         unchanged=len(desired.servers) - touched,
         patch=patch,
         reverse=reverse,
-        lock_digest=pins.digest,
+        lock_digest=(pins if base_pins is None else base_pins).digest,
         created=now,
         source=source,
-        checks=checks,
+        checks=(*checks, *lock_checks(desired, pins, actions, place)),
+        tool_drift=seen_drift(desired, observed),
+        lock_changes=lock_changes(base_pins, pins) if base_pins is not None else (),
         blocked=blocked_deletions(accepted, deleted, named_deletions, allow),
         has_state=accepted.exists,
         against=against,

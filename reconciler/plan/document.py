@@ -9,6 +9,7 @@ from typing import Any, assert_never
 
 from reconciler.canonical import digest
 from reconciler.model.document import Document, masked_text
+from reconciler.model.pins import Drifted
 from reconciler.plan.actions import (
     PROJECT,
     WORDS,
@@ -31,8 +32,8 @@ from reconciler.plan.pointers import Path, pointer
 from reconciler.problems import Place
 
 FORMAT = "reconciler.plan"
-FORMAT_VERSION = "1.0"
-_NOT_DIGESTED = frozenset({"id", "digest", "createdAt"})
+FORMAT_VERSION = "1.1"
+_NOT_DIGESTED = frozenset({"id", "digest", "createdAt", "toolDrift"})
 
 
 def to_json(plan: Plan) -> str:
@@ -51,14 +52,14 @@ def plan_id(plan: Plan) -> str:
 
 
 def to_document(plan: Plan) -> dict[str, Any]:
-    """The plan document, format 1.0. The same input gives the same document but for times."""
+    """The plan document, format 1.1. The same input gives the same document but for times."""
     body = _body(plan)
     found = document_digest(body)
     return {**body, "id": id_of(found), "digest": found, "createdAt": timestamp(plan.created)}
 
 
 def document_digest(document: Mapping[str, Any]) -> str:
-    """Digest of a plan document without its id, its digest and all times."""
+    """Digest of a plan document without its id, its digest, all times, and what servers show at the moment."""
     body = {key: value for key, value in document.items() if key not in _NOT_DIGESTED}
     return digest({**body, "drift": _without_times(body["drift"]), "actions": _without_times(body["actions"])})
 
@@ -98,6 +99,10 @@ def _body(plan: Plan) -> dict[str, Any]:
         "actions": [_action(action) for action in plan.actions],
         "drift": [_action(repair) for repair in plan.drift],
         "checks": [_check(check) for check in plan.checks],
+        "toolDrift": [_drifted(server, each) for server, drift in plan.tool_drift.items() for each in drift],
+        "lockChanges": [
+            {"id": change.server, **each.to_json()} for change in plan.lock_changes for each in change.differences
+        ],
         "summary": summary(plan),
         "safety": _safety(plan),
         "applicable": is_applicable(plan),
@@ -154,7 +159,12 @@ def _check(check: Check) -> dict[str, Any]:
         "id": check.server,
         "message": check.message,
         "place": _place(check.place),
+        "hint": check.hint,
     }
+
+
+def _drifted(server: str, drifted: Drifted) -> dict[str, Any]:
+    return {"id": server, "kind": drifted.kind, "name": drifted.name or None, "state": drifted.state}
 
 
 def summary(plan: Plan) -> dict[str, int]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from reconciler.model.pins import (
     KEYS,
+    Drifted,
     Identity,
     Kind,
     Pin,
     Pins,
     ServerPins,
+    State,
     Surface,
     definition_digest,
     one_line,
@@ -21,20 +23,7 @@ from reconciler.model.pins import (
 )
 from reconciler.model.server import Lock
 
-State = Literal["accepted", "changed", "new", "gone"]
 Entry: TypeAlias = tuple[Kind, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Drifted:
-    """One thing that is not as the lock has it; `name` is "" for what a server has only one of.
-
-    A `server` is new when the lock does not have it at all.
-    """
-
-    kind: Literal["tool", "prompt", "resourceTemplate", "server", "launch", "instructions"]
-    name: str
-    state: State
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any, Final, Literal, TypeAlias
 
 from reconciler.merge_patch import equal
+from reconciler.model.pins import KEYS, Drifted, ServerPins, Surface
+from reconciler.plan.lock import compare
 from reconciler.plan.pointers import Path, pointer
 
 _GAP: Final = object()
@@ -40,6 +42,48 @@ class Changed:
     state: Literal["changed", "new", "gone"]
     before: Any = None
     after: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that differs, with what changed in it and what is hidden in it now."""
+
+    drifted: Drifted
+    changes: tuple[Changed, ...] = ()
+    hidden: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"kind", "name", "state", "changes": [{"path", "state", "before", "after"}], "hidden": {...}}`."""
+        drifted = self.drifted
+        changes = [{"path": c.path, "state": c.state, "before": c.before, "after": c.after} for c in self.changes]
+        named = {"kind": drifted.kind, "name": drifted.name or None, "state": drifted.state}
+        return {**named, "changes": changes, "hidden": dict(self.hidden)}
+
+
+@dataclass(frozen=True, slots=True)
+class LockChange:
+    """How the lock of one server differs from that of the base."""
+
+    server: str
+    differences: tuple[Difference, ...]
+
+
+def differences(before: ServerPins | None, after: ServerPins | None) -> tuple[Difference, ...]:
+    """Everything in which two entries of a lock differ, but for what a server only says of itself."""
+    if after is None:
+        return (Difference(Drifted("server", "", "gone")),) if before else ()
+    entries = {kind: [pin.definition for pin in after.of(kind).values()] for kind in KEYS}
+    verdicts = compare(before, Surface(entries, after.instructions, after.launch))
+    return tuple(_difference(each, before, after) for each in verdicts.drift)
+
+
+def _difference(drifted: Drifted, before: ServerPins | None, after: ServerPins) -> Difference:
+    kind = next((kind for kind in KEYS if kind == drifted.kind), None)
+    if kind is None:
+        return Difference(drifted)
+    old, new = before.of(kind).get(drifted.name) if before else None, after.of(kind).get(drifted.name)
+    now = new.definition if new else None
+    return Difference(drifted, tuple(definition_changes(old.definition if old else None, now)), hidden_in(now))
 
 
 def definition_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Changed]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
+from reconciler.model.pins import Drifted, State
 from reconciler.model.written import Effect, Mark
 from reconciler.plan.actions import WORDS, Risk
 from reconciler.plan.document import FORMAT
@@ -28,7 +29,7 @@ def plan_schema() -> Schema:
             format={"const": FORMAT},
             formatVersion={"type": "string", "pattern": r"^1\.[0-9]+$"},
             id={"type": "string", "pattern": "^pln-[0-9a-f]{12}$"},
-            digest=_said(_DIGEST, "Of the canonical JSON without id, digest, createdAt and other times."),
+            digest=_said(_DIGEST, "Of the canonical JSON without id, digest, times and toolDrift."),
             createdAt=_TIME,
             project=_TEXT,
             source=_object(files=_list(_object(path=_TEXT, sha256=_TEXT)), git=_or_null({"type": "object"})),
@@ -39,6 +40,11 @@ def plan_schema() -> Schema:
             actions=_list({"$ref": "#/definitions/action"}),
             drift=_list({"$ref": "#/definitions/action"}),
             checks=_list(_check()),
+            toolDrift=_said(_list(_object(**_drifted())), "What live servers show that is not as the lock has it."),
+            lockChanges=_said(
+                _list(_object(**_drifted(), changes=_list(_changed()), hidden={"type": "object"})),
+                "How the lock differs from that of the base that was asked for; `hidden` counts unseen characters.",
+            ),
             summary=_object(**dict.fromkeys([*WORDS.values(), "no-op", "repair"], _COUNT)),
             safety=_safety(),
             applicable=_said(_FLAG, "Whether applying it would do anything."),
@@ -93,7 +99,21 @@ def _check() -> Schema:
         id=_or_null(_TEXT),
         message=_TEXT,
         place={"$ref": "#/definitions/place"},
+        hint=_said(_or_null(_TEXT), "The way out."),
     )
+
+
+def _drifted() -> Schema:
+    return {
+        "id": _TEXT,
+        "kind": {"enum": [*get_args(get_type_hints(Drifted)["kind"])]},
+        "name": _or_null(_TEXT),
+        "state": {"enum": [*get_args(State)]},
+    }
+
+
+def _changed() -> Schema:
+    return _object(path=_POINTER, state={"enum": ["changed", "new", "gone"]}, before={}, after={})
 
 
 def _safety() -> Schema:

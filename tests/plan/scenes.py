@@ -15,9 +15,10 @@ from reconciler.config.read import Source as Text
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer
-from reconciler.model.pins import Pins
+from reconciler.model.pins import Drifted, Pins
 from reconciler.plan.actions import Action, Plan, Source
 from reconciler.plan.build import base_of, make_plan, nowhere
+from reconciler.store.lock_file import lock_from
 
 NOW = datetime(2026, 11, 21, 1, 22, 17, tzinfo=UTC)
 LINEAGE = "11111111-2222-4333-8444-555555555555"
@@ -61,7 +62,10 @@ class Scene:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def plan(self) -> Plan:
-        """before.yaml -> after.yaml, with observed.yaml and options.yaml when they are there."""
+        """before.yaml -> after.yaml, with observed.yaml, options.yaml and reconciler.lock when they are there.
+
+        Against another base, before.lock is the lock there.
+        """
         options = dict(self.options)
         text = (self.folder / "after.yaml").read_text(encoding="utf-8")
         if options.pop("unchecked", False):
@@ -74,12 +78,13 @@ class Scene:
             self._accepted(options),
             desired,
             self._observed(desired),
-            Pins(options.pop("lock", None)),
+            _pins(self.folder / "reconciler.lock"),
             now=NOW,
             place=place,
             source=Source((("reconciler.yaml", hashlib.sha256(text.encode()).hexdigest()),), options.pop("git", None)),
             named_deletions=frozenset(options.pop("named", ())),
             allow=frozenset(options.pop("allow", ())),
+            base_pins=_pins(self.folder / "before.lock") if "against" in options else None,
             **options,
         )
 
@@ -115,6 +120,10 @@ def _read(path: Path) -> Reading:
     return reading
 
 
+def _pins(path: Path) -> Pins:
+    return lock_from(path.read_bytes(), path.name) if path.exists() else Pins()
+
+
 def _seen(name: str, fields: Mapping[str, Any]) -> ObservedServer:
     since = fields.get("since")
     return ObservedServer(
@@ -123,4 +132,5 @@ def _seen(name: str, fields: Mapping[str, Any]) -> ObservedServer:
         spec=fields.get("spec"),
         down=fields.get("down"),
         since=datetime.fromisoformat(since) if since else None,
+        drift=tuple(Drifted(**each) for each in fields.get("drift", ())),
     )

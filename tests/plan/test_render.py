@@ -154,7 +154,7 @@ def test_ascii_only_holds_for_every_sign_and_text() -> None:
 def test_checks_are_notes_with_their_places() -> None:
     checks = (Check("x", "warning", "a", "says this", Place("r.yaml", 3, 5)), Check("y", "warning", None, "and that"))
     text = render_text(plan_between(document(SERVERS), document(), checks=checks, named_deletions=frozenset(SERVERS)))
-    assert "  Notes\n  ! a: says this    r.yaml:3:5\n  ! and that\n" in text
+    assert "  Notes\n  ! a: says this [x]    r.yaml:3:5\n  ! and that [y]\n" in text
 
 
 @requirement("PLAN-3:risk-and-marks")

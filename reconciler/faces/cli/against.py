@@ -10,15 +10,15 @@ from pathlib import Path
 from reconciler.config.read import Reading, Source, read
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.exits import Exit, Stop
-from reconciler.faces.cli.planning import rooted, source_of
+from reconciler.faces.cli.planning import pins_of, rooted, source_of
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed
 from reconciler.model.pins import Pins
 from reconciler.plan.actions import Plan
 from reconciler.plan.build import base_of, make_plan
 from reconciler.problems import errors
-from reconciler.store.files import text_digest
 from reconciler.store.git_show import NoSuchRevision, show_file
+from reconciler.store.lock_file import lock_from, read_lock
 from reconciler.store.sources import Sources, read_sources
 from reconciler.store.state_dir import fingerprint
 
@@ -43,12 +43,13 @@ def plan_against(options: Options, sources: Sources, base: str, allow: frozenset
         base_of(Document(written, sources.project, hide)),
         snapshot.reading.document(hide=hide),
         Observed(),
-        Pins(_lock_digest(sources, base)),
+        pins_of(sources),
         now=datetime.now(UTC),
         place=snapshot.reading.place,
         source=source_of(sources, snapshot),
         allow=allow,
         against=base,
+        base_pins=_pins_at(sources, base),
     )
 
 
@@ -83,11 +84,10 @@ def _at(base: str, path: Path) -> bytes | None:
         raise Stop(Exit.SYSTEM, "no-such-revision", f"{base}: {error}", hint) from error
 
 
-def _lock_digest(sources: Sources, base: str) -> str | None:
-    content: bytes | None
-    if base.startswith(_GIT):
-        content = _at(base, sources.lock)
-    else:
+def _pins_at(sources: Sources, base: str) -> Pins:
+    """The lock at `base`."""
+    if not base.startswith(_GIT):
         lock = Path(base).absolute().with_suffix(".lock")
-        content = lock.read_bytes() if lock.is_file() else None
-    return None if content is None else text_digest(content)
+        return read_lock(lock, str(lock))
+    content = _at(base, sources.lock)
+    return Pins() if content is None else lock_from(content, f"{base}:{sources.shown(sources.lock)}")

@@ -7,9 +7,9 @@ from typing import Any
 
 from reconciler.client import Answer
 from reconciler.faces.cli.paint import Painter
-from reconciler.plan.lock import Drifted
-from reconciler.plan.lock_diff import Changed
-from reconciler.plan.render.lock import Difference, difference_lines, drift_text
+from reconciler.model.pins import Drifted
+from reconciler.plan.lock_diff import Changed, Difference
+from reconciler.plan.render.lock import difference_lines, drift_text
 
 _SILENT = ("accepted", "drift")
 

@@ -12,13 +12,13 @@ from reconciler.faces.cli.context import Options
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer
-from reconciler.model.pins import Pins
+from reconciler.model.pins import Drifted, Pins
 from reconciler.plan.actions import Plan, Source
 from reconciler.plan.build import make_plan
 from reconciler.problems import errors
 from reconciler.store.accepted import read_accepted
-from reconciler.store.files import text_digest
 from reconciler.store.git import git_facts
+from reconciler.store.lock_file import read_lock
 from reconciler.store.sources import Snapshot, Sources, read_sources
 from reconciler.store.state_dir import StateDir, fingerprint
 
@@ -72,7 +72,7 @@ def plan_on(ground: Ground, desired: Document, client: Client | None, *, allow: 
 
 def pins_of(sources: Sources) -> Pins:
     """The lock beside the file."""
-    return Pins(text_digest(sources.lock.read_bytes()) if sources.lock.is_file() else None)
+    return read_lock(sources.lock, sources.shown(sources.lock))
 
 
 def source_of(sources: Sources, snapshot: Snapshot) -> Source:
@@ -87,4 +87,5 @@ def observed_by(answer: Mapping[str, Any]) -> Observed:
 
 def _observed(row: Mapping[str, Any]) -> ObservedServer:
     since = datetime.fromisoformat(row["since"]) if row["since"] else None
-    return ObservedServer(row["id"], row["status"], row["instance"], row["spec"], row["down"], since)
+    drift = tuple(Drifted(**each) for each in row.get("drift", ()))
+    return ObservedServer(row["id"], row["status"], row["instance"], row["spec"], row["down"], since, drift)

@@ -6,13 +6,11 @@ Nothing of a definition is left out that is new, and nothing in it stays unseen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.model.pins import KEYS
-from reconciler.plan.lock import Drifted
-from reconciler.plan.lock_diff import Changed, word_changes
+from reconciler.model.pins import KEYS, Drifted
+from reconciler.plan.lock_diff import Changed, Difference, word_changes
 from reconciler.plan.render.lines import Line, Role, Span
 from reconciler.plan.render.values import label, shown, visible
 
@@ -21,7 +19,8 @@ _LONGEST_NAME = 60
 _CONTEXT = 60
 _WORDS = {"tool": "tool", "prompt": "prompt", "resourceTemplate": "resource template"}
 _SINGLE = {
-    ("server", "new"): "the lock does not have this server",
+    ("server", "new"): "new to the lock",
+    ("server", "gone"): "no longer in the lock",
     ("launch", "new"): "something is launched now",
     ("launch", "changed"): "what is launched changed",
     ("launch", "gone"): "nothing is launched any more",
@@ -32,15 +31,6 @@ _SINGLE = {
 _SIGNS: Mapping[str, tuple[str, Role]] = {"changed": ("~", "change"), "new": ("+", "add"), "gone": ("-", "remove")}
 _KEY: Mapping[str, str] = {str(kind): key for kind, key in KEYS.items()}
 _TAGS = re.compile("[\U000e0000-\U000e007f]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that differs, with what changed in it and what is hidden in it now."""
-
-    drifted: Drifted
-    changes: tuple[Changed, ...] = ()
-    hidden: Mapping[str, int] = field(default_factory=dict)
 
 
 def drift_text(drift: Iterable[Drifted], *, ascii_only: bool = False) -> str:
@@ -67,6 +57,12 @@ def _cut(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
 
 
+def told_apart(differences: Sequence[Difference]) -> list[Difference]:
+    """Those that one line does not tell: a whole server is not gone through tool by tool."""
+    whole = any(each.drifted.kind == "server" for each in differences)
+    return [] if whole else [each for each in differences if (each.drifted.kind, each.drifted.state) not in _SINGLE]
+
+
 def difference_lines(differences: Iterable[Difference], *, ascii_only: bool = False) -> Iterator[Line]:
     """Each difference with everything that changed in it, word by word, indented by two."""
     for each in differences:
@@ -86,7 +82,7 @@ def _lines(difference: Difference, ascii_only: bool) -> Iterator[Line]:
         Span(name, "heading"),
         Span(f"  {drifted.state}", role),
     )
-    counts = ", ".join(f"{count} {kind}" for kind, count in difference.hidden.items())
+    counts = ", ".join(f"{kind} ({count})" for kind, count in difference.hidden.items())
     yield (*head, Span(f"   ! hidden in it: {counts}", "warning")) if counts else head
     for change in difference.changes:
         if drifted.state != "changed" and change.path == f"/{_KEY.get(drifted.kind)}":

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from reconciler.plan.actions import Action, Plan, word
 from reconciler.plan.document import patch_json, plan_id
 from reconciler.plan.render.after_merging import Duty, duties
+from reconciler.plan.render.lines import text_of
+from reconciler.plan.render.lock import difference_lines, drift_text, told_apart
 from reconciler.plan.render.text import SIGNS
 from reconciler.plan.render.values import visible
 from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, summary_text
@@ -24,9 +26,12 @@ _LONGEST = 2_000
 
 def render_markdown(plan: Plan) -> str:
     """The plan as Markdown (GitHub's dialect). What does not fit is counted instead of shown."""
+    notes = _fitting(list(_notes(plan)), _PART, "- and {} more notes")
     if plan.empty:
-        return nothing_text(plan) + "\n"
-    head, foot = [*_head(plan), *_table(plan), *_blocked(plan)], _after_merging(plan)
+        parts = [[nothing_text(plan)], notes, _lock(plan, LIMIT - _size(notes) - _PART)]
+        return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
+    head, foot = [*_head(plan), *_table(plan), *_blocked(plan), *notes, *([""] if notes else [])], _after_merging(plan)
+    foot = [*_lock(plan, _PART // 2), *foot]
     room = LIMIT - _size([*head, *foot]) - _size(_folded("Fields", []))
     details = _folded("Fields", _fitting(list(_details(plan)), room, "- and {} more lines"))
     patch = _folded("Merge patch", ["```json", *patch_json(plan).splitlines(), "```"])
@@ -79,8 +84,27 @@ def _details(plan: Plan) -> Iterator[str]:
     for repair in plan.drift:
         yield f"- {code(repair.server)} repair"
         yield from (_detail(speaker.reason(reason)) for reason in repair.because)
+
+
+def _notes(plan: Plan) -> Iterator[str]:
     for check in plan.checks:
-        yield f"- {check.severity}: {code(check.message)}"
+        about = f" {code(check.server)}" if check.server else ""
+        place = f" ({code(str(check.place))})" if check.place else ""
+        hint = f": {code(check.hint)}" if check.hint else ""
+        yield f"- {check.severity}{about}: {code(check.message)}{place} [{check.code}]{hint}"
+    for server, drift in plan.tool_drift.items():
+        yield f"- tools {code(server)}: {code(drift_text(drift))}"
+
+
+def _lock(plan: Plan, room: int) -> list[str]:
+    """How the lock changes; what cannot be seen in a definition is written out."""
+    lines: list[str] = []
+    for change in plan.lock_changes:
+        drift = [each.drifted for each in change.differences]
+        lines.append(f"- {code(change.server)} {code(drift_text(drift))}")
+        rows = text_of(difference_lines(told_apart(change.differences))).splitlines()
+        lines += [f"  - {code(row.strip())}" for row in rows]
+    return _folded("Lock", _fitting(lines, room, "- and {} more lines")) if lines else []
 
 
 def _detail(words: Words) -> str:

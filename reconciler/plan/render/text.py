@@ -18,6 +18,7 @@ from reconciler.plan.actions import (
 )
 from reconciler.plan.document import plan_id
 from reconciler.plan.render.lines import Line, Role, Row, Span, text_of, with_places
+from reconciler.plan.render.lock import difference_lines, drift_text, told_apart
 from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, summary_text
 from reconciler.problems import Place
 
@@ -34,6 +35,7 @@ SIGNS: Mapping[type, tuple[str, str, Role]] = {
 _INDENT = " " * 6
 _WIDEST_NAME = 40
 _WIDEST_FIELD = 32
+_MOST_LOCK_ROWS = 400
 
 
 def render_text(plan: Plan, *, ascii_only: bool = False) -> str:
@@ -42,11 +44,10 @@ def render_text(plan: Plan, *, ascii_only: bool = False) -> str:
 
 
 def plan_lines(plan: Plan, *, ascii_only: bool = False) -> list[Line]:
-    """The plan as lines; a plan that changes nothing is one line."""
+    """The plan as lines; a plan that changes nothing, with nothing to know beside it, is one line."""
     speaker = Speaker(plan.created, ascii_only)
-    if plan.empty:
-        return [(Span(speaker.plain(nothing_text(plan))),)]
     servers = [action.server for action in (*plan.actions, *plan.drift)]
+    servers += [*plan.tool_drift, *(change.server for change in plan.lock_changes)] or [""]
     painter = _Painter(plan, speaker, min(max(map(len, servers)), _WIDEST_NAME) + 2)
     return with_places(painter.rows())
 
@@ -61,11 +62,15 @@ class _Painter:
         self.dot = "-" if speaker.ascii_only else "·"
 
     def rows(self) -> Iterator[Row]:
+        if self.plan.empty:
+            yield Row((Span(self.speaker.plain(nothing_text(self.plan))),))
+            yield from self._beside()
+            return
         yield from self._title()
         for action in self.plan.actions:
             yield from self._action(action)
         yield from self._section("Drift", self._drift())
-        yield from self._section("Notes", self._checks())
+        yield from self._beside()
         yield from self._section("Blocked", self._blocked())
         yield Row(())
         unchanged = f" {self.dot} {self.plan.unchanged} unchanged"
@@ -102,11 +107,41 @@ class _Painter:
             detail = "; ".join(self.speaker.reason(reason).text for reason in repair.because)
             yield Row((Span("  ! ", "warning"), self._id(repair.server), Span(detail)))
 
+    def _beside(self) -> Iterator[Row]:
+        """What changes nothing, and is to be known all the same."""
+        yield from self._section("Tools", self._tools())
+        yield from self._section("Lock", self._lock())
+        yield from self._section("Notes", self._checks())
+
+    def _tools(self) -> Iterator[Row]:
+        for server, drift in self.plan.tool_drift.items():
+            said = drift_text(drift, ascii_only=self.speaker.ascii_only)
+            yield Row((Span("  ! ", "warning"), self._id(server), Span(said)))
+        if self.plan.tool_drift:
+            yield Row((Span(f"{_INDENT}`reconciler lock --diff` shows it", "muted"),))
+
+    def _lock(self) -> Iterator[Row]:
+        rows = list(self._lock_rows())
+        yield from rows[:_MOST_LOCK_ROWS]
+        if len(rows) > _MOST_LOCK_ROWS:
+            yield Row((Span(f"{_INDENT}and {len(rows) - _MOST_LOCK_ROWS} more lines: -o json has all", "muted"),))
+
+    def _lock_rows(self) -> Iterator[Row]:
+        for change in self.plan.lock_changes:
+            drift = [each.drifted for each in change.differences]
+            said = drift_text(drift, ascii_only=self.speaker.ascii_only)
+            yield Row((Span("  ~ ", "change"), self._id(change.server), Span(said)))
+            lines = difference_lines(told_apart(change.differences), ascii_only=self.speaker.ascii_only)
+            yield from (Row((Span("    "), *line)) for line in lines)
+
     def _checks(self) -> Iterator[Row]:
         for check in self.plan.checks:
             about = f"{check.server}: " if check.server else ""
             text = self.speaker.plain(about + check.message)
-            yield Row((Span("  ! ", "warning"), Span(text)), self._place(check.place))
+            line = (Span("  ! ", "warning"), Span(text), Span(f" [{check.code}]", "muted"))
+            yield Row(line, self._place(check.place))
+            if check.hint:
+                yield Row((Span(_INDENT + self.speaker.plain(check.hint), "muted"),))
 
     def _blocked(self) -> Iterator[Row]:
         for blocked in self.plan.blocked:
