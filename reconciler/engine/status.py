@@ -12,6 +12,7 @@ from reconciler import __version__
 from reconciler.engine.life import Life
 from reconciler.engine.project import Project
 from reconciler.model.server import Remote, Server, Stdio, Uplink
+from reconciler.plan.render.lock import drift_text
 from reconciler.problems import errors
 from reconciler.sessions.hub import Instance
 from reconciler.sessions.session import Session
@@ -145,6 +146,7 @@ def _conditions(
     live = project.hub.slot(server_id).live
     if live is not None and live.session is not None:
         facts += _remarks(live, live.session)
+        facts += _pinned(project, server_id)
     return [
         {
             "type": kind,
@@ -172,6 +174,22 @@ def _remarks(live: Instance, session: Session) -> Iterator[tuple[str, bool, str,
     if skipped:
         first = " | ".join(getattr(session, "bad_lines", ()))
         yield "OutputClean", False, "LinesSkipped", f"{skipped} lines were no JSON-RPC, the first: {first}"
+
+
+def _pinned(project: Project, server_id: str) -> Iterator[tuple[str, bool, str, str]]:
+    """How what is live stands to the lock, where there is one that holds for the server."""
+    locked, problems = project.offers.locked(server_id), project.lock.pins.problems
+    server = project.wanted(server_id)
+    if locked is None or server is None or project.lock.mode(server) == "off":
+        return
+    if problems:
+        yield "ToolsPinned", False, "LockUnusable", f"the lock file cannot be used: {problems[0].detail}"
+    elif locked.verdicts is not None and locked.verdicts.drift:
+        kept = " (withheld)" if locked.withheld.accepted is not None else ""
+        word = "Drift" if locked.verdicts.known else "NotInLock"
+        yield "ToolsPinned", False, word, f"{drift_text(locked.verdicts.drift)}{kept}"
+    else:
+        yield "ToolsPinned", True, "AsPinned", ""
 
 
 def _unborn(server_id: str) -> dict[str, Any]:

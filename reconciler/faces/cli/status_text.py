@@ -80,8 +80,12 @@ def _reason(row: Row, paint: Painter) -> str:
         return "disabled"
     reason = paint.safe((row["reason"] or "").splitlines()[0]) if row["reason"] else ""
     again = f"next try in {_until(row['nextRetryAt'])}" if row["nextRetryAt"] else ""
-    unset = [paint.safe(c["message"]) for c in row["conditions"] if c["type"] == "EnvironmentComplete"]
-    return "; ".join(part for part in (reason, again, *unset) if part)
+    remarks = [
+        f"{_REMARKS[c['type']]}{paint.safe(c['message'])}"
+        for c in row["conditions"]
+        if c["type"] in _REMARKS and c["status"] == "False"
+    ]
+    return "; ".join(part for part in (reason, again, *remarks) if part)
 
 
 def pending_lines(report: Answer, paint: Painter) -> Iterator[str]:
@@ -116,6 +120,10 @@ def _source_lines(source: Mapping[str, Any], paint: Painter) -> Iterator[str]:
         if problem["severity"] == "error":
             place = f"{paint.safe(problem['file'])}:{problem['line']}:{problem['column']}: " if problem["file"] else ""
             yield f"  {place}{paint.safe(problem['detail'])}"
+
+
+_REMARKS = {"EnvironmentComplete": "", "ToolsPinned": "lock: "}
+"""Conditions that are told beside a server when they do not hold, and what is put before them."""
 
 
 def server_lines(row: Row, paint: Painter) -> Iterator[str]:
