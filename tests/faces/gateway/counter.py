@@ -45,12 +45,13 @@ class Counter:
         lay(self.at.folder, server, **catalog)
 
     async def tell(self, server: str, *kinds: str) -> None:
-        """The server says that its lists changed; returns when they were read again."""
+        """The server says that its lists changed, one after the other; returns when they were read again."""
         live = self.at.project.hub.slot(server).live
         assert live is not None
-        before = live.listing
-        await self.at.call(server, "tell", kinds=",".join(kinds))
-        await self.at.until(lambda: live.listing is not before)
+        for kind in kinds:
+            before = live.listing
+            await self.at.call(server, "tell", kinds=kind)
+            await self.at.until(lambda before=before: live.listing is not before)  # type: ignore[misc]
 
     async def looked(self) -> None:
         """Wait until the listeners were told of everything so far."""
