@@ -1,4 +1,4 @@
-"""What a connection may do, on raw sockets: with both parsers, on both event loops."""
+"""What a connection may do, on raw sockets: on both parsers and event loops."""
 
 from __future__ import annotations
 
@@ -23,15 +23,23 @@ GOOD = b"GET /good HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LONG = 3600.0
 
 
-@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": request.param}
+KINDS: dict[str, tuple[type[Guard], bool]] = {"h11-asyncio": (PlainGuard, False), "httptools-uvloop": (FastGuard, True)}
+"""What an engine runs on where nothing faster installs, and what it runs on everywhere else."""
 
 
-@pytest.fixture(params=[PlainGuard, FastGuard], ids=["h11", "httptools"])
-def parser(request: pytest.FixtureRequest) -> type[Guard]:
-    found: type[Guard] = request.param
-    return found
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def anyio_backend(kind: str) -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": KINDS[kind][1]}
+
+
+@pytest.fixture
+def parser(kind: str) -> type[Guard]:
+    return KINDS[kind][0]
 
 
 class Echo:
