@@ -22,7 +22,7 @@ from reconciler.faces.gateway.limits import LIMITS, Limits
 from reconciler.faces.http.access import Door, Failures
 from reconciler.faces.http.address import Address, bind
 from reconciler.faces.http.listener import Listener
-from reconciler.store.tokens import local_token
+from reconciler.store.tokens import LOCAL_ROLES, local_token
 from tests.engine.desk import Desk, desk
 
 RIG = Path(__file__).parents[2] / "rig"
@@ -183,7 +183,8 @@ class Served:
         self.gateway = gateway
         self.http = http
         self.url = url
-        self.token = local_token(desk.project.state, "client") or ""
+        self.tokens = {role: local_token(desk.project.state, role) or "" for role in LOCAL_ROLES}
+        self.token = self.tokens["client"]
 
     def handshaken(self, path: str = "/mcp", token: str | None = None) -> Handshaken:
         return Handshaken(self.http, path, token or self.token)
