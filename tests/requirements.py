@@ -177,6 +177,7 @@ _BUILT = {
     "GATE-2:at-most-once": "an allowed call runs at most once, never after a no, and never again after a crash",
     "GATE-2:expires": "a call waits, and a yes holds, only until its time by either clock",
     "GATE-2:grants": "a yes can go further: for the session, or for always in the file or on this machine",
+    "GATE-2:client-asks": "a client asks its own user only where the file lets it and it can; its yes is for that call",
     "GATE-2:fails-closed": "what cannot be recorded, and what is too many, is refused",
     "GATE-2:audit": "every decision on a call that asks is on record; rows are added, never changed, never removed",
     "API-4:secrets-never-render": "no secret appears in a plan, a rendering or a message",
