@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 PIECE = 64 * 1024
 
@@ -18,19 +18,18 @@ async def doorman(port: int, line: str) -> AsyncIterator[int]:
     added = line.encode("latin-1") + b"\r\n\r\n"
 
     async def pass_through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        inward = asyncio.create_task(_requests(reader, inner_writer, added))
-        outward = asyncio.create_task(_copy(inner_reader, writer))
-        try:
-            await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (inward, outward):
-                task.cancel()
-            await asyncio.gather(inward, outward, return_exceptions=True)
-            for end in (writer, inner_writer):
-                end.close()
-                with suppress(OSError):
-                    await end.wait_closed()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(_close, writer)
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.push_async_callback(_close, inner_writer)
+            ways = [_requests(reader, inner_writer, added), _copy(inner_reader, writer)]
+            tasks = [asyncio.create_task(way) for way in ways]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     passing: set[asyncio.Task[None]] = set()
 
@@ -48,6 +47,12 @@ async def doorman(port: int, line: str) -> AsyncIterator[int]:
             task.cancel()
         await asyncio.gather(*passing, return_exceptions=True)
         await server.wait_closed()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _requests(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, added: bytes) -> None:

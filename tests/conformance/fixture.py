@@ -39,7 +39,7 @@ CACHED: tuple[CacheableMethod, ...] = (
 
 
 async def list_tools(context: Context, params: Any) -> Result:
-    names = [*OFFERED.tools, *(["test_extra_tool"] if OFFERED.extra_tool else [])]
+    names = [*OFFERED.tools, *([f"test_extra_tool_{OFFERED.extra_tool}"] if OFFERED.extra_tool else [])]
     return {
         "tools": [
             {"name": name, "description": f"{name} of the fixture", "inputSchema": schema_of(name)} for name in names
@@ -58,7 +58,7 @@ async def call_tool(context: Context, params: types.CallToolRequestParams) -> Re
 
 
 async def list_prompts(context: Context, params: Any) -> Result:
-    names = [*offered.PROMPTS, *(["test_extra_prompt"] if OFFERED.extra_prompt else [])]
+    names = [*offered.PROMPTS, *([f"test_extra_prompt_{OFFERED.extra_prompt}"] if OFFERED.extra_prompt else [])]
     return {"prompts": [_prompt(name, offered.PROMPTS.get(name, ())) for name in names]}
 
 

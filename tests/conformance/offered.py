@@ -67,11 +67,11 @@ EMPTY: Schema = {"type": "object", "properties": {}}
 
 @dataclass(slots=True)
 class Offered:
-    """What is listed and called; the two `extra` flags are what the trigger tools change."""
+    """What is listed and called. The trigger tools count up the extra ones, so that no two lists are the same."""
 
     tools: dict[str, tuple[Schema, Tool]] = field(default_factory=dict)
-    extra_tool: bool = False
-    extra_prompt: bool = False
+    extra_tool: int = 0
+    extra_prompt: int = 0
 
 
 OFFERED = Offered()
@@ -245,14 +245,14 @@ async def missing_capability(call: Call) -> Result:
 
 @tool("test_trigger_tool_change")
 async def trigger_tool_change(call: Call) -> Result:
-    OFFERED.extra_tool = not OFFERED.extra_tool
+    OFFERED.extra_tool += 1
     await call.tell_of_tools()
     return content(text("changed"))
 
 
 @tool("test_trigger_prompt_change")
 async def trigger_prompt_change(call: Call) -> Result:
-    OFFERED.extra_prompt = not OFFERED.extra_prompt
+    OFFERED.extra_prompt += 1
     await call.tell_of_prompts()
     return content(text("changed"))
 

@@ -65,9 +65,12 @@ def scored(revision: Revision, leg: Literal["server", "client"]) -> list[str]:
     return found
 
 
-def judge_server(url: str, revision: Revision, out: Path) -> Report:
-    """All scenarios for servers at that revision, against `url`."""
-    return _report(_run(["server", "--url", url, "--requirements", revision, "-o", str(out)]), out, "server-")
+def judge_server(url: str, revision: Revision, out: Path, *scenarios: str) -> Report:
+    """Scenarios for servers at that revision against `url`, one after the other; all of them where none is named."""
+    chosen = [["--scenario", name, "--spec-version", revision] for name in scenarios]
+    runs = chosen or [["--requirements", revision]]
+    said = "\n".join(_run(["server", "--url", url, "-o", str(out), *words]) for words in runs)
+    return _report(said, out, "server-")
 
 
 def judge_client(scenarios: Sequence[str], revision: Revision, out: Path, *, together: int = 2) -> Report:
