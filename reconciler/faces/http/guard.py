@@ -14,6 +14,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reconciler.faces.http.one_write import OneWrite
 from reconciler.store.peer import peer_uid
 
 
@@ -59,7 +60,8 @@ class Guard(asyncio.Protocol):
         elif len(self.connections) >= self._limits.connections:
             self._refuse(b"503 Service Unavailable")
         else:
-            super().connection_made(transport)
+            whole: Any = OneWrite(transport)
+            super().connection_made(whole)
             self._look(0)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,0 +1,41 @@
+"""The head of an answer and its body in one write: a client that waits for both is woken once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+class OneWrite:
+    """A transport that keeps a head back until more comes, at most to the end of this turn of the loop."""
+
+    __slots__ = ("_head", "_transport", "is_closing")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """As a transport's. A head is known by its first word."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.writelines((head, data))
+        elif data[:9] == b"HTTP/1.1 ":
+            self._head = data
+            asyncio.get_running_loop().call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """As a transport's: what was written goes out first."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
