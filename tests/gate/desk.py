@@ -165,10 +165,10 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, **options: Any) -> AsyncIterator[Desk]:
+async def desk(folder: Path, *, kind: type[Desk] = Desk, **options: Any) -> AsyncIterator[Desk]:
     records = Records(folder / "records.db")
     await records.open("now")
     try:
-        yield Desk(folder / "records.db", records, **options)
+        yield kind(folder / "records.db", records, **options)
     finally:
         await records.close()
