@@ -50,12 +50,19 @@ class Line:
             status, headers = await self.hear_head()
             if "content-length" in headers:
                 return Answer(status, headers, await self._reader.readexactly(int(headers["content-length"])))
-            body = b""
+            if headers.get("transfer-encoding") == "chunked":
+                return Answer(status, headers, await self.hear_chunks())
+            return Answer(status, headers, await self._reader.read())
+
+    async def hear_chunks(self) -> bytes:
+        """The rest of an answer whose end is said."""
+        body = b""
+        with anyio.fail_after(PATIENCE):
             while size := int(await self._reader.readline(), 16):
                 body += await self._reader.readexactly(size)
                 await self._reader.readline()
             await self._reader.readline()
-            return Answer(status, headers, body)
+        return body
 
     async def hear_head(self) -> tuple[int, dict[str, str]]:
         """The head of the next answer."""
