@@ -81,11 +81,32 @@ def decode(line: bytes, depth: int) -> Any:
         value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if line.count(b"[") + line.count(b"{") > depth and is_deeper(value, depth):
+    if begins_more(line, depth) and is_deeper(value, depth):
         raise ValueError("nested too deeply")
-    if b"\\" in line and (b"\\ud" in line or b"\\uD" in line):
+    if may_hold_surrogates(line):
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
+
+
+def begins_more(text: bytes, most: int) -> bool:
+    """Whether more than `most` arrays and objects begin in a JSON text, those inside of strings counted too.
+
+    It looks no further than that, and a long text with few of them costs next to nothing.
+    """
+    left = most
+    for bracket in (b"{", b"["):
+        at = text.find(bracket)
+        while at >= 0:
+            left -= 1
+            if left < 0:
+                return True
+            at = text.find(bracket, at + 1)
+    return False
+
+
+def may_hold_surrogates(text: bytes) -> bool:
+    """Whether a JSON text has escapes in it that could be half a character. Most texts are told by their first look."""
+    return b"\\" in text and (b"\\ud" in text or b"\\uD" in text)
 
 
 def is_deeper(value: Any, limit: int) -> bool:

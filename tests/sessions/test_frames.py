@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.sessions.frames import Framer, LineTooLong, decode, encode, id_in_broken, is_deeper
+from reconciler.sessions.frames import Framer, LineTooLong, begins_more, decode, encode, id_in_broken, is_deeper
 from reconciler.sessions.limits import LIMITS, MIB
 
 JSON = st.recursive(
@@ -107,6 +107,12 @@ def test_nesting_at_the_limit_passes_and_one_more_does_not(brackets: str) -> Non
     decode(nested, 128)
     with pytest.raises(ValueError, match="nested too deeply"):
         decode(b"[" + nested + b"]", 128)
+
+
+@given(st.lists(st.sampled_from([b"{", b"[", b"x", b"]", b'"'])), st.integers(0, 8))
+def test_a_look_at_the_brackets_counts_them_as_far_as_it_needs_to(pieces: list[bytes], most: int) -> None:
+    text = b"".join(pieces)
+    assert begins_more(text, most) == (text.count(b"{") + text.count(b"[") > most)
 
 
 def test_brackets_inside_text_are_no_nesting() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from reconciler.faces.gateway.protocol import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
-from reconciler.sessions.frames import is_deeper
+from reconciler.sessions.frames import begins_more, is_deeper, may_hold_surrogates
 from reconciler.sessions.session import RpcError
 
 Id: TypeAlias = int | str
@@ -89,9 +89,9 @@ def read_body(body: bytes, depth: int) -> Any:
         raise BadMessage(PARSE_ERROR, "Parse error: nested too deeply") from None
     except ValueError:
         raise BadMessage(PARSE_ERROR, "Parse error: the body is not JSON in UTF-8") from None
-    if body.count(b"[") + body.count(b"{") > depth and is_deeper(value, depth):
+    if begins_more(body, depth) and is_deeper(value, depth):
         raise BadMessage(PARSE_ERROR, "Parse error: nested too deeply")
-    if b"\\ud" in body or b"\\uD" in body:
+    if may_hold_surrogates(body):
         _check_text(value)
     return value
 
