@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -14,6 +14,7 @@ from reconciler.faces.gateway.limits import Limits
 from reconciler.faces.gateway.messages import fault, notification, question
 from reconciler.faces.gateway.protocol import TIMED_OUT, UNAVAILABLE, is_loud_enough
 from reconciler.faces.gateway.reply import Reply
+from reconciler.sessions.session import RpcError
 
 _LOG = "notifications/message"
 
@@ -25,6 +26,7 @@ class HandshakeCaller:
         self._session = session
         self._reply = reply
         self._limits = limits
+        self._left = limits.asked
         self._open: set[str] = set()
 
     @property
@@ -44,6 +46,9 @@ class HandshakeCaller:
         missing = missing_capability(method, params, self.capabilities)
         if missing is not None:
             raise cannot_ask(method, missing)
+        if self._left == 0:
+            raise _too_often(self._limits)
+        self._left -= 1
         number, answer = self._session.questions.open()
         self._open.add(number)
         try:
@@ -88,15 +93,17 @@ class Asked:
 class StatelessCaller:
     """A client that is known by its request alone: what it is asked becomes the result, and its retry the answer.
 
-    `reply` is whatever request of it is being answered now, `token` its progress token. `turn` is set while there is
-    something to ask.
+    `reply` is whatever request of it is being answered now, `token` its progress token; `on_ask` is called when there
+    is something to ask.
     """
 
-    def __init__(self, capabilities: Mapping[str, Any], log_level: str | None, reply: Reply) -> None:
+    def __init__(self, capabilities: Mapping[str, Any], log_level: str | None, reply: Reply, limits: Limits) -> None:
         self.reply = reply
         self.token: int | str | None = None
         self.asked: dict[str, Asked] = {}
-        self.turn = asyncio.Event()
+        self.on_ask: Callable[[], None] = _nothing
+        self._limits = limits
+        self._left = limits.asked
         self._capabilities = capabilities
         self._log_level = log_level
         self._numbers = count(1)
@@ -118,13 +125,16 @@ class StatelessCaller:
         missing = missing_capability(method, params, self._capabilities)
         if missing is not None:
             raise cannot_ask(method, missing)
+        if self._left == 0:
+            raise _too_often(self._limits)
+        self._left -= 1
         key = f"question-{next(self._numbers)}"
         asked = self.asked[key] = Asked(method, params, asyncio.get_running_loop().create_future())
-        self.turn.set()
+        self.on_ask()
         try:
             return await asked.answer
         finally:
-            self._forget(key)
+            self.asked.pop(key, None)
 
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Pass on what belongs to the request; log messages only where it asked for them."""
@@ -145,10 +155,13 @@ class StatelessCaller:
         for key, asked in tuple(self.asked.items()):
             answer = responses.get(key)
             if isinstance(answer, dict) and not asked.answer.done():
+                del self.asked[key]
                 asked.answer.set_result(answer)
-                self._forget(key)
 
-    def _forget(self, key: str) -> None:
-        self.asked.pop(key, None)
-        if not self.asked:
-            self.turn.clear()
+
+def _nothing() -> None:
+    pass
+
+
+def _too_often(limits: Limits) -> RpcError:
+    return fault(UNAVAILABLE, f"One request asks its client at most {limits.asked} times")

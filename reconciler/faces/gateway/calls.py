@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from reconciler.config.rules_names import SEPARATOR
 from reconciler.faces.gateway.messages import fault
 from reconciler.faces.gateway.protocol import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     REFUSED_KEY,
@@ -48,6 +51,11 @@ async def carry_out(job: Job) -> dict[str, Any]:
         raise as_fault(job.scope, refused) from refused
     except (NotLive, SessionError) as failed:
         raise as_fault(job.scope, failed) from failed
+    except RpcError:
+        raise
+    except Exception as error:
+        asyncio.get_running_loop().call_exception_handler({"message": f"{job.method} failed", "exception": error})
+        raise fault(INTERNAL_ERROR, "This is a defect of the reconciler", reason="internal") from error
 
 
 def as_fault(scope: Scope, error: Refused | NotLive | SessionError) -> RpcError:
@@ -70,22 +78,33 @@ def refusal(code: str, sentence: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": sentence}], "isError": True, "_meta": {REFUSED_KEY: {"code": code}}}
 
 
-def target_of(job_method: str, params: Mapping[str, Any], surface: Surface) -> Target:
-    """Whose tool, prompt or resource it is. Raises RpcError for wrong params and for what is not listed."""
-    if job_method == "resources/read":
-        uri = params.get("uri")
-        found = surface.resource(uri) if isinstance(uri, str) else None
+def target_of(job: Job) -> Target:
+    """Whose tool, prompt or resource it is. Raises RpcError for wrong params and what is not listed, and Refused."""
+    if job.method == "resources/read":
+        uri = job.params.get("uri")
+        found = job.surface.resource(uri) if isinstance(uri, str) else None
         if found is None:
             raise fault(INVALID_PARAMS, "Resource not found", **({"uri": uri} if isinstance(uri, str) else {}))
         return found
-    name = params.get("name")
+    name = job.params.get("name")
     if not isinstance(name, str):
-        raise fault(INVALID_PARAMS, f'Invalid params: {job_method} needs a "name"')
-    found = surface.tool(name) if job_method == "tools/call" else surface.prompt(name)
+        raise fault(INVALID_PARAMS, f'Invalid params: {job.method} needs a "name"')
+    is_tool = job.method == "tools/call"
+    found = job.surface.tool(name) if is_tool else job.surface.prompt(name)
+    if found is None and is_tool:
+        _check_withheld(job, name)
     if found is None:
-        kind = "tool" if job_method == "tools/call" else "prompt"
-        raise fault(INVALID_PARAMS, f"Unknown {kind}: {name}")
+        raise fault(INVALID_PARAMS, f"Unknown {'tool' if is_tool else 'prompt'}: {name}")
     return found
+
+
+def _check_withheld(job: Job, visible: str) -> None:
+    """Raise Refused with the reason for a tool that a server has and that the file or the lock keeps from clients."""
+    server, _, name = visible.partition(SEPARATOR) if job.scope.server is None else (job.scope.server, "", visible)
+    policy = job.scope.project.policy(server) if job.surface.has(server) else None
+    refusal = policy.verdict(name).refusal if policy is not None and name in policy.tools else None
+    if refusal is not None:
+        raise Refused(*refusal)
 
 
 def arguments_of(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +123,7 @@ async def _call(job: Job) -> dict[str, Any]:
     if params.get("name") == RESULT_TOOL_NAME and _has_result_tool(job.surface):
         number = str(arguments.get("id"))
         return await gate.result(job.principal, number, on_progress=job.on_progress, caller=job.caller)
-    target = target_of("tools/call", params, job.surface)
+    target = target_of(job)
     extra = {key: value for key, value in params.items() if key not in ("name", "arguments")}
     result = await gate.call(
         job.principal,
@@ -141,10 +160,10 @@ def _translated(job: Job) -> tuple[Target, Mapping[str, Any]]:
                 raise fault(INVALID_PARAMS, "Invalid params: there is nothing of that reference to complete")
             return found[0], {**params, "ref": found[1]}
         case "prompts/get":
-            target = target_of(job.method, params, job.surface)
+            target = target_of(job)
             return target, {**params, "name": target.name}
         case "resources/read":
-            target = target_of(job.method, params, job.surface)
+            target = target_of(job)
             return target, {**params, "uri": target.name}
         case _:
             raise fault(METHOD_NOT_FOUND, f"Method not found: {job.method}")

@@ -34,7 +34,7 @@ class Gateway:
         self._hosted = 0
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self.office.room)
         try:
             await self._serve(exchange)
         except Gone:
@@ -45,6 +45,8 @@ class Gateway:
             await HttpProblem(404, "not-here", str(error)).response()(scope, receive, send)
         except BadMessage as bad:
             await exchange.answer(400, error_message(bad.id, bad.error))
+        finally:
+            exchange.close()
 
     async def _serve(self, exchange: Exchange) -> None:
         place = Place(exchange.scope, self._scope(exchange.scope["path"]), self.office.surfaces)

@@ -34,12 +34,33 @@ class Accepts:
     events: bool
 
 
+class Room:
+    """Bytes of requests that are held at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Hold more. Raises HttpProblem 503."""
+        if self.held + size > self._most:
+            message = "too much is being asked at a time"
+            raise HttpProblem(503, "busy", message, headers={"retry-after": "1"})
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        """Hold less."""
+        self.held -= size
+
+
 class Exchange:
     """A request as it came. `headers` have lower-case names and the first value of each; `doubled` came repeatedly."""
 
-    __slots__ = ("doubled", "headers", "method", "receive", "scope", "send")
+    __slots__ = ("_held", "_room", "doubled", "headers", "method", "receive", "scope", "send")
 
-    def __init__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: AsgiScope, receive: Receive, send: Send, room: Room) -> None:
+        self._room = room
+        self._held = 0
         self.scope = scope
         self.receive = receive
         self.send = send
@@ -62,7 +83,7 @@ class Exchange:
         return _accepts(self.headers.get(b"accept", b"*/*"))
 
     async def body(self, most: int) -> bytes:
-        """The whole body. Raises HttpProblem 413, 415, and Gone."""
+        """The whole body, held until `close`. Raises HttpProblem 413, 415, 503, and Gone."""
         kind = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json":
             raise HttpProblem(415, "not-json", "Content-Type must be application/json")
@@ -72,8 +93,7 @@ class Exchange:
         message = await self.receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             whole: bytes = message.get("body", b"")
-            if len(whole) > most:
-                raise _too_large(most)
+            self._hold(len(whole), most)
             return whole
         return await self._rest(message, most)
 
@@ -82,12 +102,23 @@ class Exchange:
         while True:
             if message["type"] != "http.request":
                 raise Gone
-            read += message.get("body", b"")
-            if len(read) > most:
-                raise _too_large(most)
+            piece = message.get("body", b"")
+            self._hold(len(piece), most)
+            read += piece
             if not message.get("more_body"):
                 return bytes(read)
             message = await self.receive()
+
+    def close(self) -> None:
+        """The request is over."""
+        self._room.give_back(self._held)
+        self._held = 0
+
+    def _hold(self, size: int, most: int) -> None:
+        if self._held + size > most:
+            raise _too_large(most)
+        self._room.take(size)
+        self._held += size
 
     async def gone(self) -> None:
         """Return when the client has gone away. Only after the body was read."""

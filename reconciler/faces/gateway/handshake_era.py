@@ -104,9 +104,9 @@ class HandshakeEra:
             raise BadMessage(INVALID_PARAMS, "Invalid params: protocolVersion and capabilities are needed", request.id)
         version = wanted if wanted in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[-1]
         reply = Reply(exchange, self._office.streams, self._limits)
+        surface = place.surface
         session = ClientSession(place.principal, place.scope, version, capabilities, self._limits)
         self._sessions.add(session)
-        surface = place.surface
         said = {"protocolVersion": version, **greeting(surface), "serverInfo": dict(surface.server_info)}
         headers = ((b"mcp-session-id", session.id.encode()),)
         await reply.end(result_message(request.id, said), headers=headers)

@@ -14,6 +14,8 @@ class Limits:
 
     body: int = 4 * MIB
     """One request."""
+    bodies: int = 64 * MIB
+    """All requests together that are being read or answered; beyond that a client is told to come back."""
     depth: int = 128
     """Nesting of one message."""
     batch: int = 32
@@ -44,8 +46,8 @@ class Limits:
     """Calls of all clients that wait for a retry with answers."""
     parked_each: int = 32
     """The same for one principal."""
-    rounds: int = 8
-    """Times that one call may ask."""
+    asked: int = 32
+    """Questions that one request may put to its client, one after the other."""
     check: float = 0.5
     """How often open streams are looked at: whether their token still holds, and whether the engine stops."""
     quiet: float = 15.0

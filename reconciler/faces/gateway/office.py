@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.gateway.client_session import ClientSessions
-from reconciler.faces.gateway.exchange import AsgiScope
+from reconciler.faces.gateway.exchange import AsgiScope, Room
 from reconciler.faces.gateway.following import Following
 from reconciler.faces.gateway.limits import Limits
 from reconciler.faces.gateway.logs import Logs
@@ -36,6 +36,7 @@ class Office:
     def __init__(self, host: Host, limits: Limits) -> None:
         self.host = host
         self.limits = limits
+        self.room = Room(limits.bodies)
         self.surfaces = Surfaces()
         self.streams = Streams(host.stopping, limits)
         self.sessions = ClientSessions(limits)

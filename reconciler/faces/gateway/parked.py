@@ -11,7 +11,7 @@ import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -32,12 +32,11 @@ _NONCE = 12
 
 @dataclass(eq=False, slots=True)
 class ParkedCall:
-    """A call on its way, and what it was asked for. `rounds` counts how often it asked."""
+    """A call on its way."""
 
     caller: StatelessCaller
     task: asyncio.Task[dict[str, Any]]
-    rounds: int = 0
-    alarm: asyncio.TimerHandle | None = field(default=None)
+    alarm: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True, slots=True)

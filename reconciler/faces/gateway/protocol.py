@@ -15,7 +15,7 @@ CAPABILITIES_KEY = META + "clientCapabilities"
 LOG_LEVEL_KEY = META + "logLevel"
 SERVER_INFO_KEY = META + "serverInfo"
 SUBSCRIPTION_KEY = META + "subscriptionId"
-REFUSED_KEY = "mcp-reconciler/refused"
+REFUSED_KEY = "reconciler/refused"
 """Ours, in the `_meta` of a result: why the gate refused a call, as a code."""
 
 PARSE_ERROR = -32700

@@ -54,6 +54,10 @@ class Surface:
         """Raw definitions; only `uriTemplate` is another."""
         return tuple(chain.from_iterable(share.resource_templates for share in self._shares))
 
+    def has(self, server_id: str) -> bool:
+        """Whether a server is part of it."""
+        return server_id in self._servers
+
     def tool(self, visible: str) -> Target | None:
         """Whose tool that is; None for one that is not listed, and for our own."""
         return self._tools.targets.get(visible)

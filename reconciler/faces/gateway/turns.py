@@ -10,10 +10,10 @@ from reconciler.faces.gateway.asking import cannot_ask, may_be_asked, missing_ca
 from reconciler.faces.gateway.callers import StatelessCaller
 from reconciler.faces.gateway.calls import Job, carry_out
 from reconciler.faces.gateway.envelope import Envelope
-from reconciler.faces.gateway.messages import Request, fault, notification
+from reconciler.faces.gateway.messages import Request, notification
 from reconciler.faces.gateway.office import Office, Place
 from reconciler.faces.gateway.parked import PREFIX, Occasion, ParkedCall
-from reconciler.faces.gateway.protocol import ASKING, INTERNAL_ERROR
+from reconciler.faces.gateway.protocol import ASKING
 from reconciler.faces.gateway.reply import Reply
 from reconciler.sessions.session import Progress
 
@@ -30,7 +30,7 @@ class Turns:
         state = request.params.get("requestState")
         if request.method in ASKING and isinstance(state, str) and state.startswith(PREFIX):
             return await self._next(place, request, self._resumed(place, request, state, reply))
-        caller = StatelessCaller(envelope.capabilities, envelope.log_level, reply)
+        caller = StatelessCaller(envelope.capabilities, envelope.log_level, reply, self._limits)
         progress = _progress(request.params, caller)
         job = Job(place.scope, place.surface, place.principal, request.method, request.params, caller, progress)
         if request.method not in ASKING or not may_be_asked(envelope.capabilities):
@@ -52,9 +52,6 @@ class Turns:
             await _something(call)
             if call.task.done():
                 return _checked(call.task.result(), call.caller)
-            call.rounds += 1
-            if call.rounds > self._limits.rounds:
-                raise fault(INTERNAL_ERROR, f"The server asked more than {self._limits.rounds} times")
             ticket = self._parked.park(_occasion(place, request), call)
             parked = True
             return {"resultType": "input_required", "inputRequests": call.caller.requests(), "requestState": ticket}
@@ -64,12 +61,20 @@ class Turns:
 
 
 async def _something(call: ParkedCall) -> None:
-    """Wait until a call is done or asks. Questions that come together are asked together."""
-    asks = asyncio.create_task(call.caller.turn.wait())
+    """Wait until a call is done or asks."""
+    waiter = asyncio.get_running_loop().create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    call.task.add_done_callback(wake)
+    call.caller.on_ask = wake
     try:
-        await asyncio.wait({call.task, asks}, return_when=asyncio.FIRST_COMPLETED)
+        if not call.task.done() and not call.caller.asked:
+            await waiter
     finally:
-        asks.cancel()
+        call.task.remove_done_callback(wake)
 
 
 def _occasion(place: Place, request: Request) -> Occasion:
