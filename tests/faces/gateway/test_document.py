@@ -12,6 +12,7 @@ from reconciler.faces.gateway.names import visible_name, visible_uri
 from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT
 from reconciler.faces.http.guard import Limits as ListenerLimits
 from reconciler.sessions.limits import LIMITS as SERVER_LIMITS
+from reconciler.sessions.rounds import MOST_ROUNDS
 from tests.documents import blocks
 from tests.requirements import requirement
 
@@ -50,7 +51,7 @@ def test_the_limits_it_names_are_those_of_the_code() -> None:
     assert streams == f"{LIMITS.streams}, {LIMITS.listens}"
     assert row("resources that one client follows") == str(LIMITS.followed)
     questions = row("questions that wait for one client, rounds of one call")
-    assert questions == f"{LIMITS.questions}, {LIMITS.rounds}"
+    assert questions == f"{LIMITS.questions}, {MOST_ROUNDS}"
     assert row("time for an answer to a question") == f"{LIMITS.patience / 60:.0f} minutes"
     said = row("instructions of servers, passed on at `/mcp`")
     assert said == f"{INSTRUCTIONS_EACH} characters each, {INSTRUCTIONS_TOGETHER} together"

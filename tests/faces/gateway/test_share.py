@@ -23,7 +23,7 @@ QUIET = Policy(Server("ark", "Ark", Mock(), approval="never"))
 def test_a_share_holds_for_the_very_same_definitions_only() -> None:
     share = Share("ark", LISTING, renamed=True)
     assert share.holds(LISTING)
-    assert share.holds(replace(LISTING, tools=tuple(list(LISTING.tools))))
+    assert share.holds(replace(LISTING, tools=(*LISTING.tools,)))
     assert not share.holds(replace(LISTING, tools=tuple(reversed(LISTING.tools))))
     assert not share.holds(replace(LISTING, tools=LISTING.tools[:1]))
     assert not share.holds(replace(LISTING, prompts=({"name": "p"},)))
