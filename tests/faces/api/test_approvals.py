@@ -35,7 +35,7 @@ class Front:
         self.tally = tally
         self.gate = at.desk.project.gate
         self.gate.patience = Patience(whole=0)
-        self.tokens: dict[str, str] = {role: text for role, text in at.tokens.items()}
+        self.tokens: dict[str, str] = dict(at.tokens.items())
 
     def token(self, role: Role) -> str:
         if role not in self.tokens:
