@@ -77,7 +77,7 @@ class HttpClient(httpx2.AsyncClient):
         self._kind = kind
         self._watch = watch
         self._signs_in = signs_in
-        self._notices: set[asyncio.Task[httpx2.Response]] = set()
+        self._notices: set[asyncio.Task[None]] = set()
         self._stood = False
         self._setbacks = 0
 
@@ -186,10 +186,18 @@ class HttpClient(httpx2.AsyncClient):
 
     def _send_beside(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         """A later message of a caller: its cancellation, an answer to a question. The SDK would hold up all others."""
-        notice = asyncio.create_task(self._send_in(_of_a_notice(), request, options))
+        notice = asyncio.create_task(self._give_notice(request, options))
         self._notices.add(notice)
         notice.add_done_callback(self._notices.discard)
         return httpx2.Response(202, request=request)
+
+    async def _give_notice(self, request: httpx2.Request, options: dict[str, Any]) -> None:
+        """The answer is read to its end: until then nobody else can have its connection."""
+        response = await self._send_in(_of_a_notice(), request, options)
+        try:
+            await response.aread()
+        finally:
+            await response.aclose()
 
     async def _say_goodbye(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         with anyio.move_on_after(GOODBYE_SECONDS):

@@ -26,7 +26,7 @@ from mcp.shared.transport_context import TransportContext
 
 from reconciler.sessions.envelope import client_info, on_behalf_of
 from reconciler.sessions.exchange import EXCHANGE, Exchange
-from reconciler.sessions.http_client import HttpClient
+from reconciler.sessions.http_client import NOTICE_SECONDS, HttpClient
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.questions import BUSY, INTERNAL_ERROR
 from reconciler.sessions.session import CLIENT_CAPABILITIES, Caller, DeadlineExceeded, Era, RpcError, SessionError
@@ -88,7 +88,8 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     ) -> dict[str, Any]:
         """The raw `result` object. Raises MCPError for an error answer, DeadlineExceeded, or why the exchange failed.
 
-        The SDK tells the server of an abandoned request; that goes on behind the back of whoever gave it up.
+        The SDK tells the server of an abandoned request; that goes on behind the back of whoever gave it up. A server
+        that does not end its answer then is hung up on a little later.
         """
         call = asyncio.create_task(self._in_exchange(method, params, options, exchange))
         self._calls[call] = exchange
@@ -100,6 +101,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
         finally:
             exchange.over.cancel()
             call.cancel()
+            exchange.move(min(exchange.deadline, asyncio.get_running_loop().time() + NOTICE_SECONDS))
         if exchange.failed.done():
             raise exchange.failed.result()
         if not call.done():

@@ -143,6 +143,17 @@ async def test_calls_that_are_over_do_not_either(calls: Calls) -> None:
     assert bob.asked == []
 
 
+async def test_a_call_is_over_as_soon_as_its_answer_is_there(calls: Calls) -> None:
+    ada, bob = Client("ada"), Client("bob")
+    done = await calls.begin(bob)
+    await calls.begin(ada)
+    feed(calls.session, id=calls.wire.requests[0]["id"], result={})
+    feed(calls.session, id="q1", method=QUESTION, params={"message": "q1"})
+    assert await calls.wire.answer("q1") == {"result": {"action": "accept"}}
+    assert (len(ada.asked), bob.asked) == (1, [])
+    await done
+
+
 async def test_after_the_last_call_nobody_is_asked(calls: Calls) -> None:
     ada = Client("ada")
     await calls.end(await calls.begin(ada))

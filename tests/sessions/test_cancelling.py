@@ -64,3 +64,34 @@ async def test_over_http_the_stream_of_a_stateless_server_is_hung_up(streamed: b
             await hung_up.wait()
             assert server.seen("notifications/cancelled") == []
             await session.probe()
+
+
+async def test_a_server_that_does_not_end_what_was_cancelled_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.sessions.sdk.NOTICE_SECONDS", 0.1)
+    hung_up = asyncio.Event()
+
+    async def stubborn(request: Request, connection: Connection) -> None:
+        await connection.stream()
+        await connection.gone()
+        hung_up.set()
+
+    with anyio.fail_after(5):
+        async with EvilHttp(mcp(**{"tools/call": stubborn})) as server, opened(server.url) as session:
+            call = asyncio.create_task(session.request("tools/call", {"name": "x"}, timeout=60))
+            await server.until("tools/call")
+            call.cancel()
+            await server.until("notifications/cancelled")
+            await hung_up.wait()
+            await session.probe()
+
+
+async def test_cancelling_holds_no_connections() -> None:
+    with anyio.fail_after(20):
+        async with EvilHttp(mcp(**{"tools/call": never})) as server, opened(server.url) as session:
+            for count in range(1, 8):
+                call = asyncio.create_task(session.request("tools/call", {"name": "x"}, timeout=60))
+                await server.until("tools/call", count)
+                call.cancel()
+                await server.until("notifications/cancelled", count)
+            await session.probe()
+            assert server.connections <= 7 + 4

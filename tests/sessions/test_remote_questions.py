@@ -38,7 +38,8 @@ class Asking:
 
     def __init__(self, **methods: Behaviour) -> None:
         self.up = asyncio.Event()
-        self.server = EvilHttp(mcp(GET=self.stand, **{"tools/call": self.call}, **methods))
+        self._heard: dict[str, asyncio.Future[Any]] = {}
+        self.server = EvilHttp(mcp(GET=self.stand, POST=self.hear, **{"tools/call": self.call}, **methods))
 
     async def stand(self, request: Request, connection: Connection) -> None:
         await connection.stream()
@@ -54,12 +55,17 @@ class Asking:
         heard = await self.answer(tool)
         await connection.event({"jsonrpc": "2.0", "id": request.message["id"], "result": {"heard": heard}})
 
+    async def hear(self, request: Request, connection: Connection) -> None:
+        message = request.message
+        self._waiting(message["id"]).set_result(message.get("result", message.get("error")))
+        await connection.answer(202)
+
     async def answer(self, number: str) -> Any:
         """What a question was answered with."""
-        count = 1
-        while (found := (await self.server.until("POST", count)).message)["id"] != number:
-            count += 1
-        return found.get("result", found.get("error"))
+        return await self._waiting(number)
+
+    def _waiting(self, number: str) -> asyncio.Future[Any]:
+        return self._heard.setdefault(number, asyncio.get_running_loop().create_future())
 
 
 def calling(session: Any, tool: str, caller: Client | None, timeout: float = 60) -> asyncio.Task[dict[str, Any]]:
@@ -86,6 +92,20 @@ async def test_each_of_two_clients_is_asked_what_its_own_call_asks() -> None:
     for client in (ada, bob):
         assert client.told == [("notifications/message", {"level": "info", "data": "x"})]
     assert heard == []
+
+
+@requirement("GATE-1:no-crossing")
+async def test_questions_of_many_clients_at_once_never_cross() -> None:
+    asking = Asking()
+    clients = [Client(f"c{n}", {"action": "accept", "content": {"n": n}}) for n in range(LIMITS.questions)]
+    with anyio.fail_after(20):
+        async with asking.server, opened(asking.server.url) as session:
+            for turn in range(4):
+                calls = [calling(session, f"t{turn}-c{n}", client) for n, client in enumerate(clients)]
+                heard = [(await call)["heard"]["content"]["n"] for call in calls]
+                assert heard == list(range(len(clients)))
+    for n, client in enumerate(clients):
+        assert [params["message"] for _, params in client.asked] == [f"t{turn}-c{n}" for turn in range(4)]
 
 
 async def test_a_call_that_nobody_made_is_declined_on_its_stream_whoever_else_calls() -> None:
