@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
 
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.exits import Exit, Stop
-from reconciler.faces.http.address import Address, is_host_name, read_address
+from reconciler.faces.http.address import Address, is_host_name, read_address, read_host
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -81,8 +80,8 @@ def _absolute(path: Path | None) -> str | None:
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+    scheme, _, authority = url.removesuffix("/").partition("://")
+    if scheme not in ("http", "https") or read_host(authority) is None:
         raise _usage(f'--public-url "{url}" is not an address', "as in --public-url https://mcp.example.com")
 
 
