@@ -158,7 +158,9 @@ class Curious:
         self.question(number, params, lambda said: text(said), 1, ask)
 
     def do_hang(self, number, params, given):
+        """Reports progress at once, so that whoever waits knows that it hangs."""
         self.hanging[number] = given.get("text", "released")
+        self.step(params, 0)
 
     def do_release(self, number, params, given):
         for other, said in self.hanging.items():
@@ -179,12 +181,16 @@ class Curious:
         self.done(number, text("logged"))
 
     def do_steps(self, number, params, given):
+        told = [self.step(params, step) for step in range(int(given.get("count", 2)))]
+        self.done(number, text("stepped" if any(told) else "no token"))
+
+    def step(self, params, step):
         token = (params.get("_meta") or {}).get("progressToken")
-        for step in range(int(given.get("count", 2))):
-            if token is not None:
-                about = {"progressToken": token, "progress": step, "vendor": "kept"}
-                send({"jsonrpc": "2.0", "method": "notifications/progress", "params": about})
-        self.done(number, text("stepped" if token is not None else "no token"))
+        if token is None:
+            return False
+        about = {"progressToken": token, "progress": step, "vendor": "kept"}
+        send({"jsonrpc": "2.0", "method": "notifications/progress", "params": about})
+        return True
 
     def do_late(self, number, params, given):
         timer = threading.Timer(int(given["ms"]) / 1000, self.done, (number, text("late")))

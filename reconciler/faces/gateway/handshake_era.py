@@ -196,8 +196,6 @@ class HandshakeEra:
     async def _result(
         self, place: Place, session: ClientSession, request: Request, reply: Reply, caller: HandshakeCaller
     ) -> Mapping[str, Any] | bytes:
-        if request.method in ("server/discover", "subscriptions/listen"):
-            raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         match class_of(request.method):
             case "call" | "forward":
                 if request.method in ("resources/subscribe", "resources/unsubscribe"):
@@ -212,14 +210,23 @@ class HandshakeEra:
         """What the gateway answers itself."""
         if request.method in LISTS:
             return b"{" + list_body(place.surface, request.method, request.params) + b"}"
-        if request.method == "logging/setLevel":
-            level = request.params.get("level")
-            if level not in LEVELS:
-                raise fault(INVALID_PARAMS, f"Invalid params: a level is one of {', '.join(LEVELS)}")
-            session.log_level = level
-            logs = self._office.desk(place.scope.project).logs
-            logs.hear(session)
-            session.at_end("logs", lambda: logs.leave(session))
+        match request.method:
+            case "ping":
+                return {}
+            case "logging/setLevel":
+                return self._set_level(place, session, request.params.get("level"))
+            case "initialize":
+                raise fault(INVALID_REQUEST, "Invalid request: the session is initialized")
+            case _:
+                raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+
+    def _set_level(self, place: Place, session: ClientSession, level: Any) -> Mapping[str, Any]:
+        if level not in LEVELS:
+            raise fault(INVALID_PARAMS, f"Invalid params: a level is one of {', '.join(LEVELS)}")
+        session.log_level = level
+        logs = self._office.desk(place.scope.project).logs
+        logs.hear(session)
+        session.at_end("logs", lambda: logs.leave(session))
         return {}
 
     def _follow(self, place: Place, session: ClientSession, request: Request) -> Mapping[str, Any]:

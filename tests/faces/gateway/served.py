@@ -183,7 +183,7 @@ class Served:
         self.gateway = gateway
         self.http = http
         self.url = url
-        self.tokens = {role: local_token(desk.project.state, role) or "" for role in LOCAL_ROLES}
+        self.tokens: dict[str, str] = {role: local_token(desk.project.state, role) or "" for role in LOCAL_ROLES}
         self.token = self.tokens["client"]
 
     def handshaken(self, path: str = "/mcp", token: str | None = None) -> Handshaken:
