@@ -107,7 +107,7 @@ async def test_no_spelling_of_a_path_gives_more(tmp_path: Path, method: str) -> 
 
 async def ask_as(engine: Hosted, role: Role, method: str, path: str) -> tuple[int, str | None]:
     """Status and code of the answer to whoever has the role; the owner comes by the local socket."""
-    body = {} if method == "POST" else None
+    body: Any = {} if method == "POST" else None
     if role == "owner":
         opened = await asyncio.open_unix_connection(str(engine.state.socket))
         data = engine.request(method, f"/api/v1{path}", None, body)

@@ -46,11 +46,13 @@ class Hosted:
             self.host.first.tokens.look()
         return self._tokens[role]
 
-    async def ask(self, method: str, path: str, role: Role | None = None, body: Any = None, **headers: str) -> Answer:
+    async def ask(
+        self, method: str, path: str, role: Role | None = None, body: Any = None, /, **headers: str
+    ) -> Answer:
         """One request of whoever has the role; without a role it shows no token."""
         return await ask(self.address, self.request(method, path, role, body, **headers))
 
-    def request(self, method: str, path: str, role: Role | None = None, body: Any = None, **headers: str) -> bytes:
+    def request(self, method: str, path: str, role: Role | None = None, body: Any = None, /, **headers: str) -> bytes:
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         fields = {"host": "localhost", "content-length": str(len(data)), "content-type": "application/json"}
         if role is not None:

@@ -112,7 +112,7 @@ async def listened(
     bound, address = bind(Address("127.0.0.1", 0))
     before = listening.parser
     if parser is not None:
-        listening.parser = lambda: parser  # type: ignore[assignment]
+        listening.parser = lambda: parser
     try:
         made = Listener(app, bound, limits=limits, tls=tls)
     finally:
