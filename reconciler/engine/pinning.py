@@ -11,7 +11,7 @@ from reconciler.canonical import digest
 from reconciler.engine.locked import surface_of
 from reconciler.engine.project import Project
 from reconciler.model.package import package_of
-from reconciler.model.pins import Drifted, Identity, ServerPins, Surface, launch_pin, text_pin
+from reconciler.model.pins import Drifted, Identity, ServerPins, Surface, launch_pin, one_line, text_pin
 from reconciler.model.server import Lock
 from reconciler.plan.lock import Entry, Verdicts, compare, mode_of, pins_from
 from reconciler.plan.lock_diff import Difference, differences
@@ -135,7 +135,8 @@ def stand(project: Project, server_id: str) -> Standings:
         why = project.environment.hide(f"it is {status}{f': {reason}' if reason else ''}")
         return Standings(server_id, "not-live", mode, why, None, pinned)
     surface = _surface(project, server_id, live)
-    shows, unpinnable = pins_from(surface, _identity(project, server_id, live))
+    hide = project.environment.hide
+    shows, unpinnable = pins_from(surface, _identity(project, server_id, live), lambda text: hide(text) != text)
     verdicts = compare(pinned, surface)
     return Standings(
         server_id, "drift" if verdicts.drift else "accepted", mode, "", verdicts, pinned, shows, unpinnable
@@ -161,7 +162,17 @@ def _identity(project: Project, server_id: str, live: Instance) -> Identity:
     if live.session is None:
         return Identity(package=package)
     handshake = live.session.handshake
-    return Identity(handshake.protocol_version, handshake.server_info, CLIENT_CAPABILITIES, package)
+    info = handshake.server_info if _can_be_shown(project, handshake.server_info) else None
+    return Identity(handshake.protocol_version, info, CLIENT_CAPABILITIES, package)
+
+
+def _can_be_shown(project: Project, value: Any) -> bool:
+    """Whether it is JSON and repeats no secret that was handed to a server."""
+    try:
+        text = one_line(value)
+    except ValueError:
+        return False
+    return project.environment.hide(text) == text
 
 
 async def accept(

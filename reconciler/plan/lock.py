@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -149,23 +149,28 @@ def withhold_all(verdicts: Verdicts, why: str) -> Withheld:
     return Withheld(why, listed, frozenset(), instructions=True)
 
 
-def pins_from(surface: Surface, identity: Identity) -> tuple[ServerPins, tuple[Entry, ...]]:
-    """Everything a server shows, accepted as it is, and what cannot be: nameless, or of a name that is taken."""
+def pins_from(
+    surface: Surface, identity: Identity, holds_secret: Callable[[str], bool] = lambda _: False
+) -> tuple[ServerPins, tuple[Entry, ...]]:
+    """Everything a server shows, accepted as it is, and what cannot be.
+
+    That is what has no name, what has a name that is taken, what is no JSON, and what repeats a secret that was handed
+    to the server: the lock is for everybody's eyes.
+    """
     entries: dict[Kind, dict[str, Pin]] = {kind: {} for kind in KEYS}
     left_out: list[Entry] = []
     for kind, key in KEYS.items():
         for definition in surface.of(kind):
             name = name_of(definition, key)
-            if name and name not in entries[kind] and _is_json(definition):
+            if name and name not in entries[kind] and _can_be_written(definition, holds_secret):
                 entries[kind][name] = pin_of(definition)
             elif entries[kind].get(name) != pin_of(definition):
                 left_out.append((kind, name))
     return ServerPins(surface.launch, surface.instructions, identity, entries), tuple(left_out)
 
 
-def _is_json(definition: Mapping[str, Any]) -> bool:
+def _can_be_written(definition: Mapping[str, Any], holds_secret: Callable[[str], bool]) -> bool:
     try:
-        one_line(pinned_part(definition))
+        return not holds_secret(one_line(pinned_part(definition)))
     except ValueError:
         return False
-    return True

@@ -8,6 +8,7 @@ Pins with problems, never Pins without pins.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -89,7 +90,7 @@ def lock_from(data: bytes, shown: str) -> Pins:
             found, _problem("lock-damaged", f"byte {data[error.start]:#04x} is not UTF-8", Place(shown, line, 1))
         )
     try:
-        return Pins(found, dict(_servers(json.loads(text, object_pairs_hook=_object, parse_constant=_no_number))))
+        return Pins(found, dict(_servers(_DECODER.decode(text))))
     except _Wrong as wrong:
         place = _place(text, shown, wrong.path)
         said = [each for each in parse_json(text, shown)[1] if each.code == wrong.code == "duplicate-key"]
@@ -120,12 +121,20 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(word)
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
         raise _Wrong("duplicate-key", f'"{twice}" stands here twice', twice)
     return members
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite)
 
 
 def _place(text: str, shown: str, path: Iterable[str]) -> Place:
@@ -140,7 +149,7 @@ def _place(text: str, shown: str, path: Iterable[str]) -> Place:
 
 
 def _servers(document: Any) -> Iterator[tuple[str, ServerPins]]:
-    if not isinstance(document, dict) or not isinstance(document.get("lockVersion"), int):
+    if not isinstance(document, dict) or type(document.get("lockVersion")) is not int:
         raise _Wrong("lock-damaged", "this is no lock file: it has no lockVersion")
     if document["lockVersion"] > VERSION:
         detail = f"it has version {document['lockVersion']}, this reads up to {VERSION}"
