@@ -165,7 +165,8 @@ class Client:
     def approvals(self, *, everything: bool = False) -> list[Answer]:
         """The calls that wait for an answer: id, server, tool, arguments, requestedAt, expiresAt, principal.
 
-        With `everything`, all that is kept, each also with state, since, who and reason.
+        With `everything`, all that is kept, each also with state, since, who, reason, and whether its caller waits
+        (awaited).
         """
         rows: list[Answer] = self._get("/approvals", all=1 if everything else None)["approvals"]
         return rows

@@ -179,6 +179,7 @@ _BUILT = {
     "GATE-2:grants": "a yes can go further: for the session, or for always in the file or on this machine",
     "GATE-2:client-asks": "a client asks its own user only where the file lets it and it can; its yes is for that call",
     "GATE-2:api": "waiting calls are listed and answered over the API, by an operator or the owner alone",
+    "GATE-2:commands": "approvals, approve, deny and audit show waiting calls whole, and answer them",
     "GATE-2:fails-closed": "what cannot be recorded, and what is too many, is refused",
     "GATE-2:audit": "every decision on a call that asks is on record; rows are added, never changed, never removed",
     "GATE-3:pins": "what a definition is pinned by changes with all that means something, and with nothing else",

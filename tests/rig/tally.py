@@ -8,7 +8,7 @@ import argparse
 import os
 import threading
 
-from wire import error, messages, result, text, tool
+from wire import error, messages, result, send, text, tool
 
 
 class Tally:
@@ -31,14 +31,22 @@ class Tally:
         elif method == "tools/list":
             result(number, {"tools": self.tools})
         elif method == "tools/call":
-            self.call(number, params["name"], params.get("arguments") or {})
+            given, token = params.get("arguments") or {}, (params.get("_meta") or {}).get("progressToken")
+            self.write(f"{params['name']} {given.get('key')}")
+            self.begin(token)
+            self.call(number, params["name"], given)
         elif method == "ping":
             result(number, {})
         else:
             error(number, -32601, f"Method not found: {method}")
 
+    def begin(self, token):
+        """Say that a call was written down, where its caller wants to hear of it."""
+        if token is not None:
+            params = {"progressToken": token, "progress": 0, "message": "arrived"}
+            send({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+
     def call(self, number, name, given):
-        self.write(f"{name} {given.get('key')}")
         if name == "add":
             result(number, text("added"))
         elif name == "slow":

@@ -90,7 +90,8 @@ async def get_audit(request: Request) -> JSONResponse:
 
 def _fate(project: Project, row: CallRow) -> dict[str, Any]:
     reason = row.reason and project.environment.hide(row.reason)
-    return {"state": row.state, "since": row.changed, "who": row.who, "reason": reason}
+    awaited = project.gate.approvals.is_awaited(row.id)
+    return {"state": row.state, "since": row.changed, "who": row.who, "reason": reason, "awaited": awaited}
 
 
 def _decision(body: Mapping[str, Any]) -> str:

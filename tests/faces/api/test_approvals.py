@@ -87,7 +87,7 @@ async def test_what_waits_is_listed_exactly_so_and_an_answer_lets_it_run_once(tm
         assert (await at.result(call_id))["content"][0]["text"] == "added"
         assert at.ran == ["add a"]
         (kept,) = (await at.api("GET", "/approvals?all=1")).json()["approvals"]
-        assert list(kept) == [*LISTED, "state", "since", "who", "reason"]
+        assert list(kept) == [*LISTED, "state", "since", "who", "reason", "awaited"]
         assert (kept["state"], kept["who"]) == ("done", "operator")
 
 
