@@ -107,7 +107,7 @@ class Handshake:
     def __init__(self, http: httpx2.Client, url: str) -> None:
         self._http = http
         self._url = url
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         self._numbers = count(1)
         hello = {"protocolVersion": HANDSHAKE, "capabilities": dict(CAPABILITIES), "clientInfo": INFO}
         self.greeting = self.ask("initialize", hello)["result"]
@@ -116,10 +116,10 @@ class Handshake:
     def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        with self._http.stream("POST", self._url, json=request, headers=_accepting(self._headers)) as response:
+        with self._http.stream("POST", self._url, json=request, headers=_accepting(self.headers)) as response:
             if "mcp-session-id" in response.headers:
-                self._headers["mcp-session-id"] = response.headers["mcp-session-id"]
-                self._headers["mcp-protocol-version"] = HANDSHAKE
+                self.headers["mcp-session-id"] = response.headers["mcp-session-id"]
+                self.headers["mcp-protocol-version"] = HANDSHAKE
             for message in _messages(response):
                 if "method" in message and "id" in message:
                     self._post(answered(message))
@@ -128,7 +128,7 @@ class Handshake:
         raise RuntimeError(f"no answer to {method}")
 
     def _post(self, message: Mapping[str, Any]) -> None:
-        self._http.post(self._url, json=message, headers=_accepting(self._headers)).raise_for_status()
+        self._http.post(self._url, json=message, headers=_accepting(self.headers)).raise_for_status()
 
 
 class Stateless:
