@@ -116,6 +116,6 @@ def test_a_storm_of_ten_thousand_changes_a_second_costs_one_reading_in_two_secon
         before, begin = lists(running, "stormy"), time.monotonic()
         sent = int(call(running, "stormy", "storm", seconds=str(STORM)))
         read = lists(running, "stormy") - before
-        assert sent > 1000, "it was read no faster"
+        assert sent > 1000
         assert 1 <= read <= math.ceil((time.monotonic() - begin) / 2) + 1
         assert ear.heard.qsize() == 0
