@@ -23,6 +23,7 @@ CAPABILITIES = {
     "logging": {},
     "completions": {},
 }
+INFO = {"name": "curious", "version": "1"}
 NAMES = ["ask", "both", "hang", "release", "seen", "log", "steps", "late", "touch", "drop"]
 
 
@@ -58,8 +59,7 @@ class Curious:
             case "initialize" if self.stateless:
                 error(number, -32022, "Unsupported protocol version", data={"supported": [STATELESS]})
             case "initialize":
-                info = {"name": "curious", "version": "1"}
-                said = {"capabilities": CAPABILITIES, "serverInfo": info}
+                said = {"capabilities": CAPABILITIES, "serverInfo": INFO}
                 result(number, {"protocolVersion": params["protocolVersion"], **said})
             case "server/discover" if self.stateless:
                 self.done(number, {"supportedVersions": [STATELESS], "capabilities": CAPABILITIES})
@@ -97,7 +97,8 @@ class Curious:
 
     def done(self, number, members):
         cached = {} if "content" in members else {"ttlMs": 0, "cacheScope": "public"}
-        result(number, {**cached, "resultType": "complete", **members} if self.stateless else members)
+        whole = {**cached, "resultType": "complete", "_meta": {PREFIX + "serverInfo": INFO}, **members}
+        result(number, whole if self.stateless else members)
 
     def stream(self, number, method, **members):
         send({"jsonrpc": "2.0", "method": method, "params": {"_meta": {PREFIX + "subscriptionId": number}, **members}})

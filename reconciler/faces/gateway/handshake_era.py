@@ -33,6 +33,7 @@ from reconciler.faces.gateway.protocol import (
     INVALID_REQUEST,
     LEVELS,
     METHOD_NOT_FOUND,
+    SERVER_INFO_KEY,
 )
 from reconciler.faces.gateway.reply import Reply
 from reconciler.faces.gateway.rewrite import rewrite_updated
@@ -279,4 +280,10 @@ def _plain(result: dict[str, Any]) -> Mapping[str, Any]:
     """A result without what only the stateless era has."""
     if "resultType" not in result:
         return result
-    return {key: value for key, value in result.items() if key not in _STATELESS_ONLY}
+    plain = {key: value for key, value in result.items() if key not in _STATELESS_ONLY}
+    meta = plain.get("_meta")
+    if isinstance(meta, dict) and SERVER_INFO_KEY in meta:
+        plain["_meta"] = {key: value for key, value in meta.items() if key != SERVER_INFO_KEY}
+        if not plain["_meta"]:
+            del plain["_meta"]
+    return plain

@@ -195,6 +195,25 @@ class Served:
     def client(self, era: str, path: str = "/mcp") -> Handshaken | Stateless:
         return self.handshaken(path) if era == "handshake" else self.stateless(path)
 
+    async def raw(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        """The whole answer to a request that is sent as it is."""
+        async with self.dialled() as (reader, writer):
+            writer.write(head(method, path, {**headers, "content-length": str(len(body)), "connection": "close"}))
+            writer.write(body)
+            return await reader.read()
+
+    @asynccontextmanager
+    async def dialled(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A bare connection."""
+        port = int(self.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
     async def opened(self, path: str = "/mcp", **options: Any) -> Handshaken:
         client = self.handshaken(path)
         await client.open(**options)
@@ -228,6 +247,12 @@ async def listening(host: Host, gateway: Gateway) -> AsyncIterator[str]:
     finally:
         listener.end()
         await running
+
+
+def head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    """The head of a request, byte for byte."""
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _bytes(body: Any) -> bytes:
