@@ -68,7 +68,7 @@ def test_what_is_saved_goes_live_and_a_new_command_waits(desk: Desk) -> None:
         assert [(each["server"], each["action"]) for each in found["pending"]] == [("two", "create")]
         listed = desk.run("approve")
         assert f"reconciler approve {plan} two" in listed.out
-        assert desk.run("approve", "-o", "json").json == {"pending": found["pending"]}
+        assert desk.run("approve", "-o", "json").json == {"pending": found["pending"], "approvals": []}
         done = desk.run("approve", plan, "two")
         assert (done.exit, "1 applied" in done.out) == (0, True)
         watch.until("two is connected")
