@@ -30,7 +30,7 @@ SECONDS = 120
 
 Calls: TypeAlias = Sequence[tuple[str, Mapping[str, Any]]]
 Command: TypeAlias = Callable[[], Sequence[str]]
-Through: TypeAlias = Literal["HTTP", "bridge"]
+Through: TypeAlias = Literal["HTTP", "bridge", "HTTP, bridge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ CLIENTS: tuple[RealClient, ...] = (
     *(_sdks("HTTP", "", short=("python-old", "python-new", "typescript-1", "typescript-2"))),
     RealClient("inspector", f"{INSPECTED}, `--cli`", "HTTP", None, _inspector("HTTP"), short=True),
     RealClient("fastmcp", FASTMCP, "HTTP", NEW, _driven(_fastmcp, "HTTP")),
-    RealClient("claude-code", f"{CLAUDE}, `mcp list`", "HTTP", None, _claude),
+    RealClient("claude-code", f"{CLAUDE}, `mcp list`", "HTTP, bridge", None, _claude),
     *(_sdks("bridge", "bridge-", short=("typescript-1", "python-new"))),
     RealClient("bridge-inspector", f"{INSPECTED}, `--cli`", "bridge", None, _inspector("bridge")),
     RealClient("bridge-fastmcp", FASTMCP, "bridge", NEW, _driven(_fastmcp, "bridge")),
