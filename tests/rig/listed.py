@@ -1,8 +1,8 @@
 """A server that lists what a file says, and counts what reaches it. `listed.py DIR [--hang]`
 
-DIR/lists.json: {"tools": [...], "prompts": [...], "resourceTemplates": [...], "resources": [...], "instructions": ...},
-read anew for each list. SIGUSR1 makes it say that its lists changed. Every request but those of the handshake, the lists
-and pings is a line in DIR/reached. With --hang it starts to answer only once DIR/go is there.
+DIR/lists.json has "tools", "prompts", "resourceTemplates", "resources" and "instructions", and is read for each list.
+SIGUSR1 makes it say that its lists changed. Every request but those of the handshake, the lists and pings is a line in
+DIR/reached. With --hang it starts to answer only once DIR/go is there.
 """
 
 import json
