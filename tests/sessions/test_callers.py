@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from reconciler.sessions.callers import QUESTION_SECONDS, QUESTIONS_EACH, Turns
+from reconciler.sessions.callers import QUESTION_SECONDS, QUESTIONS_EACH, Callers, Flight, Turns
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.session import DeadlineExceeded, RpcError
 from tests.requirements import requirement
@@ -154,6 +154,39 @@ async def test_a_call_is_over_as_soon_as_its_answer_is_there(calls: Calls) -> No
     await done
 
 
+async def test_requests_that_are_over_count_for_nothing_while_they_are_cleared_away() -> None:
+    ada, bob = Client("ada"), Client("bob")
+    flights = [Timed(bob), Timed(ada)]
+    callers = Callers(lambda: flights)
+    flights[0].over.cancel()
+    assert await callers.answer(QUESTION, {}) == {"action": "accept"}
+    assert callers.tell("notifications/message", {})
+    assert (len(ada.asked), len(ada.told), bob.asked, bob.told) == (1, 1, [], [])
+    assert await callers.answer(QUESTION, {}, flights[0]) == {"action": "decline"}
+
+
+async def test_a_request_that_was_given_up_before_it_was_sent_keeps_no_question(calls: Calls) -> None:
+    older, newer = Client("ada"), Client("ada", never=True)
+    await calls.begin(older)
+    calls.wire.full = True
+    unsent = calls.begin_unsent(newer)
+    feed(calls.session, id="q1", method=QUESTION, params={})
+    await newer.was_asked.wait()
+    calls.wire.full = False
+    unsent.cancel()
+    assert await calls.wire.answer("q1") == {"result": {"action": "accept"}}
+
+
+async def test_a_server_of_the_handshake_era_is_told_nothing_of_the_client(calls: Calls) -> None:
+    ada = Client("ada", log_level="debug")
+    given = {"name": "x", "_meta": {"mine": 1}}
+    asking = calls.session.request("tools/call", given, timeout=5, caller=ada, on_progress=lambda _: None)
+    calls.tasks.append(asyncio.create_task(asking))
+    await calls.wire.until_requests(1)
+    (sent,) = calls.wire.requests
+    assert sent["params"] == {"name": "x", "_meta": {"mine": 1, "progressToken": sent["id"]}}
+
+
 async def test_after_the_last_call_nobody_is_asked(calls: Calls) -> None:
     ada = Client("ada")
     await calls.end(await calls.begin(ada))
@@ -247,21 +280,52 @@ async def test_questions_do_not_stretch_a_deadline_for_ever(calls: Calls, monkey
     assert await calls.wire.answer("q1") == CANCELLED
 
 
-async def test_a_second_question_gets_what_the_first_left_of_the_time(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("reconciler.sessions.callers.Flight._allowance", 0.3)
-    ada = Client("ada", never=True)
-    call = await calls.begin(ada, timeout=0.1)
-    for question in ("q1", "q2"):
-        feed(calls.session, id=question, method=QUESTION, params={})
-        await ada.was_asked.wait()
-        await asyncio.wait({call}, timeout=0.2)
-        if not call.done():
-            ada.answer_now()
-            await calls.wire.answer(question)
-    with pytest.raises(DeadlineExceeded):
-        await call
+class Timed(Flight):
+    """A request whose deadline is only noted."""
+
+    method = "tools/call"
+
+    def __init__(self, caller: Client | None = None) -> None:
+        self.caller = caller
+        self.over = asyncio.get_running_loop().create_future()
+        self._deadline = 60.0
+
+    @property
+    def deadline(self) -> float:
+        return self._deadline
+
+    def move(self, deadline: float) -> None:
+        self._deadline = deadline
+
+
+async def test_questions_that_are_open_together_stop_the_clock_once() -> None:
+    flight = Timed()
+    flight.hold(10)
+    flight.hold(20)
+    assert flight.deadline == 660
+    flight.release(30)
+    assert flight.deadline == 660
+    flight.release(110)
+    assert flight.deadline == 160
+
+
+async def test_a_later_question_gets_what_earlier_ones_left_of_the_time() -> None:
+    flight = Timed()
+    flight.hold(10)
+    flight.release(510)
+    assert flight.deadline == 560
+    flight.hold(520)
+    assert flight.deadline == 660
+    flight.release(530)
+    assert flight.deadline == 570
+
+
+async def test_a_request_that_is_over_has_no_deadline_to_move() -> None:
+    flight = Timed()
+    flight.hold(10)
+    flight.over.cancel()
+    flight.release(20)
+    assert flight.deadline == 660
 
 
 # Log messages
@@ -331,9 +395,10 @@ async def test_a_client_that_cannot_be_asked_never_waits_for_a_turn(calls: Calls
     await calls.begin(ada)
     await calls.begin(bob)
     assert await calls.answers("q1") == DECLINED
+    await calls.begin(ada)
     await calls.begin(bob)
     await calls.begin(None)
-    assert len(calls.wire.requests) == 4
+    assert len(calls.wire.requests) == 5
 
 
 async def test_a_turn_that_does_not_come_in_time_is_a_deadline(calls: Calls) -> None:
@@ -362,6 +427,31 @@ async def test_whoever_stops_waiting_for_a_turn_holds_up_nobody(leaves: int) -> 
             await task
             turns.give_back()
         await turns.take("d")
+
+
+async def test_those_of_the_same_key_go_in_together() -> None:
+    turns = Turns()
+    await turns.take("a")
+    waiting = [asyncio.create_task(turns.take(key)) for key in ("b", "b", "c")]
+    await asyncio.sleep(0)
+    turns.give_back()
+    await asyncio.wait(waiting[:2])
+    assert not waiting[2].done()
+    turns.give_back()
+    await asyncio.sleep(0)
+    assert not waiting[2].done()
+    turns.give_back()
+    await waiting[2]
+
+
+async def test_who_was_behind_somebody_that_left_may_be_of_the_key_that_is_inside() -> None:
+    turns = Turns()
+    await turns.take("a")
+    other, same = (asyncio.create_task(turns.take(key)) for key in ("b", "a"))
+    await asyncio.sleep(0)
+    other.cancel()
+    with anyio.fail_after(2):
+        await same
 
 
 async def test_a_turn_that_comes_with_its_cancellation_is_passed_on() -> None:
