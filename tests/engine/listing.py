@@ -6,14 +6,17 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from reconciler.engine.pinning import Accepted, accept
+from reconciler.sessions.listing import Listing
 from tests.engine.desk import Desk
 
+KINDS = ("tools", "prompts", "resourceTemplates", "resources")
 LISTED = Path(__file__).parent.parent / "rig" / "listed.py"
 
 
@@ -37,9 +40,12 @@ async def show(at: Desk, name: str, **lists: Any) -> None:
     live = at.project.hub.slot(name).live
     assert live is not None
     assert live.session is not None
-    before = live.listing
     os.kill(live.session.pid or 0, signal.SIGUSR1)
-    await at.until(lambda: live.listing is not before)
+    await at.until(lambda: _said(live.listing) == [lists.get(kind, []) for kind in KINDS])
+
+
+def _said(listing: Listing) -> list[list[Mapping[str, Any]]]:
+    return [[*entries] for entries in (listing.tools, listing.prompts, listing.resource_templates, listing.resources)]
 
 
 def reached(folder: Path, name: str) -> list[str]:

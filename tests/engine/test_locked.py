@@ -14,7 +14,7 @@ import pytest
 from reconciler.engine import locked
 from reconciler.gate.gate import Refused
 from reconciler.model.pins import Pins
-from reconciler.sessions import hub
+from reconciler.sessions import stale
 from tests.definitions import TOOL, mutations
 from tests.engine.desk import OWNER, Desk, desk
 from tests.engine.desk import light as light_server
@@ -37,7 +37,7 @@ EVERYTHING: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists are read again, and the file is looked at, as often as a test needs it."""
-    monkeypatch.setattr(hub, "REFRESH_SECONDS", 0.02)
+    monkeypatch.setattr(stale, "REFRESH_SECONDS", 0.02)
     monkeypatch.setattr(locked, "TICK", 0.02)
 
 
