@@ -11,10 +11,23 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ID_FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*"?(\d{1,18})"?\s*,')
 _ID_LAST = re.compile(rb'"id"\s*:\s*"?(\d{1,18})"?\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
 _NEAR_THE_END = 80
+_RESULT_LAST = re.compile(r'\{"jsonrpc": ?"2\.0", ?"id": ?(\d{1,18}), ?"result": ?(?=\{)')
+_RESULT_FIRST = re.compile(r'\{"result": ?(?=\{)')
+_AFTER_RESULT = re.compile(r', ?"jsonrpc": ?"2\.0", ?"id": ?(\d{1,18})\}')
 
 
 class LineTooLong(Exception):
     """A line exceeds its limit, whether or not its end has come."""
+
+
+class Verbatim(dict[str, Any]):
+    """An object beside the JSON text it was read from, one line. Whoever changes anything makes a plain dict of it."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, value: dict[str, Any], text: bytes) -> None:
+        super().__init__(value)
+        self.text = text
 
 
 class Framer:
@@ -86,6 +99,30 @@ def decode(line: bytes, depth: int) -> Any:
     if may_hold_surrogates(line):
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
+
+
+def read_answer(line: bytes, depth: int) -> tuple[int, Verbatim] | None:
+    """Number and result of an answer whose members stand in a usual order. None for every other line: see `decode`."""
+    if may_hold_surrogates(line) or begins_more(line, depth) or b"\r" in line:
+        return None
+    try:
+        text = line.decode("utf-8")
+        match = _RESULT_LAST.match(text)
+        begin = match or _RESULT_FIRST.match(text)
+        if begin is None:
+            return None
+        start = begin.end()
+        result, end = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    if match is None:
+        match = _AFTER_RESULT.fullmatch(text, end)
+    elif text[end:] != "}":
+        return None
+    if match is None:
+        return None
+    whole = line[start:end] if len(line) == len(text) else text[start:end].encode("utf-8")
+    return int(match[1]), Verbatim(result, whole)
 
 
 def begins_more(text: bytes, most: int) -> bool:

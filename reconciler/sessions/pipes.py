@@ -162,6 +162,10 @@ class PipeSession:
         """Take one line. True when it answers something we asked, False for everything a server sends unasked."""
         if self.end or not line.strip():
             return False
+        found = frames.read_answer(line, self._limits.depth)
+        if found is not None:
+            self._understood()
+            return self._answered(found[0], {"result": found[1]})
         try:
             message = frames.decode(line, self._limits.depth)
         except ValueError as error:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.sessions.frames import Framer, LineTooLong, begins_more, decode, encode, id_in_broken, is_deeper
+from reconciler.sessions.frames import (
+    Framer,
+    LineTooLong,
+    begins_more,
+    decode,
+    encode,
+    id_in_broken,
+    is_deeper,
+    read_answer,
+)
 from reconciler.sessions.limits import LIMITS, MIB
 
 JSON = st.recursive(
@@ -136,3 +145,68 @@ def test_brackets_inside_text_are_no_nesting() -> None:
 )
 def test_the_id_of_a_broken_answer_is_found_where_it_can_be_told(line: bytes, number: int | None) -> None:
     assert id_in_broken(line) == number
+
+
+# Answers beside their text
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+_ORDERS = (
+    '{{"jsonrpc":"2.0","id":{id},"result":{result}}}',
+    '{{"jsonrpc": "2.0", "id": {id}, "result": {result}}}',
+    '{{"result":{result},"jsonrpc":"2.0","id":{id}}}',
+)
+
+
+@given(st.dictionaries(st.text(), _JSON, max_size=4), st.sampled_from(_ORDERS), st.booleans())
+def test_an_answer_in_a_usual_order_comes_with_the_text_of_its_result(
+    result: dict[str, object], order: str, ascii_only: bool
+) -> None:
+    text = json.dumps(result, ensure_ascii=ascii_only)
+    try:
+        line = order.format(id=7, result=text).encode()
+        decode(line, 128)
+    except ValueError:  # half a character, which nothing of ours lets pass
+        return
+    found = read_answer(line, 128)
+    if found is None:
+        assert b"\\" in line or b"\r" in line  # what may hide something is read the long way
+    else:
+        assert (found[0], found[1], found[1].text) == (7, result, text.encode())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{"b":2}}',
+        b'{"result":{"a":1},"result":{"b":2},"jsonrpc":"2.0","id":1}',
+        b'{"result":{"a":1},"jsonrpc":"2.0","id":1,"id":2}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1}}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1}} {}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":NaN}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1e999}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":"\\ud800"}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":"\xff"}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":\r1}}',
+        b'{"jsonrpc":"2.0","id":1,"result":' + b'{"a":' * 128 + b"1" + b"}" * 129,
+        b'{"jsonrpc":"2.0","id":"1","result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"result":[]}',
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}, "more":1}',
+        b'{"jsonrpc":"2.0","method":"notifications/progress"}',
+        b"[]",
+        b"",
+    ],
+)
+def test_a_line_that_is_anything_else_is_left_to_the_long_way(line: bytes) -> None:
+    assert read_answer(line, 128) is None
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_make_the_short_way_fail(noise: bytes) -> None:
+    read_answer(noise, 8)
+    found = read_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + noise + b"}}", 8)
+    assert found is None or json.loads(found[1].text) == found[1]

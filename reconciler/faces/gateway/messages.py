@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from reconciler.faces.gateway.protocol import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
-from reconciler.sessions.frames import begins_more, is_deeper, may_hold_surrogates
+from reconciler.sessions.frames import Verbatim, begins_more, is_deeper, may_hold_surrogates
 from reconciler.sessions.session import RpcError
 
 Id: TypeAlias = int | str
@@ -142,7 +142,7 @@ def encode(value: Any) -> bytes:
 
 def result_message(id: Id, result: Mapping[str, Any] | bytes) -> bytes:
     """The answer to a request; a result that is JSON already is put in as it is."""
-    body = result if isinstance(result, bytes) else encode(result)
+    body = result if isinstance(result, bytes) else result.text if type(result) is Verbatim else encode(result)
     return b'{"jsonrpc":"2.0","id":' + encode(id) + b',"result":' + body + b"}"
 
 

@@ -32,8 +32,10 @@ from reconciler.faces.gateway.reply import Reply
 from reconciler.faces.gateway.turns import Turns
 from reconciler.faces.gateway.watch import Watch
 from reconciler.gate.methods import class_of
+from reconciler.sessions.frames import Verbatim
 from reconciler.sessions.session import RpcError
 
+_ADDED = frozenset({"_meta", "resultType", "contents"})
 _REMOVED = frozenset({"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 
 
@@ -117,8 +119,10 @@ class StatelessEra:
         raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
 
 
-def _finished(result: dict[str, Any], place: Place) -> Mapping[str, Any]:
-    """A server's result with everything that this era wants in one."""
+def _finished(result: dict[str, Any], place: Place) -> Mapping[str, Any] | bytes:
+    """A server's result with everything that this era wants in one; what it lacks goes behind the text it came as."""
+    if type(result) is Verbatim and result and _ADDED.isdisjoint(result):
+        return result.text[:-1] + place.surface.ending
     meta = result.get("_meta")
     kind = result.get("resultType", "complete")
     whole = {**result, "resultType": kind}

@@ -11,8 +11,10 @@ from reconciler import __version__
 from reconciler.engine.offers import Offer
 from reconciler.faces.gateway.declared import capabilities_of, instructions_of, own_capabilities
 from reconciler.faces.gateway.definitions import Definitions, array, digest_of_texts, joined
+from reconciler.faces.gateway.messages import encode
 from reconciler.faces.gateway.named import Together
 from reconciler.faces.gateway.names import original_uri
+from reconciler.faces.gateway.protocol import SERVER_INFO_KEY
 from reconciler.faces.gateway.result_tool import RESULT_TOOL, RESULT_TOOL_NAME
 from reconciler.faces.gateway.scope import Scope, Target
 from reconciler.faces.gateway.share import KINDS, Kind, Share
@@ -105,6 +107,12 @@ class Surface:
         if handshake is not None and handshake.server_info is not None:
             return handshake.server_info
         return {"name": "mcp-reconciler", "version": __version__, "title": self._title}
+
+    @cached_property
+    def ending(self) -> bytes:
+        """What the stateless era wants in a result, to be put at its end."""
+        ending = {"resultType": "complete", "_meta": {SERVER_INFO_KEY: dict(self.server_info)}}
+        return b"," + encode(ending)[1:]
 
     @cached_property
     def fingerprints(self) -> Mapping[Kind, str]:
