@@ -33,7 +33,6 @@ class Curious:
         self.asking = {}
         self.hanging = {}
         self.seen = []
-        self.cancelled = []
         self.listening = {}
         self.followed = []
         self.level = None
@@ -50,7 +49,7 @@ class Curious:
 
     def told(self, method, params):
         if method == "notifications/cancelled":
-            self.cancelled.append(params.get("requestId"))
+            self.listening.pop(params.get("requestId"), None)
             if self.hanging.pop(params.get("requestId"), None):
                 self.seen.append({"cancelled": True})
 

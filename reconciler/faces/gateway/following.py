@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from reconciler.engine.project import Project
 from reconciler.faces.gateway.messages import fault
-from reconciler.faces.gateway.protocol import INVALID_PARAMS, METHOD_NOT_FOUND
+from reconciler.faces.gateway.protocol import INVALID_PARAMS, META, METHOD_NOT_FOUND
 from reconciler.faces.gateway.scope import Scope, Target
 from reconciler.faces.gateway.surface import Surface
 from reconciler.sessions.wishes import UPDATED
@@ -46,8 +46,19 @@ class Following:
 
     def _told(self, server: str, method: str, params: Mapping[str, Any]) -> None:
         if method == UPDATED:
+            params = _without_envelope(params)
             for hear in tuple(self._hearers.get(Target(server, str(params.get("uri"))), {}).values()):
                 hear(params)
+
+
+def _without_envelope(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a server says without the id of the stream on which it told us."""
+    meta = params.get("_meta")
+    if not isinstance(meta, Mapping):
+        return params
+    kept = {key: value for key, value in meta.items() if not key.startswith(META)}
+    rest = {key: value for key, value in params.items() if key != "_meta"}
+    return {**rest, "_meta": kept} if kept else rest
 
 
 def followable(scope: Scope, surface: Surface, uri: Any) -> Target:

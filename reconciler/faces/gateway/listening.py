@@ -106,7 +106,8 @@ class Told:
         return lambda params: self._tell(UPDATED, {**params, "uri": uri})
 
     def _tell(self, method: str, params: Mapping[str, Any]) -> None:
-        self.stream.put(notification(method, {**params, "_meta": self._meta}))
+        meta = {**params.get("_meta", {}), **self._meta}
+        self.stream.put(notification(method, {**params, "_meta": meta}))
 
 
 def _kinds(wanted: Mapping[str, Any], surface: Surface) -> dict[str, str]:
