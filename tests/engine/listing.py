@@ -16,7 +16,7 @@ from reconciler.engine.pinning import Accepted, accept
 from reconciler.sessions.listing import Listing
 from tests.engine.desk import Desk
 
-KINDS = ("tools", "prompts", "resourceTemplates", "resources")
+KINDS = ("prompts", "resourceTemplates", "resources")
 LISTED = Path(__file__).parent.parent / "rig" / "listed.py"
 
 
@@ -41,11 +41,17 @@ async def show(at: Desk, name: str, **lists: Any) -> None:
     assert live is not None
     assert live.session is not None
     os.kill(live.session.pid or 0, signal.SIGUSR1)
-    await at.until(lambda: _said(live.listing) == [lists.get(kind, []) for kind in KINDS])
+    await at.until(lambda: _is_listed(live.listing, lists))
 
 
-def _said(listing: Listing) -> list[list[Mapping[str, Any]]]:
-    return [[*entries] for entries in (listing.tools, listing.prompts, listing.resource_templates, listing.resources)]
+def _is_listed(listing: Listing, lists: Mapping[str, Any]) -> bool:
+    """Whether all of it was listed; malformed tools are withheld by name."""
+    tools, others = lists.get("tools", []), (listing.prompts, listing.resource_templates, listing.resources)
+    return (
+        len(listing.tools) + len(listing.withheld) == len(tools)
+        and all(tool in tools for tool in listing.tools)
+        and [[*entries] for entries in others] == [lists.get(kind, []) for kind in KINDS]
+    )
 
 
 def reached(folder: Path, name: str) -> list[str]:
