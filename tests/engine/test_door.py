@@ -1,0 +1,130 @@
+"""The one door to the file: exactly the patch, in the text and in what is accepted, and nothing else of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.engine.change import Consent, apply_file
+from reconciler.engine.door import ChangeRefused, change
+from reconciler.store.files import text_digest
+from reconciler.store.places import Sources
+from tests.engine.desk import Desk, desk, light
+from tests.requirements import requirement
+
+pytestmark = [pytest.mark.anyio, requirement("GATE-2:grants")]
+
+PATCH: dict[str, Any] = {"mcpServers": {"a": {"tools": {"echo": {"requireApproval": False}}}}}
+
+
+def accepted(at: Desk, server: str = "a") -> Any:
+    return at.project.ledger.document.servers[server]
+
+
+async def refusal(at: Desk, patch: dict[str, Any] = PATCH, if_match: str | None = None) -> tuple[str, str]:
+    before, text = at.project.ledger.accepted, at.file.read_bytes()
+    with pytest.raises(ChangeRefused) as refused:
+        await change(at.project, patch, if_match=if_match, who="me")
+    assert (at.project.ledger.accepted, at.file.read_bytes()) == (before, text)
+    return refused.value.code, str(refused.value)
+
+
+async def test_a_patch_is_in_the_text_and_accepted_and_touches_no_session(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        at.file.write_text("# mine\n" + yaml(at) + "    # the end\n", encoding="utf-8")
+        await at.apply()
+        pid, text = at.row("a")["pid"], at.file.read_text(encoding="utf-8")
+        applied = await change(at.project, PATCH, if_match=None, who="me")
+        assert [(o.server, o.action, o.status) for o in applied.outcomes] == [("a", "update", "applied")]
+        added = "    tools:\n      echo:\n        requireApproval: false\n"
+        assert at.file.read_text(encoding="utf-8").replace(added, "") == text
+        assert accepted(at)["tools"] == {"echo": {"requireApproval": False}}
+        assert at.row("a")["pid"] == pid
+        assert (await at.plan()).actions == ()
+        (last, *_) = await at.project.records.history()
+        assert (last["who"], last["serial"]) == ("me", applied.serial)
+
+
+def yaml(at: Desk) -> str:
+    words = "".join(f"      - {word}\n" for word in light("a")["args"])
+    return f"version: 1\nmcpServers:\n  a:\n    command: {light('a')['command']}\n    args:\n{words}"
+
+
+async def test_other_edits_stay_what_they_were_and_what_waits_goes_on_waiting(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        at.write({"a": light("a", "--mark", "2"), "c": light("c")})
+        await at.apply(yes=False)
+        waiting = [(pending.server, pending.key) for pending in at.project.waiting.all]
+        assert [server for server, _ in waiting] == ["a", "c"]
+        pid = at.row("a")["pid"]
+        await change(at.project, PATCH, if_match=None, who="me")
+        assert [(pending.server, pending.key) for pending in at.project.waiting.all] == waiting
+        assert (accepted(at)["args"], at.row("a")["pid"]) == (light("a")["args"], pid)
+        assert "c" not in at.project.ledger.document.servers
+        assert "a" in {action.server for action in (await at.plan()).actions}
+
+
+async def test_a_server_that_is_down_is_not_repaired_by_the_way(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a"), "b": {"command": "false"}}) as at:
+        await at.apply()
+        applied = await change(at.project, PATCH, if_match=None, who="me")
+        assert [outcome.server for outcome in applied.outcomes] == ["a"]
+
+
+async def test_a_file_that_is_broken_stays_as_it_is(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        at.file.write_text("mcpServers: [", encoding="utf-8")
+        assert (await refusal(at))[0] == "invalid"
+
+
+async def test_a_file_that_is_not_believed_stays_as_it_is(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        at.project.followed.held = "it shrank"
+        assert await refusal(at) == ("held", "the file is not believed: it shrank")
+
+
+async def test_a_change_that_would_make_the_file_wrong_is_refused(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        code, said = await refusal(at, {"mcpServers": {"a": {"timeouts": {"call": "soon"}}}})
+        assert (code, "would have errors" in said) == ("invalid", True)
+
+
+async def test_a_change_made_for_another_text_is_refused(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        assert (await refusal(at, if_match="sha256:0"))[0] == "stale"
+        now = text_digest(at.file.read_bytes())
+        await change(at.project, PATCH, if_match=now, who="me")
+        assert (await refusal(at, if_match=now))[0] == "stale"
+
+
+async def test_a_file_that_cannot_be_written_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+
+        def no_room(*_: Any, **__: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("reconciler.engine.door.write_whole", no_room)
+        code, said = await refusal(at)
+        assert (code, "No space left on device" in said) == ("read-only", True)
+        monkeypatch.setattr("os.access", lambda *_: False)
+        assert (await refusal(at))[0] == "read-only"
+
+
+async def test_what_an_overlay_says_otherwise_is_refused(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        over = tmp_path / "over.yaml"
+        rule = "version: 1\nmcpServers: {a: {tools: {echo: {requireApproval: true}}}}\n"
+        over.write_text(rule, encoding="utf-8")
+        at.project.sources = Sources(at.file, (over,), tmp_path)
+        await apply_file(at.project, Consent("test", None), lambda _: None)
+        code, said = await refusal(at)
+        assert (code, "an overlay (over.yaml) hides" in said) == ("edit-refused", True)
