@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from reconciler.sessions.forms import with_defaults
@@ -23,6 +23,8 @@ QUESTION_SECONDS = 600.0
 QUESTIONS_EACH = 100
 """Of one request; further ones are refused: a server that asks without end is not to wear a person out."""
 ASKED = frozenset({"elicitation/create", "sampling/createMessage", "roots/list"})
+THINKING_SECONDS = 5.0
+"""A question that is open for longer waits for a person: other clients then go on without turns."""
 _CALLS = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
 """Requests with which a server asks back; what we ask of our own accord (lists, pings) does not count."""
 _AMBIGUOUS = "cannot tell which client this question belongs to"
@@ -76,6 +78,7 @@ class Callers:
     def __init__(self, flights: Callable[[], Iterable[Flight]]) -> None:
         self._flights = flights
         self._turns: Turns | None = None
+        self._thinking = 0
 
     @property
     def take_turns(self) -> bool:
@@ -95,7 +98,27 @@ class Callers:
             return _refusal(method, "decline", _AMBIGUOUS)
         if not whose:
             return _refusal(method, "decline", _NOBODY)
-        return await _ask(whose, method, params)
+        with self._open():
+            return await _ask(whose, method, params)
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Around a question. When it stays open, nobody waits for a turn any more: a person may take minutes."""
+        thinking = False
+
+        def think() -> None:
+            nonlocal thinking
+            thinking = True
+            self._thinking += 1
+            if self._turns is not None:
+                self._turns.look()
+
+        timer = asyncio.get_running_loop().call_later(THINKING_SECONDS, think)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._thinking -= thinking
 
     def tell(self, method: str, params: Mapping[str, Any], flight: Flight | None = None) -> bool:
         """Pass on a log message to the caller whose it is; False where that is nobody, or anybody."""
@@ -141,21 +164,25 @@ class Callers:
 
     def _begin_turns(self) -> None:
         if self._turns is None and any(each.caller and can_be_asked(each.caller) for each in self._flights()):
-            self._turns = Turns()
+            self._turns = Turns(lambda: self._thinking > 0)
 
 
 class Turns:
-    """Lets those with the same key in together, and those with different keys one after the other, as they came."""
+    """Lets those with the same key in together, and those with different keys one after the other, as they came.
 
-    def __init__(self) -> None:
+    While `free` holds nobody waits; whoever makes it hold calls `look`.
+    """
+
+    def __init__(self, free: Callable[[], bool] = lambda: False) -> None:
+        self._free = free
         self._key: object = None
         self._inside = 0
         self._queue: deque[tuple[object, asyncio.Future[None]]] = deque()
 
     async def take(self, key: object) -> None:
         """Wait until it is the turn of `key`."""
-        if not self._inside or (not self._queue and self._key == key):
-            self._key, self._inside = key, self._inside + 1
+        if self._free() or not self._inside or (not self._queue and self._key == key):
+            self._enter(key)
             return
         called = asyncio.get_running_loop().create_future()
         self._queue.append((key, called))
@@ -166,19 +193,24 @@ class Turns:
                 self.give_back()
             else:
                 self._queue.remove((key, called))
-                self._call_next()
+                self.look()
             raise
 
     def give_back(self) -> None:
         """One of those inside has left."""
         self._inside -= 1
-        self._call_next()
+        self.look()
 
-    def _call_next(self) -> None:
-        while self._queue and (not self._inside or self._queue[0][0] == self._key):
+    def look(self) -> None:
+        """Let in whoever need not wait."""
+        while self._queue and (self._free() or not self._inside or self._queue[0][0] == self._key):
             key, called = self._queue.popleft()
-            self._key, self._inside = key, self._inside + 1
+            self._enter(key)
             called.set_result(None)
+
+    def _enter(self, key: object) -> None:
+        alone = not self._inside or self._key == key
+        self._key, self._inside = key if alone else object(), self._inside + 1
 
 
 def _of_one_client(one: Flight, other: Flight) -> bool:

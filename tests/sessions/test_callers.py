@@ -380,6 +380,50 @@ async def test_a_server_that_asked_when_nobody_could_tell_whom_has_its_clients_t
     await calls.end(again)
 
 
+async def test_while_a_person_thinks_about_a_question_other_clients_do_not_wait(
+    calls: Calls, session: PipeSession, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.sessions.callers.THINKING_SECONDS", 0.01)
+    ada, bob = Client("ada", never=True), Client("bob")
+    first, second = await calls.begin(ada), await calls.begin(bob)
+    assert await calls.answers("q1") == DECLINED
+    await calls.end(first)
+    await calls.end(second)
+
+    one = await calls.begin(ada)
+    waited = calls.begin_unsent(bob)
+    feed(session, id="q2", method=QUESTION, params={"message": "q2"})
+    await wire.until_requests(4)
+    await calls.end(waited)
+    await calls.end(await calls.begin(bob))
+    ada.answer_now()
+    assert await wire.answer("q2") == {"result": {"action": "accept"}}
+    late = calls.begin_unsent(bob)
+    await anyio.wait_all_tasks_blocked()
+    assert len(wire.requests) == 5
+    await calls.end(one)
+    await wire.until_requests(6)
+    await calls.end(late)
+
+
+async def test_those_let_in_together_count_as_nobodys_turn() -> None:
+    free = True
+    turns = Turns(lambda: free)
+    await turns.take("a")
+    await turns.take("b")
+    free = False
+    waiting = [asyncio.create_task(turns.take(key)) for key in ("a", "b")]
+    await anyio.wait_all_tasks_blocked()
+    turns.give_back()
+    await anyio.wait_all_tasks_blocked()
+    assert [task.done() for task in waiting] == [False, False]
+    turns.give_back()
+    await anyio.wait_all_tasks_blocked()
+    assert [task.done() for task in waiting] == [True, False]
+    turns.give_back()
+    await asyncio.gather(*waiting)
+
+
 async def test_where_no_client_can_be_asked_there_are_no_turns(calls: Calls) -> None:
     ada, bob = Client("ada", capabilities={}), Client("bob", capabilities={})
     await calls.begin(ada)
