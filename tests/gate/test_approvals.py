@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from reconciler.gate.approvals import ARMED, Decision, NotDecided
-from reconciler.gate.gate import MOST_KEPT, Principal, Refused
+from reconciler.gate.asking import MOST_KEPT
+from reconciler.gate.gate import Principal, Refused
 from reconciler.gate.showing import META, shown_digest
 from reconciler.sessions.hub import NotLive
 from reconciler.sessions.session import RpcError
