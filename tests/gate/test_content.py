@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import unicodedata
 from typing import Any
 
@@ -17,6 +18,9 @@ from reconciler.gate.principal import Refused
 from tests.requirements import requirement
 
 pytestmark = requirement("GATE-2:content-bound")
+
+MANY = settings(max_examples=int(os.environ.get("EXAMPLES", "200")))
+"""`EXAMPLES=10000 pytest tests/gate/test_content.py` is the campaign."""
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
 NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -57,11 +61,13 @@ def shuffled(value: Any) -> Any:
     return value
 
 
+@MANY
 @given(ARGUMENTS)
 def test_key_order_and_the_way_a_number_is_written_make_no_difference(arguments: dict[str, Any]) -> None:
     assert content(arguments).hash == content(shuffled(arguments)).hash
 
 
+@MANY
 @given(ARGUMENTS, ARGUMENTS)
 def test_two_calls_have_one_hash_exactly_when_their_arguments_are_the_same(
     one: dict[str, Any], other: dict[str, Any]
@@ -69,6 +75,7 @@ def test_two_calls_have_one_hash_exactly_when_their_arguments_are_the_same(
     assert (content(one).hash == content(other).hash) == same(one, other)
 
 
+@MANY
 @given(ARGUMENTS, st.data())
 def test_a_change_of_one_place_is_another_call(arguments: dict[str, Any], data: st.DataObject) -> None:
     assume(arguments)
@@ -116,8 +123,8 @@ def test_what_stands_in_one_field_does_not_pass_for_another() -> None:
     assert content({}, principal='p","server":"x').hash != content({}, principal="p", server="x").hash
 
 
+@MANY
 @given(ARGUMENTS)
-@settings(max_examples=300)
 def test_what_is_sent_is_what_was_bound(arguments: dict[str, Any]) -> None:
     text = canonical_arguments(arguments)
     sent = read_canonical(text)
@@ -125,8 +132,8 @@ def test_what_is_sent_is_what_was_bound(arguments: dict[str, Any]) -> None:
     assert same(json.loads(json.dumps(sent)), arguments)
 
 
+@MANY
 @given(st.floats(allow_nan=False, allow_infinity=False))
-@settings(max_examples=300)
 def test_every_double_survives(number: float) -> None:
     sent = read_canonical(canonical_arguments({"x": number}))["x"]
     assert float(sent) == number
