@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler.engine.ledger import Ledger
-from reconciler.engine.offers import Locked
 from reconciler.engine.watch import Signature, is_fresh, signature
 from reconciler.model.document import launch_facts
 from reconciler.model.pins import KEYS, Kind, Pins, ServerPins, Surface, launch_pin, text_pin
@@ -31,6 +30,20 @@ _NEVER: Signature = (0, -1, 0, 0, 0, "")
 """No file looks like this."""
 Say = Callable[[str, str, str | None], None]
 """Takes the kind of an event, a sentence, and the server it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What the lock says of a listing: what may be seen of it, why the rest is withheld, and what differs.
+
+    `read_only` are the tools whose readOnlyHint a person accepted, None where the lock does not know the server.
+    `verdicts` are None where nothing can be compared: the lock is off, not there, or cannot be used.
+    """
+
+    listing: Listing
+    withheld: Withheld = field(default_factory=Withheld)
+    read_only: frozenset[str] | None = None
+    verdicts: Verdicts | None = None
 
 
 @dataclass(frozen=True, slots=True)

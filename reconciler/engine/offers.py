@@ -6,14 +6,14 @@ Reads the ledger, the serving sessions and the lock; remembers what was listed: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 from reconciler.engine.ledger import Ledger
+from reconciler.engine.locked import Locked, ProjectLock
 from reconciler.gate.policy import Policy, policy_of
 from reconciler.model.pins import definition_digest
 from reconciler.model.server import Server
-from reconciler.plan.lock import Verdicts, Withheld
 from reconciler.sessions.hub import Hub, Instance
 from reconciler.sessions.listing import Listing
 from reconciler.sessions.session import Handshake
@@ -27,42 +27,6 @@ class Offer:
     handshake: Handshake | None
     listing: Listing
     live: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """What the lock says of a listing: what may be seen of it, why the rest is withheld, and what differs.
-
-    `read_only` are the tools whose readOnlyHint a person accepted, None where the lock does not know the server.
-    `verdicts` are None where nothing can be compared: the lock is off, not there, or cannot be used.
-    """
-
-    listing: Listing
-    withheld: Withheld = field(default_factory=Withheld)
-    read_only: frozenset[str] | None = None
-    verdicts: Verdicts | None = None
-
-
-class Lock(Protocol):
-    """The lock of a project. Whoever changes it calls `Offers.touch`."""
-
-    def judge(self, server: Server, spec: str, listing: Listing, handshake: Handshake | None) -> Locked:
-        """Compare what a server lists with what is pinned. `spec` is that of the session which listed it."""
-        ...
-
-    def pinned(self, server: Server) -> Listing | None:
-        """What the lock has of a server that was not listed yet; None when it has nothing."""
-        ...
-
-
-class NoLock:
-    """Nothing is pinned."""
-
-    def judge(self, server: Server, spec: str, listing: Listing, handshake: Handshake | None) -> Locked:
-        return Locked(listing)
-
-    def pinned(self, server: Server) -> Listing | None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +53,7 @@ class _Remembered:
 class Offers:
     """The offers of a project. `version` grows whenever one of them may have changed."""
 
-    def __init__(self, ledger: Ledger, hub: Hub, hints: Callable[[str], frozenset[str]], lock: Lock) -> None:
+    def __init__(self, ledger: Ledger, hub: Hub, hints: Callable[[str], frozenset[str]], lock: ProjectLock) -> None:
         self.version = 0
         self.lock = lock
         self._ledger = ledger

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from reconciler.engine.offers import Locked
+from reconciler.engine.locked import Locked
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.hosted import project_of
@@ -79,5 +79,7 @@ def _decided_by(policy: Policy, tool: str, place: FindPlace) -> str:
     by = policy.answer(tool).by
     if not by:
         return "default"
-    at = place(by) if by != REMEMBERED else None
+    if by == REMEMBERED:
+        return f"{'.'.join(by)} (this machine, {policy.remembered[tool]})"
+    at = place(by)
     return f"{'.'.join(by)}{f' ({at})' if at else ''}"
