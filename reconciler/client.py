@@ -183,6 +183,10 @@ class Client:
         body = {"decision": "allow" if allow else "deny", "for": reach, "who": who}
         return self._post(f"/approvals/{quote(call, safe='')}", body)
 
+    def forget(self, server: str, tool: str, who: str) -> bool:
+        """A tool that this machine let through for always asks again; False when it did not."""
+        return bool(self._post("/forget", {"server": server, "tool": tool, "who": who})["forgotten"])
+
     def audit(self, *, since: str | None = None) -> list[Answer]:
         """What was decided about calls, the oldest first."""
         rows: list[Answer] = self._get("/audit", since=since)["audit"]

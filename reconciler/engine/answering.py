@@ -61,6 +61,16 @@ async def answer_call(project: Project, principal: Principal, call_id: str, deci
     return Answered(row, "always", runs)
 
 
+async def forget(project: Project, server: str, tool: str, who: str) -> bool:
+    """A tool that this machine let through asks again; False when it did not. Raises OSError, sqlite3.Error."""
+    forgotten = await project.remembered.remove(server, tool)
+    if forgotten:
+        about = {"principal": who, "server": server, "tool": tool, "arguments": ""}
+        entry = {"at": now_text(), **about, "decision": "forget-always", "outcome": "local", "who": who}
+        await AuditRows(project.records).add(entry)
+    return forgotten
+
+
 async def _remember(project: Project, row: CallRow, who: str) -> None:
     """The tool asks nobody any more. Raises ChangeRefused."""
     if project.ledger.document.approvals.remember == "local":

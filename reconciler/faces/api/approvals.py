@@ -10,7 +10,7 @@ from typing import Any, get_args
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from reconciler.engine.answering import answer_call
+from reconciler.engine.answering import answer_call, forget
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, principal
 from reconciler.faces.api.hosted import project_of
@@ -32,6 +32,7 @@ def routes() -> list[RoleRoute]:
         RoleRoute("/approvals", get_approvals, "viewer"),
         RoleRoute("/approvals/{call}", get_approval, "viewer"),
         RoleRoute("/approvals/{call}", post_approval, "operator", "POST"),
+        RoleRoute("/forget", post_forget, "operator", "POST"),
         RoleRoute("/audit", get_audit, "viewer"),
     ]
 
@@ -74,6 +75,17 @@ async def post_approval(request: Request) -> JSONResponse:
     except NotDecided as error:
         raise HttpProblem(_STATUS[error.code], error.code, project.environment.hide(str(error))) from error
     return JSONResponse(answered.to_json())
+
+
+async def post_forget(request: Request) -> JSONResponse:
+    """`{"server", "tool"}` -> `{"forgotten": bool}`: a tool that this machine let through asks again."""
+    project, body = project_of(request), await json_body(request)
+    server, tool, who = str(body.get("server", "")), str(body.get("tool", "")), who_says_it(request, body)
+    try:
+        forgotten = await forget(project, server, tool, who.encode("utf-8", "replace").decode())
+    except (OSError, DatabaseError) as error:
+        raise HttpProblem(503, "not-recorded", f"it cannot be written down, so nothing changed: {error}") from error
+    return JSONResponse({"forgotten": forgotten})
 
 
 async def get_audit(request: Request) -> JSONResponse:

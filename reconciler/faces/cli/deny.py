@@ -16,12 +16,15 @@ from reconciler.faces.cli.talk import data, data_json, tell
 @click.argument("plan", metavar="PLAN_ID|CALL_ID")
 @click.argument("servers", metavar="[SERVER]...", nargs=-1)
 @shared("json", project=True)
-def command(options: Options, plan: str, servers: tuple[str, ...]) -> int:
+@click.option("--always", is_flag=True, help="`deny --always SERVER TOOL`: a tool that this machine lets through asks.")
+def command(options: Options, plan: str, servers: tuple[str, ...], always: bool) -> int:
     """Say no to what waits.
 
     What a plan would do is not asked again until the file says something else; what was applied stays. A call is not
     run, also when it was allowed and has not begun.
     """
+    if always:
+        return _ask_again(options, plan, servers)
     if plan.startswith(CALL):
         if servers:
             raise click.UsageError("a call is of one server: its id says it all")
@@ -38,4 +41,18 @@ def command(options: Options, plan: str, servers: tuple[str, ...]) -> int:
     for server in answer["denied"]:
         data(server)
     tell("not applied; the file still says it, so `reconciler plan` goes on showing it")
+    return Exit.DONE
+
+
+def _ask_again(options: Options, server: str, tools: tuple[str, ...]) -> int:
+    if len(tools) != 1:
+        raise click.UsageError("--always takes a server and a tool")
+    [tool] = tools
+    forgotten = reach(options).forget(server, tool, who())
+    if options.json:
+        data_json({"forgotten": forgotten})
+    elif forgotten:
+        data(f"{tool} of {server} asks again")
+    else:
+        tell("this machine does not let it through; `reconciler tools` shows which line of the file decides")
     return Exit.DONE

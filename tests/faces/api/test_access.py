@@ -45,6 +45,7 @@ LEAST: dict[tuple[str, str], Role] = {
     ("POST", "/deny"): "operator",
     ("POST", "/lock"): "operator",
     ("POST", "/approvals/{call}"): "operator",
+    ("POST", "/forget"): "operator",
     ("POST", "/tokens/reread"): "owner",
     ("POST", "/stop"): "owner",
 }

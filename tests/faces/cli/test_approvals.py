@@ -297,12 +297,25 @@ def test_what_is_remembered_on_this_machine_leaves_the_file_alone_and_survives_t
         kill_engine(agent)
         assert text(agent.call("it__add", key="b").result(SECONDS)) == "added"
         [row] = [tool for tool in desk.run("tools", "-o", "json").json["tools"] if tool["name"] == "add"]
-        assert (row["asks"], "machine" in row["by"] or "always.json" in row["by"]) == (False, True)
+        assert (row["asks"], row["by"].startswith("always.json (this machine, ")) == (False, True)
         marked = {**agent.server, "args": [*agent.server["args"], "--mark", "other"]}
         desk.write({"it": marked}, approvals={"remember": "local"})
         assert desk.process("apply", "--auto-approve").exit == 0
         assert agent.parked("it__add", key="c")
         assert agent.ran == ["add b"]
+
+
+@requirement("GATE-2:grants")
+def test_what_is_remembered_on_this_machine_can_be_taken_back(desk: Desk) -> None:
+    with running(desk, approvals={"remember": "local"}) as agent:
+        assert desk.run("approve", agent.parked("it__add", key="a"), "--always").exit == 0
+        assert desk.run("deny", "--always", "it", "add").out == "add of it asks again\n"
+        assert agent.parked("it__add", key="b")
+        assert desk.run("deny", "--always", "it", "add", "-o", "json").json == {"forgotten": False}
+        assert "which line of the file decides" in desk.run("deny", "--always", "it", "add").err
+        assert desk.run("deny", "--always", "it").exit == 64
+        rows = desk.run("audit", "-o", "json").json["audit"]
+        assert ("forget-always", "local") in {(row["decision"], row["outcome"]) for row in rows}
 
 
 @requirement("GATE-2:grants")
