@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -46,6 +47,14 @@ class Life:
         """Try again at once: a person asked, or the server changed."""
         self.failures, self.failed_spec = 0, None
         self.next_at, self.next_retry_at = 0.0, None
+
+
+def next_try_in(life: Life | None, now: datetime) -> str:
+    """When it is tried again, to be added to a sentence; nothing where nobody knows."""
+    if life is None or life.next_retry_at is None:
+        return ""
+    seconds = (life.next_retry_at - now).total_seconds()
+    return f"; the next try is in {max(math.ceil(seconds), 0)} s"
 
 
 def end_of(failure: SessionError | None) -> End:

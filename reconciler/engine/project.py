@@ -14,7 +14,7 @@ from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
 from reconciler.engine.ledger import Ledger
-from reconciler.engine.life import Life
+from reconciler.engine.life import Life, next_try_in
 from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.offers import Offers
@@ -324,8 +324,8 @@ class Project:
             with suppress(TimeoutError):
                 await asyncio.wait_for(worker.settled(), RETRY_WAIT)
         if self.serving(server_id) is None:
-            status, reason = self.status_of(server_id)
-            raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}')
+            (status, reason), again = self.status_of(server_id), next_try_in(worker and worker.life, utc_now())
+            raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}{again}')
 
     def _approvals(self, audit: Audit) -> Approvals:
         def serving(server_id: str, tool: str) -> Now | None:

@@ -22,7 +22,7 @@ from reconciler.faces.gateway.limits import LIMITS, Limits
 from reconciler.faces.http.access import Door, Failures
 from reconciler.faces.http.address import Address, bind
 from reconciler.faces.http.listener import Listener
-from reconciler.store.tokens import LOCAL_ROLES, local_token
+from reconciler.store.tokens import LOCAL_ROLES, Role, create_token, local_token
 from tests.engine.desk import Desk, desk
 
 RIG = Path(__file__).parents[2] / "rig"
@@ -185,6 +185,12 @@ class Served:
         self.url = url
         self.tokens: dict[str, str] = {role: local_token(desk.project.state, role) or "" for role in LOCAL_ROLES}
         self.token = self.tokens["client"]
+
+    def create_token(self, role: Role, name: str | None = None) -> tuple[str, str]:
+        """One more token: its name and its text."""
+        made, text = create_token(self.desk.project.state, role, name)
+        self.desk.project.tokens.look()
+        return made.name, text
 
     def handshaken(self, path: str = "/mcp", token: str | None = None) -> Handshaken:
         return Handshaken(self.http, path, token or self.token)
