@@ -324,8 +324,8 @@ class Project:
             with suppress(TimeoutError):
                 await asyncio.wait_for(worker.settled(), RETRY_WAIT)
         if self.serving(server_id) is None:
-            (status, reason), again = self.status_of(server_id), next_try_in(worker and worker.life, utc_now())
-            raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}{again}')
+            (status, reason), life = self.status_of(server_id), worker.life if worker else None
+            raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}{next_try_in(life, utc_now())}')
 
     def _approvals(self, audit: Audit) -> Approvals:
         def serving(server_id: str, tool: str) -> Now | None:
