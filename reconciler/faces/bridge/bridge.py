@@ -27,6 +27,7 @@ class Bridge:
     send: Send
     _carrier: Carrier = field(init=False)
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _streams: set[str] = field(default_factory=set)
     _listening: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
@@ -51,6 +52,11 @@ class Bridge:
         else:
             await self._tell(message)
 
+    async def settled(self) -> None:
+        """Return once every request has its answer. A stream of changes has none, and is not waited for."""
+        while tasks := [task for key, task in self._running.items() if key not in self._streams]:
+            await asyncio.wait(tasks)
+
     async def close(self) -> None:
         """Drop what is running and end the session."""
         tasks = [*self._running.values(), *([self._listening] if self._listening else [])]
@@ -66,6 +72,7 @@ class Bridge:
         """Carry a request beside the others; what comes after `initialize` needs what that answers."""
         task = asyncio.create_task(self._request(message))
         self._running[message.key] = task
+        (self._streams.add if message.method == "subscriptions/listen" else self._streams.discard)(message.key)
         task.add_done_callback(lambda ended: self._forget(message.key, ended))
         if message.method == "initialize":
             await asyncio.wait([task])

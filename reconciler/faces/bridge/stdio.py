@@ -85,6 +85,12 @@ class Output:
             self._room = self._room or self._loop.create_future()
             await asyncio.shield(self._room)
 
+    async def flushed(self) -> None:
+        """Return once everything that was sent is written, or nobody reads it any more."""
+        while self._queue:
+            self._room = self._room or self._loop.create_future()
+            await asyncio.shield(self._room)
+
     def _flush(self) -> None:
         try:
             while self._queue:
