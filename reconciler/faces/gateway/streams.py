@@ -42,17 +42,18 @@ class EventStream:
         """Send one message. False when it is not going to arrive; one that is needed ends a stream without room."""
         if self.over:
             return False
-        if self._size + len(message) > self._limits.backlog and self._waiting:
+        event = _event(message)
+        if self._size + len(event) > self._limits.backlog and self._waiting:
             if needed:
                 self.end()
             return False
-        self._add(b"event: message\ndata: " + message + b"\n\n")
+        self._add(event)
         return True
 
     def last(self, message: bytes) -> None:
         """Send one more message, whatever its size, and end."""
         if not self.over:
-            self._add(b"event: message\ndata: " + message + b"\n\n")
+            self._add(_event(message))
         self.end()
 
     def end(self) -> None:
@@ -103,6 +104,10 @@ class EventStream:
         self._size += len(data)
         self._spoke = self._loop.time()
         self._wake.set()
+
+
+def _event(message: bytes) -> bytes:
+    return b"event: message\ndata: " + message + b"\n\n"
 
 
 class Streams:
