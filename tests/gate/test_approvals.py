@@ -274,6 +274,22 @@ async def test_a_no_takes_back_a_yes_that_was_not_used_and_no_yes_follows_a_no(d
     assert desk.seen == []
 
 
+@requirement("GATE-2:at-most-once")
+async def test_a_call_that_runs_cannot_be_denied_and_one_that_waits_cannot_be_begun(desk: Desk) -> None:
+    waits = await parked(desk, text="waits")
+    (row,) = await desk.waiting()
+    assert (row.id, await desk.approvals.claim(row)) == (waits, None)
+    desk.answering = asyncio.Event()
+    call_id = await parked(desk)
+    await desk.approvals.decide(call_id, YES)
+    back = asyncio.create_task(desk.gate.result(CLIENT, call_id))
+    await desk.running.wait()
+    code, said = await no_decision(desk.approvals.decide(call_id, NO))
+    assert (code, "has been running since" in said) == ("too-late", True)
+    desk.answering.set()
+    assert await back == {"content": []}
+
+
 async def test_an_answer_to_nothing_is_an_unknown_call(desk: Desk) -> None:
     assert await no_decision(desk.approvals.decide("call-none", YES)) == (
         "unknown-call",
@@ -321,11 +337,12 @@ async def test_what_waits_is_said_with_the_command_that_answers_it(desk: Desk) -
 @requirement("GATE-2:expires")
 @pytest.mark.parametrize("clock", ["wall", "monotonic"])
 @pytest.mark.parametrize("allowed", [False, True])
-async def test_what_either_clock_takes_for_over_never_runs(desk: Desk, clock: str, allowed: bool) -> None:
+@pytest.mark.parametrize("more", [0, 1, HOUR])
+async def test_what_either_clock_takes_for_over_never_runs(desk: Desk, clock: str, allowed: bool, more: float) -> None:
     call_id = await parked(desk)
     if allowed:
         await desk.approvals.decide(call_id, YES)
-    seconds = ARMED if allowed else 8 * HOUR
+    seconds = (ARMED if allowed else 8 * HOUR) + more
     before = desk.time.wall
     desk.time.pass_by(seconds)
     if clock == "wall":
@@ -473,6 +490,24 @@ async def test_while_nothing_serves_a_yes_is_taken_and_what_comes_back_is_compar
 
 
 @requirement("GATE-2:content-bound")
+async def test_what_comes_up_while_an_allowed_call_waits_for_it_is_compared(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await parked(desk)
+    desk.down = {"asks"}
+    await desk.approvals.decide(call_id, YES)
+
+    async def comes_up(_: str) -> None:
+        desk.down = set()
+        other_definition(desk)
+
+    monkeypatch.setattr(desk, "ready", comes_up)
+    code, said = await refusal(desk.gate.result(CLIENT, call_id))
+    assert (code, "changed since the call was made" in said) == ("expired", True)
+    assert desk.seen == []
+
+
+@requirement("GATE-2:content-bound")
 @pytest.mark.parametrize(
     "statement",
     ["update calls set tool = 'info'", "update calls set arguments = 'AAAA'", "update calls set principal = 'another'"],
@@ -500,6 +535,51 @@ async def test_after_the_wait_the_policy_is_asked_again(desk: Desk, change: Chan
     await desk.approvals.decide(call_id, YES)
     change(desk)
     assert (await refusal(desk.gate.result(CLIENT, call_id)))[0] == code
+    assert desk.seen == []
+
+
+@requirement("GATE-2:content-bound")
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        (other_spec, "changed before the call was sent"),
+        (other_definition, "changed before the call was sent"),
+        (lambda desk: desk.blocked.update(echo="it changed"), "is withheld"),
+        (lambda desk: desk.down.add("asks"), "ended before the call was sent"),
+    ],
+)
+async def test_what_changes_while_the_start_is_written_down_is_not_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, change: Change, refused: str
+) -> None:
+    call_id = await parked(desk)
+    await desk.approvals.decide(call_id, YES)
+    claim = desk.approvals.claim
+
+    async def slow(row: Any) -> Any:
+        claimed = await claim(row)
+        change(desk)
+        return claimed
+
+    monkeypatch.setattr(desk.approvals, "claim", slow)
+    with pytest.raises((Refused, NotLive), match=refused):
+        await desk.gate.result(CLIENT, call_id)
+    assert desk.seen == []
+    assert (await desk.audit())[-1][3:] == ("allow", "failed")
+
+
+@requirement("GATE-2:content-bound")
+async def test_what_a_session_covered_and_changes_while_it_is_written_down_is_not_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.approvals.decide(await parked(desk), Decision(True, "me", "session"))
+    add = desk.audit_rows.add
+
+    async def slow(entry: Any) -> None:
+        await add(entry)
+        other_definition(desk)
+
+    monkeypatch.setattr(desk.gate._asking, "_audit", slow)
+    assert (await refusal(desk.gate.call(CLIENT, "asks", "echo", {"text": "b"})))[0] == "changed"
     assert desk.seen == []
 
 
