@@ -72,6 +72,10 @@ class Session:
     ) -> dict[str, Any]:
         return await self.desk.arrived(self.server.id, params or {}, timeout, on_progress)
 
+    def start(self, *_: Any, **__: Any) -> None:
+        """It takes nothing up without a wait."""
+        return
+
 
 @dataclass
 class Desk:
