@@ -81,6 +81,17 @@ def test_a_definition_without_a_name_is_never_accepted() -> None:
     assert why_withheld(withheld, "prompts/get", {"name": ""}) is not None
 
 
+def test_the_same_definition_twice_is_pinned_once() -> None:
+    pinned, left_out = pins_from(surface(OTHER, dict(OTHER)), Identity())
+    assert ([*pinned.of("tool")], left_out) == (["other"], ())
+
+
+def test_what_is_launched_is_part_of_the_drift() -> None:
+    assert compare(pins_of([]), surface(launch="sha256:else")).drift == (Drifted("launch", "", "changed"),)
+    assert compare(pins_of([]), surface(launch=None)).drift == (Drifted("launch", "", "gone"),)
+    assert compare(pins_of([]), surface(instructions="sha256:i")).drift == (Drifted("instructions", "", "new"),)
+
+
 def test_what_is_no_json_or_repeats_a_secret_is_not_pinned() -> None:
     odd, telling = {"name": "odd", "x": float("inf")}, {"name": "telling", "description": "uses hunter2"}
     pinned, left_out = pins_from(surface(odd, telling, OTHER), Identity(), lambda text: "hunter2" in text)

@@ -123,6 +123,17 @@ def test_members_items_null_and_numbers_are_told_apart() -> None:
     ]
 
 
+def test_values_that_are_no_text_are_told_as_json() -> None:
+    before = {"name": "t", "n": 1, "x": {"deep": None}, "l": [1]}
+    after = {"name": "t", "n": "1", "x": {"deep": [True]}, "l": []}
+    shown = text_of(difference_lines(differences(pins_of([before]), pins_of([after]))))
+    assert shown.splitlines()[1:] == [
+        "      l[0]  - 1",
+        '      n  1 -> "1"',
+        "      x.deep  null -> [true]",
+    ]
+
+
 @given(st.text(alphabet="ab \n.\u200b", max_size=60), st.text(alphabet="ab \n.\u200b", max_size=60))
 def test_the_pieces_put_together_are_both_texts(before: str, after: str) -> None:
     pieces = word_changes(before, after)

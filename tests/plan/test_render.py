@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 
 from reconciler.model.accepted import Accepted
 from reconciler.model.observed import Observed, ObservedServer
+from reconciler.model.pins import Pins
 from reconciler.plan.actions import Check, NotAccepted, Source
+from reconciler.plan.document import to_document
 from reconciler.plan.render.lines import Row, Span, text_of, with_places
+from reconciler.plan.render.markdown import LIMIT as MOST_BYTES
+from reconciler.plan.render.markdown import render_markdown
 from reconciler.plan.render.text import plan_lines, render_text
 from reconciler.plan.render.values import LIMIT, label, shown, visible
 from reconciler.plan.render.words import Speaker, Words, ago, files_text
-from reconciler.problems import Place
+from reconciler.problems import Place, Problem
+from tests.definitions import lock_of, pins_of
 from tests.plan.scenes import NOW, accepted, document, plan_between
 from tests.requirements import requirement
 
@@ -155,6 +160,19 @@ def test_checks_are_notes_with_their_places() -> None:
     checks = (Check("x", "warning", "a", "says this", Place("r.yaml", 3, 5)), Check("y", "warning", None, "and that"))
     text = render_text(plan_between(document(SERVERS), document(), checks=checks, named_deletions=frozenset(SERVERS)))
     assert "  Notes\n  ! a: says this [x]    r.yaml:3:5\n  ! and that [y]\n" in text
+
+
+@requirement("GATE-3:stale")
+def test_very_many_changes_of_the_lock_are_counted_in_text_and_whole_in_json() -> None:
+    tools = [{"name": f"t{number}", "inputSchema": {"type": "object"}} for number in range(400)]
+    before, after = lock_of(a=pins_of(tools)), lock_of(a=pins_of([{**tool, "title": "x"} for tool in tools]))
+    plan = plan_between(document(SERVERS), document(SERVERS), base_pins=before, pins=after, against="git:main")
+    text = render_text(plan)
+    assert "and 401 more lines: -o json has all" in text
+    assert len(to_document(plan)["lockChanges"]) == 400
+    assert len(render_markdown(plan).encode()) <= MOST_BYTES
+    broken = Pins("sha256:x", {}, (Problem("error", "x", "x", "x"),))
+    assert plan_between(document(SERVERS), document(SERVERS), base_pins=broken, pins=after).lock_changes == ()
 
 
 @requirement("PLAN-3:risk-and-marks")

@@ -195,6 +195,7 @@ def lock(servers: Any, version: Any = 1, **more: Any) -> str:
         (lock([]), "lock-damaged"),
         (lock({"s": 7}), "lock-damaged"),
         (lock({"s": {}}), "lock-damaged"),
+        ('{"lockVersion" :2, "servers": {}}', "lock-version"),
         (lock({"s": {**SERVER, "more": 1}}), "lock-damaged"),
         (lock({"s": {**SERVER, "tools": []}}), "lock-damaged"),
         (lock({"s": {**SERVER, "launch": 7}}), "lock-damaged"),

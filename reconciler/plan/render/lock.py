@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from reconciler.model.pins import KEYS, Drifted
 from reconciler.plan.lock_diff import Changed, Difference, word_changes
@@ -107,6 +107,8 @@ def _change(change: Changed, ascii_only: bool) -> Iterator[Span]:
             yield Span(f"+ {after}", "add")
         case "gone":
             yield Span(f"- {before}", "remove")
+        case never:
+            assert_never(never)
 
 
 def _words(before: str, after: str, ascii_only: bool) -> Iterator[Span]:
@@ -120,6 +122,8 @@ def _words(before: str, after: str, ascii_only: bool) -> Iterator[Span]:
                 yield Span(f"{{+{revealed}+}}", "add")
             case "same":
                 yield Span(_shortened(revealed, index > 0, index < len(pieces) - 1, ascii_only))
+            case never:
+                assert_never(never)
 
 
 def _shortened(text: str, after: bool, before: bool, ascii_only: bool) -> str:
