@@ -81,9 +81,13 @@ class Guard(asyncio.Protocol):
         self._look(size if in_head else 0)
 
     def _receive_long(self, data: bytes, room: int) -> None:
-        """More than a head may have: it must end within what there is room for."""
+        """More than a head may have: it must end within what there is room for. The next one is measured anew."""
+        before = self.cycle
         super().data_received(data[:room])
-        if self._reads_head():
+        if self._reads_head() and self.cycle is not before:
+            self._head_size = 0
+            Guard.data_received(self, data[room:])
+        elif self._reads_head():
             self._refuse(b"431 Request Header Fields Too Large")
         elif not self.transport.is_closing():
             super().data_received(data[room:])

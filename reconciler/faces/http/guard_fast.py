@@ -10,11 +10,33 @@ from reconciler.faces.http.guard import Guard
 class FastGuard(Guard, HttpToolsProtocol):
     """Around httptools."""
 
+    _beside = 0
+    """Bytes since a head ended, a piece of a body came, or a body ended."""
+
+    def data_received(self, data: bytes) -> None:
+        """What follows the last piece of a body, trailers above all, may be as long as a head: httptools keeps it."""
+        self._beside += len(data)
+        super().data_received(data)
+        if self._beside > self._limits.head_bytes and not self._refused:
+            self._refuse(b"431 Request Header Fields Too Large")
+
     def on_headers_complete(self) -> None:
-        """A target in absolute form would lose its host on the way: the scope says that it was none of ours."""
+        """A target in absolute form would lose its host on the way: the scope says that it was none of ours.
+
+        Trailers go to a list of their own: who may come in was decided by the head.
+        """
         super().on_headers_complete()
+        self._beside, self.headers = 0, []
         if self.url[:1] != b"/":
             self.scope["raw_path"] = self.url
+
+    def on_body(self, body: bytes) -> None:
+        self._beside = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._beside = 0
+        super().on_message_complete()
 
     def _reads_head(self) -> bool:
         """uvicorn makes the scope at the first byte of a request, and its path at the end of the head."""

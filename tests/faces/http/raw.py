@@ -44,6 +44,11 @@ class Line:
         with suppress(ConnectionError):  # it hung up while we spoke
             await self.writer.drain()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the other side hung up, as far as it was noticed."""
+        return self._reader.at_eof() or self._reader.exception() is not None or self.writer.is_closing()
+
     async def hear(self) -> Answer:
         """The next answer, whole."""
         with anyio.fail_after(PATIENCE):

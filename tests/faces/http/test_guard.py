@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -43,17 +43,18 @@ def parser(kind: str) -> type[Guard]:
 
 
 class Echo:
-    """Answers with the path and how long the body was; `/wait` answers when `go` is set."""
+    """Answers with the path and how long the body was; `/wait` answers when `go` is set, `/deaf` reads nothing."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
         self.asked: asyncio.Queue[str] = asyncio.Queue()
         self.refused: asyncio.Queue[HttpProblem] = asyncio.Queue()
+        self.hosts: list[list[bytes]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.asked.put_nowait(scope["path"])
         try:
-            body = await read_body(scope, receive)
+            body = b"" if scope["path"] == "/deaf" else await read_body(scope, receive)
         except HttpProblem as problem:
             self.refused.put_nowait(problem)
             await problem.response()(scope, receive, send)
@@ -62,6 +63,7 @@ class Echo:
             await self.go.wait()
         text = f"{scope['raw_path'].decode('latin-1')} {len(body)}".encode()
         headers = [(b"content-length", str(len(text)).encode())]
+        self.hosts.append([value for name, value in scope["headers"] if name == b"host"])
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": text})
 
@@ -206,6 +208,40 @@ async def test_requests_in_one_piece_are_answered_in_order(parser: type[Guard]) 
     async with echo(parser) as (address, _), line(address) as one:
         await one.say(b"".join(GOOD.replace(b"good", b"%d" % number) for number in range(50)))
         assert [(await one.hear()).body for _ in range(50)] == [b"/%d 0" % number for number in range(50)]
+
+
+async def test_many_requests_in_one_piece_are_not_taken_for_one_long_head(parser: type[Guard]) -> None:
+    async with echo(parser, head_bytes=1000) as (address, _), line(address) as one:
+        await one.say(b"".join(GOOD.replace(b"good", b"%d" % number) for number in range(400)))
+        assert [(await one.hear()).body for _ in range(400)] == [b"/%d 0" % number for number in range(400)]
+
+
+CHUNKED = b"POST /in HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", [b"/in", b"/deaf"], ids=["read", "answered-at-once"])
+@pytest.mark.parametrize("beside", [b"x-%d: y\r\n", b"y%d"], ids=["trailers", "one-long-trailer"])
+async def test_trailers_without_end_are_cut_off(parser: type[Guard], path: bytes, beside: bytes) -> None:
+    async with echo(parser, head_bytes=4096) as (address, _), line(address) as one:
+        await one.say(CHUNKED.replace(b"/in", path) + b"2\r\nxx\r\n0\r\nx: ")
+        said = 0
+        with anyio.fail_after(5), suppress(ConnectionError):
+            while not one.is_over:
+                await one.say(b"".join(beside % number for number in range(said, said + 100)))
+                said += 100
+        assert b"/in 2" not in await one.end()
+        assert (await ask(address, GOOD)).status == 200
+
+
+async def test_a_body_in_many_small_chunks_with_a_trailer_is_read_whole(parser: type[Guard]) -> None:
+    async with echo(parser, head_bytes=1000) as (address, app), line(address) as one:
+        for _ in range(2):
+            await one.say(CHUNKED)
+            for _ in range(50):
+                await one.say(b"1\r\nx\r\n" * 100)
+            await one.say(b"0\r\nHost: evil.example\r\n\r\n")
+            assert (await one.hear()).body == b"/in 5000"
+        assert app.hosts == [[b"localhost"], [b"localhost"]]
 
 
 @pytest.mark.parametrize(
