@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.canonical import digest
 from reconciler.gate.gate import Gate, Principal, Refused
+from reconciler.gate.policy import Policy
 from reconciler.sessions.hub import NotLive
 from reconciler.sessions.session import DeadlineExceeded, RpcError
 from tests.gate.desk import CLIENT, OWNER, Desk
@@ -141,3 +142,35 @@ async def test_progress_and_the_tools_own_deadline_go_along(desk: Desk) -> None:
     await desk.gate.call(OWNER, "asks", "slow", {}, on_progress=heard.append)
     assert heard == [{"progress": 1}]
     assert desk.seen[0][2] == 300.0
+
+
+@pytest.mark.parametrize("method", ["tools/call", "tools/list", "initialize", "tasks/get", "vendor/x"])
+async def test_only_methods_that_are_forwarded_may_reach_a_server_beside_calls(desk: Desk, method: str) -> None:
+    for made in (desk.gate.check, desk.gate.ask):
+        with pytest.raises(Refused) as refused:
+            found = made(OWNER, "open", method, {})
+            if not isinstance(found, Policy):
+                await found
+        assert refused.value.code == "not-forwarded"
+    assert desk.seen == []
+
+
+async def test_whether_a_request_may_reach_a_server_can_be_asked_without_making_it(desk: Desk) -> None:
+    assert desk.gate.check(CLIENT, "open", "resources/subscribe", {"uri": "a://b"}).server.id == "open"
+    for principal, server, code in (
+        (Principal("a screen", "viewer"), "open", "not-allowed"),
+        (CLIENT, "off", "disabled"),
+        (CLIENT, "none", "unknown-server"),
+    ):
+        with pytest.raises(Refused) as refused:
+            desk.gate.check(principal, server, "resources/subscribe", {"uri": "a://b"})
+        assert refused.value.code == code
+    assert desk.seen == []
+
+
+async def test_answers_to_nothing_that_was_asked_do_not_travel_with_a_call_that_asks(desk: Desk) -> None:
+    extra = {"inputResponses": {"a": {"action": "accept"}}, "requestState": "x", "vendor": 1}
+    await desk.gate.call(OWNER, "asks", "echo", {}, extra=extra)
+    await desk.gate.call(CLIENT, "open", "echo", {}, extra=extra)
+    assert desk.seen[0][1] == {"vendor": 1, "name": "echo", "arguments": {}}
+    assert desk.seen[1][1] == {**extra, "name": "echo", "arguments": {}}
