@@ -28,7 +28,7 @@ from reconciler.store.state_dir import StateDir
 async def open_listeners(host: Host, listening: Listening) -> AsyncIterator[None]:
     """Listen, and write down where. Raises Stop where the address that was named cannot be had."""
     failures = Failures()
-    names: dict[str, Any] = {"public_url": listening.public_url, "hosts": listening.hosts, "failures": failures}
+    names: dict[str, Any] = {"public_url": listening.public_url, "hosts": listening.names, "failures": failures}
     api, gateway = application(host), Gateway(host)
     remote = None if listening.is_off else _tcp(host, listening, Front(host, Door(**names), api, gateway))
     path = host.first.state.socket

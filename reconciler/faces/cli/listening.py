@@ -62,6 +62,11 @@ class Listening:
             raise _usage(f"--listen: {error}", "as in --listen 127.0.0.1:7717, or --listen none") from None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Under which names it may be called besides the usual ones: those that were added, and the address itself."""
+        return (*self.hosts, self.address.name) if self.address else self.hosts
+
+    @property
     def arguments(self) -> list[str]:
         """The same for another command line."""
         given: tuple[tuple[str, str | None], ...] = (

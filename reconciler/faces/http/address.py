@@ -26,11 +26,16 @@ class Address:
         """Whether only this machine can come in."""
         return ipaddress.ip_address(self.host).is_loopback
 
-    def url(self, scheme: str = "http") -> str:
-        """How a program on this machine reaches it."""
+    @property
+    def name(self) -> str:
+        """What programs on this machine call it by, IPv6 in brackets."""
         address = ipaddress.ip_address(self.host)
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(address), str(address))
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"[{host}]" if ":" in host else host
+
+    def url(self, scheme: str = "http") -> str:
+        """How a program on this machine reaches it."""
+        return f"{scheme}://{self.name}:{self.port}"
 
 
 def read_address(text: str) -> Address:

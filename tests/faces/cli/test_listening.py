@@ -176,6 +176,19 @@ async def test_the_public_url_is_the_url_and_its_host_is_ours(tmp_path: Path) ->
         assert engine.host.facts.url == "https://mcp.example.com"
 
 
+async def test_the_address_that_was_named_is_a_name_of_the_engine(tmp_path: Path) -> None:
+    async with hosted(tmp_path, listening=Listening("127.0.0.2:0")) as engine:
+        mine = str(engine.host.facts.url).removeprefix("http://")
+        assert mine.startswith("127.0.0.2:")
+        for host, status in ((mine, 200), ("localhost", 200), ("127.0.0.3", 421)):
+            assert (await engine.ask("GET", "/api/v1/hello", "viewer", host=host)).status == status
+
+
+def test_an_address_for_everybody_is_no_name() -> None:
+    assert Listening("0.0.0.0:80", insecure_ok=True).names == ("127.0.0.1",)
+    assert Listening("[::]:80", None, ("box",), True).names == ("box", "[::1]")
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """A certificate for this machine, and its key."""
