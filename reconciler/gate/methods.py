@@ -1,4 +1,4 @@
-"""Every request a client may make of a server, and who answers it: nothing reaches a server around the gate. Pure."""
+"""Every message a client may send a server, and who takes it: nothing reaches a server around the gate. Pure."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ CLASSES: Mapping[str, Class] = {
     "tasks/update": "refused",
 }
 """call: decided by `Gate.call`; forward: by `Gate.ask`; gateway: answered by us; refused: answered by nobody yet."""
+
+NOTIFICATIONS: Mapping[str, Literal["gateway", "dropped"]] = {
+    "notifications/cancelled": "gateway",
+    "notifications/initialized": "gateway",
+    "notifications/progress": "dropped",
+    "notifications/roots/list_changed": "dropped",
+    "notifications/tasks/status": "dropped",
+}
+"""gateway: understood by us; dropped: of no meaning where many clients share a session. None is sent on."""
 
 
 def class_of(method: str) -> Class:

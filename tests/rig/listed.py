@@ -2,7 +2,8 @@
 
 DIR/lists.json has "tools", "prompts", "resourceTemplates", "resources" and "instructions", and is read for each list.
 SIGUSR1 makes it say that its lists changed. Every request but those of the handshake, the lists and pings is a line in
-DIR/reached. With --hang it starts to answer only once DIR/go is there.
+DIR/reached, and so is every notification but those of the handshake and of cancelling. With --hang it starts to answer
+only once DIR/go is there.
 """
 
 import json
@@ -56,6 +57,9 @@ def main():
     for message in messages():
         if "method" in message and message.get("id") is not None:
             answer(message["id"], message["method"], message.get("params") or {})
+        elif message.get("method") not in (None, "notifications/initialized", "notifications/cancelled"):
+            with (FOLDER / "reached").open("a") as reached:
+                reached.write(f"{message['method']} None\n")
 
 
 if __name__ == "__main__":
