@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
-from reconciler.faces.gateway.protocol import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
+from reconciler.faces.gateway.protocol import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
 from reconciler.sessions.frames import Verbatim, begins_more, is_deeper, may_hold_surrogates
 from reconciler.sessions.session import RpcError
 
@@ -148,7 +148,16 @@ def result_message(id: Id, result: Mapping[str, Any] | bytes) -> bytes:
 
 def error_message(id: Id | None, error: Mapping[str, Any]) -> bytes:
     """The answer to a request that failed."""
-    return b'{"jsonrpc":"2.0","id":' + encode(id) + b',"error":' + encode(error) + b"}"
+    return b'{"jsonrpc":"2.0","id":' + encode(id) + b',"error":' + encode(_readable(error)) + b"}"
+
+
+def _readable(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The error of a server with a code and a message: a client that cannot read an answer goes on waiting for it."""
+    code, text = error.get("code"), error.get("message")
+    if type(code) is int and isinstance(text, str):
+        return error
+    mended = {"code": code if type(code) is int else INTERNAL_ERROR, "message": text if isinstance(text, str) else ""}
+    return {**error, **mended}
 
 
 def notification(method: str, params: Mapping[str, Any]) -> bytes:

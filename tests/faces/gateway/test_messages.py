@@ -119,14 +119,33 @@ def test_anything_else_is_refused_with_the_id_it_came_with(value: Any, code: int
 
 
 def test_what_is_written_is_one_line_of_ascii_that_reads_the_same() -> None:
+    failed = {"code": 1, "message": ""}
     strange = {"text": "ü\n\r\u2028\U0001f600 \ud800", "deep": [{"x": None}]}
     for body, wanted in (
         (result_message("ü", strange), {"jsonrpc": "2.0", "id": "ü", "result": strange}),
         (result_message(1, b'{"ready": 1}'), {"jsonrpc": "2.0", "id": 1, "result": {"ready": 1}}),
-        (error_message(None, {"code": 1}), {"jsonrpc": "2.0", "id": None, "error": {"code": 1}}),
+        (error_message(None, {"code": 1, "message": ""}), {"jsonrpc": "2.0", "id": None, "error": failed}),
         (notification("m", {}), {"jsonrpc": "2.0", "method": "m"}),
         (notification("m", {"a": 1}), {"jsonrpc": "2.0", "method": "m", "params": {"a": 1}}),
         (batch([b"1", b"2"]), [1, 2]),
     ):
         assert body.isascii() and b"\n" not in body and b"\r" not in body
         assert json.loads(body) == wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ({}, -32603, ""),
+        ({"code": "x", "message": 5}, -32603, ""),
+        ({"code": [], "message": "m", "data": 1}, -32603, "m"),
+        ({"code": True, "message": "m"}, -32603, "m"),
+        ({"code": 1.5, "message": "m"}, -32603, "m"),
+        ({"code": 7, "message": None, "vendor": 1}, 7, ""),
+        ({"code": -32602, "message": "m", "vendor": 1}, -32602, "m"),
+    ],
+)
+def test_an_error_always_has_a_code_and_a_message(error: dict[str, Any], code: int, message: str) -> None:
+    said = json.loads(error_message(1, error))["error"]
+    assert said == {**error, "code": code, "message": message}
+    assert type(said["code"]) is int
