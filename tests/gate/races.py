@@ -51,6 +51,7 @@ async def race(at: Desk, number: int, chance: random.Random) -> str:
     ran = sum(params["arguments"] == arguments for _, params, _ in at.seen[before:])
     assert ran <= 1, f"race {number}: it ran {ran} times"
     assert counted.count("allow") <= 1, f"race {number}: {counted}"
+    assert not (ran and "deny" in counted), f"race {number}: it ran although a no counted: {counted}"
     assert not (ran and row.state in ("denied", "expired", "waiting", "allowed")), f"race {number}: {row.state}"
     assert ran == (row.state in ("done", "failed", "unknown")) or row.state == "unknown", f"{number}: {row.state}"
     return row.state
