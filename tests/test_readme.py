@@ -93,14 +93,6 @@ def test_every_block_of_the_readme_is_run_or_says_why_not() -> None:
     assert unclear == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "reconciler/README.md"])
-def test_the_files_that_a_document_names_are_there(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    named = re.findall(r"[`(]((?:reconciler|tests|schemas|examples|scripts)/[\w./-]*)(?=[`)<])", text)
-    assert named
-    assert [path for path in named if not (ROOT / path).exists()] == []
-
-
 @pytest.mark.needs("bash", "uvx")
 def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
     environment = environment_of(tmp_path)

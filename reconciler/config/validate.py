@@ -85,7 +85,7 @@ def _check_other_roots(value: dict[str, Any], findings: Findings) -> None:
     root = next((root for root in _OTHER_ROOTS if isinstance(value.get(root), dict | list)), None)
     if root:
         detail = f"{quoted(root)} is where another program keeps its servers"
-        findings.error_at_key("other-client-file", detail, (root,), "`reconciler import FILE` reads such a file")
+        findings.error_at_key("other-client-file", detail, (root,), "here they stand under `mcpServers`")
         findings.spoiled |= {(root,), ("mcpServers",)}
 
 
