@@ -1,7 +1,6 @@
 """The README says what is true: its files are written and its commands run, as they stand there."""
 
 import os
-import re
 import subprocess
 from pathlib import Path
 
