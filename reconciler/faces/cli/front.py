@@ -48,6 +48,11 @@ class Front:
         finally:
             del self._open[task]
 
+    def end(self) -> None:
+        """The engine stops: what is open is told so and ended."""
+        for task in tuple(self._open):
+            task.cancel()
+
     def _app(self, scope: Scope) -> App:
         """Who answers. Nobody does without a token, but for /healthz."""
         path: str = scope["path"]

@@ -19,7 +19,7 @@ from reconciler.faces.cli.listening import Listening
 from reconciler.faces.gateway.endpoint import Gateway
 from reconciler.faces.http.access import Door, Failures
 from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT, HIGHEST_PORT, Address, bind
-from reconciler.faces.http.listener import Listener, Tls
+from reconciler.faces.http.listener import LAST_WORDS, Listener, Tls
 from reconciler.store.files import write_whole
 from reconciler.store.state_dir import StateDir
 
@@ -30,9 +30,10 @@ async def open_listeners(host: Host, listening: Listening) -> AsyncIterator[None
     failures = Failures()
     names: dict[str, Any] = {"public_url": listening.public_url, "hosts": listening.names, "failures": failures}
     api, gateway = application(host), Gateway(host)
-    remote = None if listening.is_off else _tcp(host, listening, Front(host, Door(**names), api, gateway))
+    fronts = [Front(host, Door(local=local, **names), api, gateway) for local in (True, False)]
+    remote = None if listening.is_off else _tcp(host, listening, fronts[1])
     path = host.first.state.socket
-    local = Listener(Front(host, Door(local=True, **names), api, gateway), bind_local(path), local=True)
+    local = Listener(fronts[0], bind_local(path), local=True)
     listeners = [local, remote] if remote else [local]
     serving = [asyncio.create_task(listener.serve()) for listener in listeners]
     host.announce(path)
@@ -41,6 +42,9 @@ async def open_listeners(host: Host, listening: Listening) -> AsyncIterator[None
     finally:
         for listener in listeners:
             listener.end()
+        await asyncio.wait(serving, timeout=LAST_WORDS)
+        for front in fronts:
+            front.end()
         await asyncio.gather(*serving, return_exceptions=True)
         path.unlink(missing_ok=True)
 

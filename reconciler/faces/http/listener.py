@@ -17,7 +17,7 @@ import uvicorn
 from reconciler.faces.http.guard import GuardConfig, Limits, PlainGuard
 
 LAST_WORDS = 1
-"""Seconds that open requests have when the listener ends."""
+"""Seconds that open requests have when the listener ends, before they are ended and again before they are cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Listener(uvicorn.Server):
             server_header=False,
             h11_max_incomplete_event_size=limits.head_bytes,
             timeout_keep_alive=limits.idle_seconds,
-            timeout_graceful_shutdown=LAST_WORDS,
+            timeout_graceful_shutdown=2 * LAST_WORDS,
             ssl_certfile=tls.certificate if tls else None,
             ssl_keyfile=tls.key if tls else None,
         )

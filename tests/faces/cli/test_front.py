@@ -200,13 +200,56 @@ async def _asked(engine: Hosted) -> None:
 async def test_the_end_of_the_engine_ends_what_is_open_without_a_word_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with hosted(tmp_path) as engine, line(engine.address) as one:
+    async with hosted(tmp_path) as engine, line(engine.address) as one, line(engine.address) as stream:
+        await stream.say(engine.request("GET", "/api/v1/events/stream", "viewer"))
+        assert (await stream.hear_head())[0] == 200
         head = engine.request("POST", "/api/v1/follow", "operator", b"")
         await one.say(head.replace(b"content-length: 0", b"content-length: 5"))
         await _asked(engine)
         engine.host.stopping.set()
         assert (await one.hear()).status == 503
-    assert "Exception in ASGI application" not in caplog.text
+        await stream.hear_chunks()
+    assert [record for record in caplog.records if record.name.startswith("uvicorn") and record.levelno > 20] == []
+
+
+CALL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {
+        "name": "one__echo",
+        "arguments": {"text": "still here"},
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    },
+}
+
+
+@requirement("GATE-1:tokens")
+async def test_a_connection_that_was_trusted_a_hundred_times_is_not_when_its_token_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "mcp_protocol_version": "2026-07-28",
+        "mcp_method": "tools/call",
+        "mcp_name": "one__echo",
+    }
+    async with hosted(tmp_path, {"one": light("one", requireApproval=False)}) as engine, line(engine.address) as one:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        request = engine.request("POST", "/mcp", "client", CALL, **headers)
+        for _ in range(100):
+            await one.say(request)
+            answer = await one.hear()
+            assert answer.json["result"]["content"][0]["text"] == "still here"
+        revoke_token(engine.state, "client-token")
+        engine.host.first.tokens.look()
+        for _ in range(3):
+            await one.say(request)
+            assert (await one.hear()).status == 401
 
 
 async def test_a_body_that_is_too_large_is_413_and_one_that_is_no_object_400(tmp_path: Path) -> None:
