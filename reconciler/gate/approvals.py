@@ -57,7 +57,7 @@ class NotDecided(Exception):
         self.code = code
 
 
-class Grant(NamedTuple):
+class SessionYes(NamedTuple):
     """A yes to every call of one principal and tool, while both stay as they are and until the engine stops."""
 
     principal: str
@@ -97,7 +97,7 @@ class Approvals:
         self._waiting: set[str] = set()
         self._deadlines: dict[str, float] = {}
         self._listeners: dict[str, set[asyncio.Event]] = {}
-        self._grants: set[Grant] = set()
+        self._session: set[SessionYes] = set()
         self._clients: set[str] = set()
 
     @property
@@ -180,7 +180,7 @@ class Approvals:
         except DatabaseError as error:
             raise NotDecided("not-recorded", f"the answer cannot be recorded, so it does not count: {error}") from error
         if decision.allow and decision.reach == "session":
-            self._grants.add(Grant(row.principal, row.server, row.tool, row.spec, row.definition))
+            self._session.add(SessionYes(row.principal, row.server, row.tool, row.spec, row.definition))
             await self._allow_others(row, decision, principal=row.principal)
         return moved
 
@@ -188,10 +188,10 @@ class Approvals:
         """The tool does not ask any more: whoever waits for it is let through."""
         await self._allow_others(row, decision, principal=None)
 
-    def granted(self, content: Content) -> bool:
+    def covered(self, content: Content) -> bool:
         """Whether a yes for the session covers a call."""
-        grant = Grant(content.principal, content.server, content.tool, content.spec, content.definition)
-        return grant in self._grants
+        yes = SessionYes(content.principal, content.server, content.tool, content.spec, content.definition)
+        return yes in self._session
 
     async def claim(self, row: CallRow) -> CallRow | None:
         """Begin to run an allowed call: None when somebody else does, or did. Raises Refused.

@@ -25,6 +25,9 @@ from reconciler.store.approval_rows import CallRow, State
 MOST_KEPT = 1024 * 1024
 """Characters of a result that is kept for whoever comes back for it."""
 
+_NOT_SHOWN = frozenset(("name", "arguments", "inputresponses", "requeststate"))
+"""Members of a call, case-folded, that do not travel with one that asks but as what was approved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -49,7 +52,7 @@ class Asking:
         role = request.principal.role
         if role == "owner" or (own_yes and role == "operator"):
             return await self._recorded(content, role, request)
-        if self._approvals.granted(content):
+        if self._approvals.covered(content):
             return await self._recorded(content, "session", request)
         return await self.follow(await self._approvals.hold(content), request)
 
@@ -184,8 +187,11 @@ class Asking:
 
 
 def unanswered(extra: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What travels with a call that a person says yes to: no answers to questions that the server did not ask yet."""
-    return extra and {key: value for key, value in extra.items() if key not in ("inputResponses", "requestState")}
+    """What travels with a call that a person says yes to: no answers to questions that the server did not ask yet.
+
+    And no second name or arguments, in other letters: a server that reads names carelessly would take what nobody saw.
+    """
+    return extra and {key: value for key, value in extra.items() if key.casefold() not in _NOT_SHOWN}
 
 
 def _packed(outcome: Mapping[str, Any]) -> str | None:
