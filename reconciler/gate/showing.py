@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import chain, count
 from typing import Any, TypeAlias
 
 from reconciler.canonical import digest
@@ -48,16 +49,27 @@ def _arguments(text: str, hide: Hide, whole: bool) -> Any:
 
 
 def without_secrets(value: Any, hide: Hide) -> Any:
-    """A JSON value with every text in it hidden as `hide` does, names of members too."""
+    """A JSON value with every text in it hidden as `hide` does, names of members too, and no member left out."""
     match value:
         case str():
             return hide(value)
         case Mapping():
-            return {hide(name): without_secrets(member, hide) for name, member in value.items()}
+            members: dict[str, Any] = {}
+            for name, member in value.items():
+                members[_free_name(hide(name), name, value, members)] = without_secrets(member, hide)
+            return members
         case list():
             return [without_secrets(item, hide) for item in value]
         case _:
             return value
+
+
+def _free_name(shown_as: str, name: str, given: Mapping[str, Any], taken: Mapping[str, Any]) -> str:
+    """What a member is shown as: secrets in names may make two the same, and neither may hide the other."""
+    if shown_as == name:
+        return name
+    numbered = (f"{shown_as} ({number})" for number in count(2))
+    return next(each for each in chain([shown_as], numbered) if each not in taken and each not in given)
 
 
 def waits_message(row: CallRow) -> str:

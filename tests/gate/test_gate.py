@@ -174,3 +174,9 @@ async def test_answers_to_nothing_that_was_asked_do_not_travel_with_a_call_that_
     await desk.gate.call(CLIENT, "open", "echo", {}, extra=extra)
     assert desk.seen[0][1] == {"vendor": 1, "name": "echo", "arguments": {}}
     assert desk.seen[1][1] == {**extra, "name": "echo", "arguments": {}}
+
+
+async def test_a_second_name_or_arguments_in_other_letters_do_not_travel_with_a_call_that_asks(desk: Desk) -> None:
+    careless = {"Name": "other", "ARGUMENTS": {"a": 1}, "argument\u017f": {"a": 1}, "RequestState": "x"}
+    await desk.gate.call(OWNER, "asks", "echo", {}, extra={**careless, "vendor": 1})
+    assert desk.seen[0][1] == {"vendor": 1, "name": "echo", "arguments": {}}

@@ -58,6 +58,15 @@ def test_secrets_are_hidden_wherever_they_stand_and_the_rest_is_whole() -> None:
     assert SECRET not in json.dumps(entry)
 
 
+@pytest.mark.parametrize("plain", ["***", "*** (2)"])
+def test_a_secret_in_the_name_of_an_argument_hides_no_other_argument(plain: str) -> None:
+    given = {SECRET: "wipe", f"{SECRET}{SECRET}": 1, "***": 2, plain: "harmless"}
+    arguments = shown(row(**given), lambda text: "***" if SECRET in text else text)["arguments"]
+    assert sorted(map(str, arguments.values())) == sorted(map(str, given.values()))
+    assert arguments[plain] == "harmless"
+    assert SECRET not in json.dumps(arguments)
+
+
 @pytest.mark.parametrize(("extra", "whole"), [(0, True), (1, False)])
 def test_arguments_are_shown_up_to_their_limit_and_cut_beyond_it(extra: int, whole: bool) -> None:
     length = MOST_SHOWN - len('{"text":""}') + extra
