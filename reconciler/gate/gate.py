@@ -16,7 +16,7 @@ from reconciler.gate.principal import Role as Role
 from reconciler.gate.servers import Servers, policy_for
 from reconciler.gate.turn import Patience, Turn
 from reconciler.gate.withheld import check_lock
-from reconciler.sessions.session import Caller, Progress
+from reconciler.sessions.session import Caller, Progress, Sent, Take
 
 
 class Gate:
@@ -68,6 +68,26 @@ class Gate:
         return await serving.request(
             "tools/call", params, timeout=verdict.timeout, on_progress=on_progress, caller=caller
         )
+
+    def at_once(
+        self, principal: Principal, server: str, tool: str, arguments: Mapping[str, Any], caller: Caller, take: Take
+    ) -> Sent | None:
+        """Begin a call that asks nobody and need not wait; None for every other one, which is for `call` to decide.
+
+        What becomes of it is told as `PipeSession.start` says.
+        """
+        try:
+            verdict = policy_for(self._servers, principal, server).verdict(tool)
+        except Refused:
+            return None
+        serving = self._servers.serving(server)
+        if verdict.refusal is not None or verdict.asks or serving is None:
+            return None
+        params = {"name": tool, "arguments": arguments}
+        sent = serving.start("tools/call", params, timeout=verdict.timeout, caller=caller, take=take)
+        if sent is not None:
+            self.free += 1
+        return sent
 
     async def ask(
         self,

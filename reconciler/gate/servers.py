@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from reconciler.gate.policy import Policy
 from reconciler.gate.principal import Principal, Refused
 from reconciler.model.server import Server
-from reconciler.sessions.session import Caller, Progress
+from reconciler.sessions.session import Caller, Progress, Sent, Take
 
 
 class Serving(Protocol):
@@ -25,6 +25,10 @@ class Serving(Protocol):
         on_progress: Progress | None = None,
         caller: Caller | None = None,
     ) -> dict[str, Any]: ...
+
+    def start(
+        self, method: str, params: Mapping[str, Any] | None, *, timeout: float, caller: Caller, take: Take
+    ) -> Sent | None: ...
 
 
 class Servers(Protocol):

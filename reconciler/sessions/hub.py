@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.listing import KINDS, Listing, list_again, list_all
+from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.session import (
     RESUMED,
     Caller,
@@ -22,8 +23,10 @@ from reconciler.sessions.session import (
     Opened,
     Progress,
     RpcError,
+    Sent,
     Session,
     SessionError,
+    Take,
 )
 from reconciler.sessions.stale import Stale
 from reconciler.sessions.wishes import NONE, UPDATED, Granter, Wishes
@@ -48,6 +51,27 @@ _CHANGED = {f"notifications/{kind}/list_changed": kind for kind in KINDS}
 
 class NotLive(Exception):
     """There is no session to ask; the message says why and what is being done."""
+
+
+class _Started:
+    """A request in flight that was started."""
+
+    __slots__ = ("_instance", "_sent", "over")
+
+    def __init__(self, instance: Instance, sent: Sent) -> None:
+        self._instance = instance
+        self._sent = sent
+        self.over = sent.over
+
+    async def result(self) -> dict[str, Any]:
+        try:
+            return await self._sent.result()
+        finally:
+            self._instance.leave()
+
+    def drop(self) -> None:
+        self._sent.drop()
+        self._instance.leave()
 
 
 class Instance:
@@ -93,14 +117,41 @@ class Instance:
         """Ask the server; see Session.request. Draining waits for requests in flight."""
         if self.session is None:
             raise NotLive("the session is not ready")
-        self.in_flight += 1
-        self._idle.clear()
+        self.enter()
         try:
             return await self.session.request(method, params, timeout=timeout, on_progress=on_progress, caller=caller)
         finally:
-            self.in_flight -= 1
-            if self.in_flight == 0:
-                self._idle.set()
+            self.leave()
+
+    def start(
+        self, method: str, params: Mapping[str, Any] | None, *, timeout: float, caller: Caller, take: Take
+    ) -> Sent | None:
+        """Ask the server and wait for nothing; see PipeSession.start. None where only `request` can do it."""
+        if not isinstance(self.session, PipeSession):
+            return None
+
+        def taken(result: dict[str, Any]) -> bool:
+            if take(result):
+                self.leave()
+                return True
+            return False
+
+        sent = self.session.start(method, params, timeout=timeout, caller=caller, take=taken)
+        if sent is None:
+            return None
+        self.enter()
+        return _Started(self, sent)
+
+    def enter(self) -> None:
+        """One more request is in flight."""
+        self.in_flight += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """One less."""
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self._idle.set()
 
     def wish(self, wishes: Wishes) -> None:
         """What is wished of the server from now on, all of it; the same again does nothing. For a ready session."""
@@ -261,7 +312,10 @@ class Hub:
 
     def slot(self, server_id: str) -> Slot:
         """The sessions of a server; an empty Slot when it has none."""
-        return self._slots.setdefault(server_id, Slot())
+        found = self._slots.get(server_id)
+        if found is None:
+            found = self._slots[server_id] = Slot()
+        return found
 
     def open(self, server: Server, on_change: Callable[[], None]) -> Instance:
         """Start proving a new session of `server`.

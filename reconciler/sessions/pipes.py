@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
 from reconciler.sessions import frames
-from reconciler.sessions.callers import Callers, Flight
+from reconciler.sessions.callers import Callers
 from reconciler.sessions.envelope import on_behalf_of, theirs
 from reconciler.sessions.limits import LIMITS, Limits
 from reconciler.sessions.questions import BUSY, INTERNAL_ERROR, Answer, Questions
@@ -21,48 +20,32 @@ from reconciler.sessions.session import (
     Notify,
     Progress,
     RpcError,
+    Sent,
     SessionError,
+    Take,
 )
 from reconciler.sessions.streams import Channel
+from reconciler.sessions.waiting import Waiting, fail
+
+SHORT = 1.0
+"""Seconds; a deadline that is shorter runs from the start, also where nobody waits yet."""
 
 
-class _Waiting(Flight):
-    """A request that was sent, or is about to be. `over` gets its answer."""
+class _Sent:
+    """A request of one session that was started."""
 
-    over: asyncio.Future[dict[str, Any]]
+    __slots__ = ("_number", "_session", "over")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        method: str,
-        timeout: float,
-        on_progress: Progress | None,
-        caller: Caller | None,
-    ) -> None:
-        self.over = loop.create_future()
-        self.method = method
-        self.timeout = timeout
-        self.on_progress = on_progress
-        self.caller = caller
-        self.alarm = None if timeout == math.inf else loop.call_later(timeout, self.expire)
+    def __init__(self, session: PipeSession, number: int, waiting: Waiting) -> None:
+        self._session = session
+        self._number = number
+        self.over = waiting.over
 
-    @property
-    def deadline(self) -> float | None:
-        return self.alarm.when() if self.alarm else None
+    async def result(self) -> dict[str, Any]:
+        return await self._session.outcome(self._number)
 
-    def move(self, deadline: float) -> None:
-        if self.alarm:
-            self.alarm.cancel()
-            self.alarm = self.over.get_loop().call_at(deadline, self.expire)
-
-    def expire(self) -> None:
-        _fail(self.over, DeadlineExceeded(f"No answer to {self.method} within {self.timeout:.3g} s."))
-
-    def close(self) -> None:
-        """It is answered or given up."""
-        self.over.cancel()
-        if self.alarm:
-            self.alarm.cancel()
+    def drop(self) -> None:
+        self._session.drop(self._number)
 
 
 class PipeSession:
@@ -97,7 +80,7 @@ class PipeSession:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._numbers = count(1)
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Waiting] = {}
         self._callers = Callers(self._waiting.values)
         self._questions = Questions(self._send_if_room, answer or self._callers.answer, limits.questions)
         self._bad_in_a_row = 0
@@ -131,7 +114,8 @@ class PipeSession:
     ) -> dict[str, Any]:
         number = next(self._numbers)
         line = self._line(method, self._stamped(params, number if on_progress else None, caller), number)
-        waiting = self._waiting[number] = _Waiting(self._loop, method, timeout, on_progress, caller)
+        waiting = self._waiting[number] = Waiting(self._loop, method, timeout, on_progress, caller)
+        waiting.arm()
         sent = False
         try:
             if self._channel.full:
@@ -142,10 +126,55 @@ class PipeSession:
             return await waiting.over
         except (DeadlineExceeded, asyncio.CancelledError):
             if sent and cancellable:
-                self._tell("notifications/cancelled", {"requestId": number, "reason": "no longer awaited"})
+                self._give_up(number)
             raise
         finally:
             del self._waiting[number]
+            waiting.close()
+
+    def start(
+        self, method: str, params: Mapping[str, Any] | None, *, timeout: float, caller: Caller, take: Take
+    ) -> Sent | None:
+        """Send a request now and wait for nothing. None where it cannot be sent yet, or not at all: see `request`.
+
+        `take` gets the result the moment it is read, and says whether that was all. If not, and for every other end,
+        there is `Sent.result`. Until that is awaited no deadline runs, unless it is a short one.
+        """
+        if self.end or self._channel.full or self._callers.take_turns:
+            return None
+        number = next(self._numbers)
+        try:
+            line = self._line(method, self._stamped(params, None, caller), number)
+        except SessionError:
+            return None
+        waiting = self._waiting[number] = Waiting(self._loop, method, timeout, None, caller, take)
+        if timeout < SHORT:
+            waiting.arm()
+        self._channel.send(line)
+        return _Sent(self, number, waiting)
+
+    async def outcome(self, number: int) -> dict[str, Any]:
+        """What became of a request that was started; its time runs from now on. As `request`."""
+        waiting = self._waiting[number]
+        waiting.take = None
+        waiting.arm()
+        try:
+            return await waiting.over
+        except (DeadlineExceeded, asyncio.CancelledError):
+            self._give_up(number)
+            raise
+        finally:
+            del self._waiting[number]
+            waiting.close()
+
+    def _give_up(self, number: int) -> None:
+        self._tell("notifications/cancelled", {"requestId": number, "reason": "no longer awaited"})
+
+    def drop(self, number: int) -> None:
+        """Nobody waits for a request any more that was started: the server is told."""
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None and not waiting.over.done():
+            self._give_up(number)
             waiting.close()
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
@@ -181,7 +210,7 @@ class PipeSession:
             return
         self.end, self._over_code = end, code
         for waiting in self._waiting.values():
-            _fail(waiting.over, self._error())
+            fail(waiting.over, self._error())
         self._questions.close()
         self._over.set()
 
@@ -266,18 +295,31 @@ class PipeSession:
             return False
         result, error = message.get("result"), message.get("error")
         if isinstance(result, dict) and error is None:
-            waiting.over.set_result(result)
+            if waiting.take is None or not self._taken(waiting.take, result):
+                waiting.over.set_result(result)
+            else:
+                del self._waiting[_number(number)]
+                if waiting.alarm:
+                    waiting.alarm.cancel()
         elif isinstance(error, dict) and result is None:
             waiting.over.set_exception(RpcError(error))
         else:
             waiting.over.set_exception(_bad_answer("it must hold an object as either result or error"))
         return True
 
+    def _taken(self, take: Take, result: dict[str, Any]) -> bool:
+        """Whether a result went where it belongs; a mistake there must not stop the reading of later lines."""
+        try:
+            return take(result)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "the taker of a result failed", "exception": error})
+            return False
+
     def _broken(self, line: bytes, error: ValueError) -> bool:
         number = frames.id_in_broken(line)
         waiting = self._waiting.get(number) if number is not None else None
         if waiting:
-            _fail(waiting.over, _bad_answer(_plain(error)))
+            fail(waiting.over, _bad_answer(_plain(error)))
         self.skipped += 1
         self._bad_in_a_row += 1
         if len(self.bad_lines) < self._limits.bad_lines_kept:
@@ -316,7 +358,7 @@ class PipeSession:
         """The server takes back its question, or ends a stream that it answers with silence."""
         waiting = self._waiting.get(_number(number))
         if not self._questions.withdraw(number) and waiting:
-            _fail(waiting.over, RpcError({"code": BUSY, "message": "The server cancelled the request"}))
+            fail(waiting.over, RpcError({"code": BUSY, "message": "The server cancelled the request"}))
 
     def _guarded(self, callback: Callable[..., None], *arguments: Any) -> None:
         """A listener's mistake is the listener's: it must not stop the reading of later lines."""
@@ -336,11 +378,6 @@ def _number(value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
     return value if type(value) is int else 0
-
-
-def _fail(future: asyncio.Future[dict[str, Any]], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 def _bad_answer(what: str) -> RpcError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -88,6 +89,27 @@ class End:
     stderr: tuple[str, ...] = ()
     retry_after: float | None = None
     terminal: bool = False
+
+
+Take: TypeAlias = Callable[[dict[str, Any]], bool]
+"""Gets a result the moment it is read; says whether it went to whom it belongs."""
+
+
+class Sent(Protocol):
+    """A request that was started and not waited for (see PipeSession.start)."""
+
+    @property
+    def over(self) -> asyncio.Future[dict[str, Any]]:
+        """Done when it ended in any way but one that was taken."""
+        ...
+
+    async def result(self) -> dict[str, Any]:
+        """What became of it, as `Session.request`; to be awaited once, unless its result was taken."""
+        ...
+
+    def drop(self) -> None:
+        """Nobody waits for it any more: the server is told to cancel it."""
+        ...
 
 
 class Caller(Protocol):

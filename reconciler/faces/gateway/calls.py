@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 from reconciler.config.rules_names import SEPARATOR
 from reconciler.faces.gateway.messages import fault
@@ -28,6 +28,14 @@ from reconciler.sessions.session import Caller, DeadlineExceeded, Progress, RpcE
 _UNKNOWN = frozenset({"unknown-server", "tool-not-offered"})
 
 
+class Begun(Protocol):
+    """A call that was sent before there was time to look at it whole (`hot.HotCall`)."""
+
+    async def go_on(self, caller: Caller) -> dict[str, Any]:
+        """Its raw result, with visible URIs. From now on `caller` is the client."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request that a server is to answer. `params` are the client's, with visible names."""
@@ -39,6 +47,8 @@ class Job:
     params: Mapping[str, Any]
     caller: Caller
     on_progress: Progress | None = None
+    begun: Begun | None = None
+    """The same call, where it was sent already."""
 
 
 async def carry_out(job: Job) -> dict[str, Any]:
@@ -119,6 +129,8 @@ def arguments_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _call(job: Job) -> dict[str, Any]:
     gate, params = job.scope.project.gate, job.params
+    if job.begun is not None:
+        return await job.begun.go_on(job.caller)
     arguments = arguments_of(params)
     if params.get("name") == RESULT_TOOL_NAME and _has_result_tool(job.surface):
         number = str(arguments.get("id"))

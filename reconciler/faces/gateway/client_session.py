@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from reconciler.faces.gateway.limits import Limits
 from reconciler.faces.gateway.messages import Id, Response, fault, notification
@@ -18,6 +18,14 @@ from reconciler.faces.gateway.streams import EventStream
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal
 from reconciler.sessions.session import RpcError
+
+
+class Running(Protocol):
+    """A request that is being answered: a task, or what stands for one."""
+
+    def cancel(self) -> object:
+        """The client does not want it any more."""
+        ...
 
 
 class OpenQuestions:
@@ -79,7 +87,7 @@ class ClientSession:
         self.version = version
         self.capabilities = capabilities
         self.log_level: str | None = None
-        self.running: dict[Id, asyncio.Task[Any]] = {}
+        self.running: dict[Id, Running] = {}
         self.withdrawn: set[Id] = set()
         self.questions = OpenQuestions(limits.questions)
         self.initialized = False
@@ -90,6 +98,10 @@ class ClientSession:
         self._limits = limits
         self._streams: list[EventStream] = []
         self._changed: dict[str, None] = {}
+
+    def takes(self, number: Id) -> bool:
+        """Whether a request of that id can be answered now."""
+        return not self.over and number not in self.running and len(self.running) < self._limits.running
 
     @property
     def is_idle(self) -> bool:
@@ -189,9 +201,14 @@ class ClientSessions:
         session = self._by_id.get(number)
         if session is None or session.principal is not principal or session.scope != scope:
             return None
-        session.used = asyncio.get_running_loop().time()
-        self._by_id.move_to_end(number)
+        self.touch(session)
         return session
+
+    def touch(self, session: ClientSession) -> None:
+        """It was heard of."""
+        session.used = asyncio.get_running_loop().time()
+        if session.id in self._by_id:
+            self._by_id.move_to_end(session.id)
 
     def end(self, session: ClientSession) -> None:
         """End one."""

@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.engine.host import Host
 from reconciler.faces.gateway.exchange import AsgiScope, Exchange, Gone, Receive, Send
 from reconciler.faces.gateway.handshake_era import HandshakeEra
+from reconciler.faces.gateway.hot import Hot
 from reconciler.faces.gateway.limits import LIMITS, Limits
 from reconciler.faces.gateway.messages import BadMessage, error_message, read_body
 from reconciler.faces.gateway.office import Office, Place
@@ -28,8 +29,9 @@ class Gateway:
 
     def __init__(self, host: Host, limits: Limits = LIMITS) -> None:
         self.office = Office(host, limits)
-        self._handshake = HandshakeEra(self.office)
-        self._stateless = StatelessEra(self.office)
+        hot = Hot(self.office)
+        self._handshake = HandshakeEra(self.office, hot)
+        self._stateless = StatelessEra(self.office, hot)
         self._scopes: dict[str, Scope] = {}
         self._hosted = 0
 
@@ -47,6 +49,8 @@ class Gateway:
             await exchange.answer(400, error_message(bad.id, bad.error))
         finally:
             exchange.close()
+            if "begun" in scope:  # what went wrong came before anybody asked for it
+                scope["begun"].drop()
 
     async def _serve(self, exchange: Exchange) -> None:
         place = Place(exchange.scope, self._scope(exchange.scope["path"]), self.office.surfaces)

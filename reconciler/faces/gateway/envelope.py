@@ -80,16 +80,17 @@ class ParamHeaders:
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[Surface, Mapping[str, tuple[ParamHeader, ...]]] = WeakKeyDictionary()
 
-    def check(self, exchange: Exchange, request: Request, surface: Surface) -> None:
-        """Raises RpcError for a call whose headers do not repeat its arguments."""
+    def check(self, exchange: Exchange, request: Request, surface: Surface) -> bool:
+        """Whether the tool wants any. Raises RpcError for a call whose headers do not repeat its arguments."""
         known = self._known.get(surface)
         if known is None:
             every = {tool["name"]: param_headers(tool.get("inputSchema")) for tool in surface.tools}
             known = self._known[surface] = {name: wanted for name, wanted in every.items() if wanted}
         wanted = known.get(request.params.get("name", "")) if known else None
         if wanted is None:
-            return
+            return False
         arguments = request.params.get("arguments")
         why = mismatch(wanted, arguments if isinstance(arguments, dict) else {}, exchange.headers, exchange.doubled)
         if why is not None:
             raise fault(HEADER_MISMATCH, f"Header mismatch: {why}")
+        return True

@@ -43,10 +43,14 @@ class Room:
 
     def take(self, size: int) -> None:
         """Hold more. Raises HttpProblem 503."""
-        if self.held + size > self._most:
+        if not self.has(size):
             message = "too much is being asked at a time"
             raise HttpProblem(503, "busy", message, headers={"retry-after": "1"})
         self.held += size
+
+    def has(self, size: int) -> bool:
+        """Whether so much more can be held."""
+        return self.held + size <= self._most
 
     def give_back(self, size: int) -> None:
         """Hold less."""

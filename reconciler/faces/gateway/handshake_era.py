@@ -11,6 +11,7 @@ from reconciler.faces.gateway.calls import Job, as_fault, carry_out
 from reconciler.faces.gateway.client_session import ClientSession
 from reconciler.faces.gateway.exchange import Exchange
 from reconciler.faces.gateway.following import followable
+from reconciler.faces.gateway.hot import Hot, KnownHead
 from reconciler.faces.gateway.lists import LISTS, greeting, list_body
 from reconciler.faces.gateway.messages import (
     BadMessage,
@@ -38,6 +39,7 @@ from reconciler.faces.gateway.protocol import (
 from reconciler.faces.gateway.reply import Reply
 from reconciler.faces.gateway.rewrite import rewrite_updated
 from reconciler.faces.gateway.streams import EventStream
+from reconciler.faces.gateway.surface import Surface
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Refused
 from reconciler.gate.methods import class_of
@@ -51,8 +53,9 @@ _STATELESS_ONLY = ("resultType", "ttlMs", "cacheScope")
 class HandshakeEra:
     """Everything a client of this era may send, by HTTP method."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, hot: Hot) -> None:
         self._office = office
+        self._hot = hot
         self._limits = office.limits
         self._sessions = office.sessions
 
@@ -201,7 +204,7 @@ class HandshakeEra:
             case "call" | "forward":
                 if request.method in ("resources/subscribe", "resources/unsubscribe"):
                     return self._follow(place, session, request)
-                return await self._forwarded(place, request, reply, caller)
+                return await self._forwarded(place, session, request, reply, caller)
             case "gateway":
                 return self._own(place, session, request)
             case _:
@@ -250,14 +253,25 @@ class HandshakeEra:
         return {}
 
     async def _forwarded(
-        self, place: Place, request: Request, reply: Reply, caller: HandshakeCaller
+        self, place: Place, session: ClientSession, request: Request, reply: Reply, caller: HandshakeCaller
     ) -> Mapping[str, Any]:
         """A server's result. Where it is a question, the client is asked and the server hears the answers."""
         progress = _progress(request.params, reply)
+        if request.method == "tools/call" and reply.can_be_plain:
+            place.learn(KnownHead(self._hot, place, place.surface, _plain, session.capabilities, session))
 
         async def send(params: Mapping[str, Any]) -> dict[str, Any]:
             return await carry_out(
-                Job(place.scope, place.surface, place.principal, request.method, params, caller, progress)
+                Job(
+                    place.scope,
+                    place.surface,
+                    place.principal,
+                    request.method,
+                    params,
+                    caller,
+                    progress,
+                    place.take_begun(),
+                )
             )
 
         return _plain(await in_rounds(send, caller.ask, request.params))
@@ -276,7 +290,7 @@ def _progress(params: Mapping[str, Any], reply: Reply) -> Progress | None:
     return tell
 
 
-def _plain(result: dict[str, Any]) -> Mapping[str, Any]:
+def _plain(result: dict[str, Any], _: Surface | None = None) -> Mapping[str, Any]:
     """A result without what only the stateless era has."""
     if "resultType" not in result:
         return result

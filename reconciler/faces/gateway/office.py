@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
@@ -18,6 +19,7 @@ from reconciler.faces.gateway.streams import Streams
 from reconciler.faces.gateway.surface import Surface
 from reconciler.faces.gateway.surfaces import Surfaces
 from reconciler.faces.http.access import principal_of
+from reconciler.faces.http.hot import Known
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal
 
@@ -41,6 +43,8 @@ class Office:
         self.streams = Streams(host.stopping, limits)
         self.sessions = ClientSessions(limits)
         self.parked = Parked(limits)
+        self.revoked: dict[int, Principal] = {}
+        """Those whose token was taken back, by identity."""
         self._desks: dict[str, Desk] = {}
 
     def desk(self, project: Project) -> Desk:
@@ -53,6 +57,7 @@ class Office:
 
     def _revoked(self, principals: Sequence[Principal]) -> None:
         for principal in principals:
+            self.revoked[id(principal)] = principal
             self.parked.end(principal)
             for session in self.sessions.of(principal):
                 self.sessions.end(session)
@@ -70,6 +75,16 @@ class Place:
         self.scope = scope
         known: Principal | None = asgi.get("principal")
         self.principal = principal_of(asgi, scope.project) if known is None else known
+
+    def take_begun(self) -> Any:
+        """What was begun of this request already (see `hot`), once; None for all others."""
+        return self._asgi.pop("begun", None)
+
+    def learn(self, known: Known) -> None:
+        """From now on requests with the same head are for `known`, where the connection can tell."""
+        learn = self._asgi.get("learn")
+        if learn is not None:
+            learn(known)
 
     @property
     def surface(self) -> Surface:

@@ -34,6 +34,11 @@ class Reply:
         """Whether anything can be said before the result."""
         return self._accepts.events and not self._done
 
+    @property
+    def can_be_plain(self) -> bool:
+        """Whether a result may be the whole answer."""
+        return self._accepts.json
+
     def say(self, message: bytes, *, needed: bool = False) -> bool:
         """Send a message before the result. False when it is not going to arrive."""
         return self.can_stream and self._opened().put(message, needed=needed)

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.faces.gateway.envelope import Envelope, ParamHeaders, envelope_of, unsupported
 from reconciler.faces.gateway.exchange import Exchange
+from reconciler.faces.gateway.hot import Hot, KnownHead
 from reconciler.faces.gateway.listening import Listening
 from reconciler.faces.gateway.lists import LISTS, greeting, list_body
 from reconciler.faces.gateway.messages import (
@@ -29,9 +30,11 @@ from reconciler.faces.gateway.protocol import (
     STATELESS_VERSIONS,
 )
 from reconciler.faces.gateway.reply import Reply
+from reconciler.faces.gateway.surface import Surface
 from reconciler.faces.gateway.turns import Turns
 from reconciler.faces.gateway.watch import Watch
 from reconciler.gate.methods import class_of
+from reconciler.sessions.envelope import theirs
 from reconciler.sessions.frames import Verbatim
 from reconciler.sessions.session import RpcError
 
@@ -42,8 +45,9 @@ _REMOVED = frozenset({"initialize", "ping", "logging/setLevel", "resources/subsc
 class StatelessEra:
     """Everything a client of this era may send; it only ever POSTs."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, hot: Hot) -> None:
         self._office = office
+        self._hot = hot
         self._limits = office.limits
         self._listening = Listening(office)
         self._turns = Turns(office)
@@ -90,15 +94,15 @@ class StatelessEra:
         """The answer; None when the client went away, which takes its request back."""
         if class_of(request.method) not in ("call", "forward") or request.method in _REMOVED:
             return result_message(request.id, self._own(place, request))
-        if request.method == "tools/call":
-            self._param_headers.check(exchange, request, place.surface)
+        if request.method == "tools/call" and not self._param_headers.check(exchange, request, place.surface):
+            self._learn(place, request, envelope, reply)
         reply.stay_alive()
         task = asyncio.current_task()
         assert task is not None
         watch = Watch(exchange, task, self._limits.watch)
         try:
             result = await self._turns.take(place, request, envelope, reply)
-            return result_message(request.id, _finished(result, place))
+            return result_message(request.id, _finished(result, place.surface))
         except asyncio.CancelledError:
             if not watch.gone:
                 raise
@@ -106,6 +110,22 @@ class StatelessEra:
             return None
         finally:
             watch.stop()
+
+    def _learn(self, place: Place, request: Request, envelope: Envelope, reply: Reply) -> None:
+        """Calls of this tool with this envelope may take the short way, if there is nothing else to them."""
+        name, meta = request.params.get("name"), request.params["_meta"]
+        if isinstance(name, str) and reply.can_be_plain and "progressToken" not in meta and not theirs(meta):
+            known = KnownHead(
+                self._hot,
+                place,
+                place.surface,
+                _finished,
+                envelope.capabilities,
+                log_level=envelope.log_level,
+                name=name,
+                meta=meta,
+            )
+            place.learn(known)
 
     def _own(self, place: Place, request: Request) -> bytes:
         """What the gateway answers itself."""
@@ -119,15 +139,15 @@ class StatelessEra:
         raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
 
 
-def _finished(result: dict[str, Any], place: Place) -> Mapping[str, Any] | bytes:
+def _finished(result: dict[str, Any], surface: Surface) -> Mapping[str, Any] | bytes:
     """A server's result with everything that this era wants in one; what it lacks goes behind the text it came as."""
     if type(result) is Verbatim and result and _ADDED.isdisjoint(result):
-        return result.text[:-1] + place.surface.ending
+        return result.text[:-1] + surface.ending
     meta = result.get("_meta")
     kind = result.get("resultType", "complete")
     whole = {**result, "resultType": kind}
     if meta is None or (isinstance(meta, dict) and meta.get(SERVER_INFO_KEY) is None):
-        whole["_meta"] = {**(meta or {}), SERVER_INFO_KEY: place.surface.server_info}
+        whole["_meta"] = {**(meta or {}), SERVER_INFO_KEY: surface.server_info}
     if "contents" in result and kind == "complete":
         ttl = result.get("ttlMs")
         whole["ttlMs"] = ttl if type(ttl) is int and ttl >= 0 else 0

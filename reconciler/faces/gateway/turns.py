@@ -32,7 +32,16 @@ class Turns:
             return await self._next(place, request, self._resumed(place, request, state, reply))
         caller = StatelessCaller(envelope.capabilities, envelope.log_level, reply, self._limits)
         progress = _progress(request.params, caller)
-        job = Job(place.scope, place.surface, place.principal, request.method, request.params, caller, progress)
+        job = Job(
+            place.scope,
+            place.surface,
+            place.principal,
+            request.method,
+            request.params,
+            caller,
+            progress,
+            place.take_begun(),
+        )
         if request.method not in ASKING or not may_be_asked(envelope.capabilities):
             return _checked(await carry_out(job), caller)
         return await self._next(place, request, ParkedCall(caller, asyncio.create_task(carry_out(job))))

@@ -98,5 +98,5 @@ def parser() -> type[asyncio.Protocol]:
     """The fastest guarded parser that can be had here."""
     if importlib.util.find_spec("httptools") is None:
         return PlainGuard
-    fast: type[asyncio.Protocol] = importlib.import_module("reconciler.faces.http.guard_fast").FastGuard
+    fast: type[asyncio.Protocol] = importlib.import_module("reconciler.faces.http.guard_hot").HotGuard
     return fast
