@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.model.mirrored import Unmirrorable, mirrored_arguments
 from reconciler.sessions.frames import is_deeper
 from reconciler.sessions.limits import LIMITS, TOOL_NAME, Limits
-from reconciler.sessions.mirrored import Unmirrorable, headers_by_argument
 from reconciler.sessions.session import DeadlineExceeded, RpcError, Session
 
 METHOD_NOT_FOUND = -32601
@@ -180,7 +180,7 @@ def _fault(tool: Any, limits: Limits) -> str | None:
 
 def _mirror_fault(tool: Mapping[str, Any]) -> str | None:
     try:
-        headers_by_argument(tool["inputSchema"])
+        mirrored_arguments(tool["inputSchema"])
     except Unmirrorable as fault:
         return str(fault)
     return None

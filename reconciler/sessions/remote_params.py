@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.model.mirrored import Path, Unmirrorable, mirrored_arguments
 from reconciler.sessions.envelope import theirs
-from reconciler.sessions.mirrored import Unmirrorable, headers_by_argument
 from reconciler.sessions.sdk import headers_of
 
 
@@ -25,7 +25,7 @@ class ParamHeaders:
     """Which arguments of which tools travel as headers too (`x-mcp-header`, MCP 2026-07-28), learnt from the list."""
 
     def __init__(self) -> None:
-        self._by_tool: dict[str, Mapping[tuple[str, ...], str]] = {}
+        self._by_tool: dict[str, Mapping[Path, str]] = {}
 
     def learn(self, listed: Mapping[str, Any]) -> None:
         """Take one page of tools. A tool whose schema asks for headers wrongly gets none."""
@@ -41,8 +41,8 @@ class ParamHeaders:
         return headers_of(self._by_tool.get(str(params.get("name")), {}), params.get("arguments"))
 
 
-def _headers(schema: Any) -> Mapping[tuple[str, ...], str]:
+def _headers(schema: Any) -> Mapping[Path, str]:
     try:
-        return headers_by_argument(schema)
+        return {path: each.header for path, each in mirrored_arguments(schema).items()}
     except Unmirrorable:
         return {}

@@ -193,16 +193,17 @@ SCHEMA = {
     "type": "object",
     "properties": {
         "region": {"type": "string", "x-mcp-header": "Region"},
-        "bad": {"type": "string", "x-mcp-header": "a b\r\n"},
         "inner": {"type": "object", "properties": {"on": {"type": "boolean", "x-mcp-header": "On"}}},
     },
 }
-ARGUMENTS = {"region": "EU west", "bad": "x", "inner": {"on": True}}
+BAD = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region\r\nCookie: x"}}}
+ARGUMENTS = {"region": "EU west", "inner": {"on": True}}
 
 
 def listed(asked: Asked) -> None:
     second = "cursor" in asked.message["params"]
-    tools = [{"name": "sell", "inputSchema": SCHEMA}] if second else [{"name": "other"}]
+    sold = [{"name": "sell", "inputSchema": SCHEMA}, {"name": "bad", "inputSchema": BAD}]
+    tools = sold if second else [{"name": "other"}]
     asked.result({"tools": tools, **({} if second else {"nextCursor": "2"})})
 
 
@@ -221,6 +222,10 @@ async def test_arguments_travel_as_headers_where_the_listed_schema_says_so(tmp_p
         await client.ask(2, "tools/call", stateless(name="sell", arguments=ARGUMENTS))
         assert (await client.read())["result"] == {"sold": True}
         assert len(fake.said("tools/call")) == 1
+        await client.ask(3, "tools/call", stateless(name="bad", arguments=ARGUMENTS))
+        assert (await client.read())["error"]["code"] == -32020
+        *_, last = fake.said("tools/call")
+        assert [name for name in last.headers if name.startswith("mcp-param") or name == "cookie"] == []
 
 
 async def test_a_schema_that_was_not_seen_is_looked_up_and_the_call_sent_again_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared.inbound import find_invalid_x_mcp_header, x_mcp_header_map
 
-from reconciler.sessions.mirrored import Unmirrorable, headers_by_argument
+from reconciler.model.mirrored import Unmirrorable, argument_at, mirrored_arguments, spelt
 from tests.requirements import requirement
 
 pytestmark = requirement("LIVE-1:tools-listed")
@@ -26,12 +26,12 @@ def headed(name: Any, kind: Any = "string", **members: Any) -> dict[str, Any]:
 
 def test_arguments_are_found_by_their_path() -> None:
     nested = schema(region=headed("Region"), where=schema(zone=headed("Zone", "integer")), plain={"type": "string"})
-    assert headers_by_argument(nested) == {("region",): "Region", ("where", "zone"): "Zone"}
+    assert mirrored_arguments(nested) == {("region",): ("Region", "string"), ("where", "zone"): ("Zone", "integer")}
 
 
 @pytest.mark.parametrize("nothing", [None, True, {}, [], {"type": "object"}, {"properties": []}])
 def test_a_schema_without_annotations_mirrors_nothing(nothing: Any) -> None:
-    assert headers_by_argument(nothing) == {}
+    assert mirrored_arguments(nothing) == {}
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,44 @@ def test_a_schema_without_annotations_mirrors_nothing(nothing: Any) -> None:
 def test_what_breaks_the_rules_is_refused(wrong: Mapping[str, Any]) -> None:
     assert find_invalid_x_mcp_header(wrong)
     with pytest.raises(Unmirrorable, match=r"^its x-mcp-header "):
-        headers_by_argument(wrong)
+        mirrored_arguments(wrong)
 
 
 def test_data_inside_a_schema_is_no_schema() -> None:
-    assert headers_by_argument(schema(a={"type": "object", "default": headed("A"), "enum": [headed("A")]})) == {}
+    assert mirrored_arguments(schema(a={"type": "object", "default": headed("A"), "enum": [headed("A")]})) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"),
+        ("", ""),
+        (7, "7"),
+        (1.5, "1.5"),
+        (True, "true"),
+        (False, "false"),
+        (None, None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_a_scalar_is_spelt_and_nothing_else(value: Any, text: str | None) -> None:
+    assert spelt(value) == text
+
+
+def test_a_number_that_is_too_long_to_write_is_not_spelt() -> None:
+    assert spelt(10**5000) is None
+
+
+def test_an_argument_is_found_by_its_path_or_is_none() -> None:
+    arguments = {"a": {"b": 1}, "c": [2]}
+    assert [argument_at(arguments, path) for path in (("a", "b"), ("a", "x"), ("c", "b"), ("x", "y"))] == [
+        1,
+        None,
+        None,
+        None,
+    ]
+    assert argument_at(None, ("a",)) is None
 
 
 _KEYWORDS = st.sampled_from(["properties", "items", "allOf", "$defs", "not", "default", "prefixItems", "a", "b"])
@@ -78,7 +111,7 @@ _SCHEMAS = st.recursive(
 @given(_SCHEMAS)
 def test_it_judges_as_the_sdk_does(drawn: Any) -> None:
     if find_invalid_x_mcp_header(drawn) is None:
-        assert headers_by_argument(drawn) == x_mcp_header_map(drawn)
+        assert {path: each.header for path, each in mirrored_arguments(drawn).items()} == x_mcp_header_map(drawn)
     else:
         with pytest.raises(Unmirrorable):
-            headers_by_argument(drawn)
+            mirrored_arguments(drawn)
