@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "token": "Say who may come in over HTTP, and as what.",
     },
     "Tools": {
-        "bridge": "Speak MCP on stdin and stdout, for clients without HTTP.",
+        "bridge": "Speak MCP on standard input and output.",
         "tools": "List the tools, and who is asked before they run.",
         "call": "Call a tool.",
         "approvals": "Show the calls that wait for a yes.",
