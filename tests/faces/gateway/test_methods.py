@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.gate.methods import CLASSES, NOTIFICATIONS
+from reconciler.store.tokens import Role
 from tests.engine.listing import lay, listed, reached
-from tests.faces.gateway.served import Handshaken, Stateless, served
+from tests.faces.gateway.served import Handshaken, Served, Stateless, served
 from tests.requirements import requirement
 
 pytestmark = [requirement("GATE-2:every-method"), pytest.mark.anyio]
@@ -36,9 +38,12 @@ ANSWERED = {"tools/call", "prompts/get", "resources/read", "completion/complete"
 NOT_FOUND = -32601
 
 
-async def opened(gateway: Any, era: str) -> Handshaken | Stateless:
-    path = "/mcp/s/s"
-    return await gateway.opened(path) if era == "handshake" else gateway.stateless(path)
+async def opened(gateway: Served, era: str, token: str | None = None) -> Handshaken | Stateless:
+    if era == "stateless":
+        return gateway.stateless("/mcp/s/s", token)
+    client = gateway.handshaken("/mcp/s/s", token)
+    await client.open()
+    return client
 
 
 @pytest.mark.parametrize("era", UNKNOWN)
@@ -57,10 +62,29 @@ async def test_what_is_classed_reaches_its_server_and_nothing_else_does(tmp_path
             assert arrived == ([method] if method in ANSWERED else []), method
 
 
+@requirement("GATE-1:roles")
+@pytest.mark.parametrize("role", ["viewer", "client", "editor", "operator"])
+@pytest.mark.parametrize("era", UNKNOWN)
+async def test_who_may_look_reaches_no_server_and_every_other_role_does(tmp_path: Path, era: str, role: Role) -> None:
+    lay(tmp_path, "s", **SHOWN)
+    async with served(tmp_path, {"s": listed(tmp_path, "s")}, defaults={"requireApproval": False}) as gateway:
+        client = await opened(gateway, era, gateway.create_token(role)[1])
+        answers = {
+            method: (await client.ask(method, **PARAMS.get(method, {}))).last
+            for method, kind in CLASSES.items()
+            if kind in ("call", "forward") and method not in UNKNOWN[era]
+        }
+        assert answers.keys() >= ANSWERED
+        refused = {method for method, answer in answers.items() if "not-allowed" in json.dumps(answer)}
+        assert refused == (ANSWERED if role == "viewer" else set())
+        assert len(reached(tmp_path, "s")) == (0 if role == "viewer" else len(ANSWERED))
+        assert len((await client.ask("tools/list")).result["tools"]) == 1
+
+
 async def test_no_notification_of_a_client_is_sent_on(tmp_path: Path) -> None:
     lay(tmp_path, "s", **SHOWN)
     async with served(tmp_path, {"s": listed(tmp_path, "s")}, defaults={"requireApproval": False}) as gateway:
-        client = await gateway.opened("/mcp/s/s")
+        client = await opened(gateway, "handshake")
         for method in (*NOTIFICATIONS, "tools/call", "notifications/vendor"):
             assert (await client.tell(method, requestId=77, progressToken=1, progress=1)).status == 202
         assert "result" in (await client.call("echo")).last
