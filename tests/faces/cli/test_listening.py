@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import importlib.util
 import ipaddress
 import json
 import socket
@@ -20,9 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.client import Client
 from reconciler.faces.cli import listeners
+from reconciler.faces.cli.engine import new_loop
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.http.address import Address, bind, read_address
+from reconciler.faces.http.guard import PlainGuard
+from reconciler.faces.http.listener import parser
 from tests.faces.cli.desk import Desk, light
 from tests.faces.cli.hosted import hosted
 from tests.faces.http.raw import Line
@@ -162,6 +166,19 @@ async def test_with_none_there_is_the_local_socket_alone(tmp_path: Path) -> None
     async with hosted(tmp_path, listening=Listening("none")) as engine:
         assert engine.host.facts.url is None
         assert (await asyncio.to_thread(Client(engine.state.socket).hello))["url"] is None
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_it_runs_on_what_is_installed(tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: find(name, *more) if there else None)
+    loop = new_loop()
+    assert (type(loop).__module__.partition(".")[0], issubclass(parser(), PlainGuard)) == (
+        ("uvloop", False) if there else ("asyncio", True)
+    )
+    loop.close()
+    async with hosted(tmp_path) as engine:
+        assert (await engine.ask("GET", "/api/v1/hello", "viewer")).status == 200
 
 
 async def test_what_arrives_is_sent_on_at_once(tmp_path: Path) -> None:
