@@ -184,7 +184,7 @@ class ProjectLock:
             return frozenset()
         pins = self.pins.servers[server_id].of("tool")
         states = verdicts.of("tool")
-        return frozenset(n for n, pin in pins.items() if states[n] == "accepted" and _reads(pin.definition))
+        return frozenset(n for n, pin in pins.items() if states[n] == "accepted" and only_reads(pin.definition))
 
     def _pinned_instructions(self, server_id: str) -> str | None:
         """What is known of the instructions of a server that has not said them yet."""
@@ -239,6 +239,7 @@ def _filtered(listing: Listing, withheld: Withheld) -> Listing:
     )
 
 
-def _reads(definition: Mapping[str, Any]) -> bool:
+def only_reads(definition: Mapping[str, Any]) -> bool:
+    """Whether a tool says so: nothing but `true` says it."""
     annotations = definition.get("annotations")
     return isinstance(annotations, Mapping) and annotations.get("readOnlyHint") is True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.engine.ledger import Ledger
-from reconciler.engine.locked import Locked, ProjectLock
+from reconciler.engine.locked import Locked, ProjectLock, only_reads
 from reconciler.gate.policy import Policy, policy_of
 from reconciler.model.pins import definition_digest
 from reconciler.model.server import Server
@@ -121,7 +121,9 @@ class Offers:
         digests = before.digests if before and before.listed is listing else _digests(listing)
         spec = live.server.spec if live else server.spec
         locked = self.lock.judge(server, spec, listing, handshake)
-        hints = self._hints(server.id) if locked.read_only is None else locked.read_only
+        hints = locked.read_only
+        if hints is None:  # what a server takes back itself is not believed any more
+            hints = self._hints(server.id).intersection(tool["name"] for tool in listing.tools if only_reads(tool))
         policy = policy_of(self._ledger.document, server.id, hints)
         policy = replace(policy, tools=digests, blocked=locked.withheld.of("tool"), withheld=locked.withheld)
         policy = replace(policy, remembered=self.always(server.id, spec, digests))

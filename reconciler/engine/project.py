@@ -15,7 +15,7 @@ from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
 from reconciler.engine.ledger import Ledger
 from reconciler.engine.life import Life, next_try_in
-from reconciler.engine.locked import ProjectLock
+from reconciler.engine.locked import ProjectLock, only_reads
 from reconciler.engine.loop import Worker
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
@@ -338,7 +338,7 @@ class Project:
         return Approvals(ApprovalRows(self.records, self.state.ensure_key), audit, world)
 
     async def _note_hints(self, launch: str, tools: Sequence[Mapping[str, Any]]) -> None:
-        hints = {tool["name"]: bool((tool.get("annotations") or {}).get("readOnlyHint")) for tool in tools}
+        hints = {tool["name"]: only_reads(tool) for tool in tools}
         await self.records.add_hints(launch, hints)
         await self._load_hints(launch)
 

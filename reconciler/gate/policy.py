@@ -41,7 +41,8 @@ class Verdict:
 class Policy:
     """What the accepted document and the lock say about one server's tools.
 
-    `read_only` are the tools whose readOnlyHint was true when they were first listed after the launch got its yes.
+    `read_only` are the tools whose readOnlyHint was true when they were first listed after the launch got its yes, and
+    still is.
     `tools` has the digest of each definition as it was last listed, `blocked` those that the lock withholds, and why;
     `withheld` is all that an enforced lock keeps back, `remembered` the tools that somebody allowed for always without
     writing it into the file, with who.
