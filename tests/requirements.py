@@ -173,7 +173,7 @@ _BUILT = {
     "GATE-1:roles": "every route has the least role that may use it, and no other way in gives more",
     "GATE-1:connections": "slow, silent, oversized and too many connections are cut off and disturb nobody",
     "GATE-2:gate-decides": "every call passes the gate, which allows it or refuses it with a clear message",
-    "GATE-2:every-method": "every method that a client may send is classed, and only what may is let through to a server",
+    "GATE-2:every-method": "every method that a client may send is classed; what is not forwarded reaches no server",
     "GATE-2:call-waits": "a call that asks waits for a person, its caller hears of it and can come back for the result",
     "GATE-2:content-bound": "a yes is for this caller, these arguments, this server and this tool as they were shown",
     "GATE-2:at-most-once": "an allowed call runs at most once, never after a no, and never again after a crash",
