@@ -47,6 +47,8 @@ class Front:
             await self._end(scope, receive, send)
         finally:
             del self._open[task]
+            if "begun" in scope:  # it was refused before anybody took up what it had begun (see http.hot)
+                scope["begun"].drop()
 
     def end(self) -> None:
         """The engine stops: what is open is told so and ended."""

@@ -49,8 +49,6 @@ class Gateway:
             await exchange.answer(400, error_message(bad.id, bad.error))
         finally:
             exchange.close()
-            if "begun" in scope:  # what went wrong came before anybody asked for it
-                scope["begun"].drop()
 
     async def _serve(self, exchange: Exchange) -> None:
         place = Place(exchange.scope, self._scope(exchange.scope["path"]), self.office.surfaces)

@@ -20,6 +20,7 @@ from reconciler.faces.gateway.rewrite import rewrite
 from reconciler.faces.gateway.scope import NotHere, Target
 from reconciler.faces.gateway.surface import Surface
 from reconciler.faces.http.hot import Line
+from reconciler.gate.gate import Principal
 from reconciler.sessions.session import Caller, Sent
 
 Finish: TypeAlias = Callable[[dict[str, Any], Surface], Mapping[str, Any] | bytes]
@@ -33,6 +34,7 @@ class Hot:
         self.office = office
         self._calls: dict[HotCall, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        office.at_revocation.append(self._revoked)
 
     def add(self, call: HotCall) -> None:
         """Look after a call."""
@@ -44,6 +46,12 @@ class Hot:
     def remove(self, call: HotCall) -> None:
         """It is over, or goes on in the usual way."""
         self._calls.pop(call, None)
+
+    def _revoked(self, principal: Principal) -> None:
+        """The usual way knows how to refuse."""
+        for call in tuple(self._calls):
+            if call.principal is principal:
+                call.hand_over()
 
     def _look(self) -> None:
         self._timer = None
@@ -150,6 +158,11 @@ class HotCall:
             known.session.running[self._number] = self
             known.hot.office.sessions.touch(known.session)
         known.hot.add(self)
+
+    @property
+    def principal(self) -> Principal:
+        """Who made it."""
+        return self._known.place.principal
 
     # What the session below wants
 

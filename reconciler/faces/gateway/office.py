@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class Office:
         self.parked = Parked(limits)
         self.revoked: dict[int, Principal] = {}
         """Those whose token was taken back, by identity."""
+        self.at_revocation: list[Callable[[Principal], None]] = []
         self._desks: dict[str, Desk] = {}
 
     def desk(self, project: Project) -> Desk:
@@ -58,6 +59,8 @@ class Office:
     def _revoked(self, principals: Sequence[Principal]) -> None:
         for principal in principals:
             self.revoked[id(principal)] = principal
+            for revoked in self.at_revocation:
+                revoked(principal)
             self.parked.end(principal)
             for session in self.sessions.of(principal):
                 self.sessions.end(session)

@@ -233,6 +233,30 @@ async def test_a_token_that_is_taken_back_ends_the_short_way(both: Served, spy: 
         assert spy.taken == 0
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_token_that_is_taken_back_during_a_call_refuses_it_and_the_server_is_told(
+    tmp_path: Any, spy: Spy, era: str
+) -> None:
+    settings = {"defaults": {"requireApproval": False}}
+    async with served(tmp_path, {"old": light("old")}, limits=Limits(watch=30.0), **settings) as gateway:
+        name, gateway.token = gateway.create_token("client")
+        async with opened(gateway, era) as client:
+            await client.call("old__sleep", ms=1)
+            spy.reset()
+            async with anyio.create_task_group() as tasks:
+                answers: list[Any] = []
+
+                async def ask() -> None:
+                    answers.append(await client.call("old__sleep", ms=60_000))
+
+                tasks.start_soon(ask)
+                await spy.took.wait()
+                revoke_token(gateway.desk.project.state, name)
+                gateway.desk.project.tokens.look()
+            assert answers[0].status == 401
+            await spy.idle.wait()
+
+
 async def test_a_session_that_ended_ends_the_short_way(both: Served, spy: Spy) -> None:
     async with opened(both, "handshake") as client:
         await both.http.delete("/mcp", headers=client.headers)
@@ -297,6 +321,50 @@ async def test_the_short_way_is_taken_one_after_the_other_also_where_requests_wa
             writer.write(whole(client, call))
         found = [await answer_of(reader) for _ in calls[2:]]
         assert [one["id"] for one in found] == [call["id"] for call in calls[2:]]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_client_that_goes_away_as_its_call_is_handed_over_has_sent_it_once(
+    both: Served, spy: Spy, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    start, request = Instance.start, Instance.request
+
+    def started(instance: Instance, method: str, *given: Any, **named: Any) -> Any:
+        calls.append(method)
+        return start(instance, method, *given, **named)
+
+    async def requested(instance: Instance, method: str, *given: Any, **named: Any) -> Any:
+        calls.append(method)
+        return await request(instance, method, *given, **named)
+
+    monkeypatch.setattr(Instance, "start", started)
+    monkeypatch.setattr(Instance, "request", requested)
+    async with opened(both, era) as client, both.dialled() as (reader, writer):
+        for _ in range(2):
+            writer.write(whole(client, client.request("tools/call", name="old__sleep", arguments={"ms": 1})))
+            await answer_of(reader)
+        calls.clear()
+        spy.reset()
+        hand_over = HotCall.hand_over
+
+        def gone_at_once(call: HotCall) -> None:
+            hand_over(call)
+            line: Any = guards[0]
+            line.transport.abort()
+
+        guards: list[Any] = []
+        begin = KnownHead.begin
+
+        def begun(known: KnownHead, body: bytes, line: Any) -> HotCall | None:
+            guards.append(line)
+            return begin(known, body, line)
+
+        monkeypatch.setattr(KnownHead, "begin", begun)
+        monkeypatch.setattr(HotCall, "hand_over", gone_at_once)
+        writer.write(whole(client, client.request("tools/call", name="old__sleep", arguments={"ms": 100})))
+        await spy.idle.wait()
+        assert calls == ["tools/call"]
 
 
 @pytest.mark.parametrize("era", ERAS)
