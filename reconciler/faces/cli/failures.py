@@ -48,6 +48,8 @@ def _places(stop: Stop) -> list[str]:
     """The problems that an engine found, a line each."""
     return [
         f"{problem['file']}:{problem['line']}:{problem['column']}: {problem['detail']}"
+        if problem["file"]
+        else str(problem["detail"])
         for problem in stop.more.get("problems", ())
         if problem["severity"] == "error"
     ]

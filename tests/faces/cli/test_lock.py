@@ -141,6 +141,11 @@ def test_a_broken_lock_is_told_with_its_place_by_every_command(desk: Desk) -> No
         plan = desk.run("plan")
         assert (plan.exit, "[lock.broken]" in plan.out, "reconciler.lock:1:1" in plan.out) == (0, True, True)
         assert reached(desk.folder, "s") == []
+        file.unlink()
+        file.mkdir()
+        done = desk.run("lock", "--check")
+        assert (done.exit, done.err.splitlines()[1].strip()) == (3, "reconciler.lock: Is a directory")
+        file.rmdir()
         assert desk.run("lock").exit == 0
         assert file.read_text(encoding="utf-8") == good
 
