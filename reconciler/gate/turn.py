@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.gate.approvals import Approvals, Decision, NotDecided
 from reconciler.gate.showing import form, waits_message
-from reconciler.sessions.session import Caller, Progress
+from reconciler.sessions.session import Caller, Progress, RpcError, SessionError
 from reconciler.store.approval_rows import CallRow
 
 PATIENCE = 50.0
@@ -104,7 +104,10 @@ class Turn:
         try:
             async with asyncio.timeout(self._patience.asked):
                 answer = await caller.ask("elicitation/create", question)
-        except Exception:  # whatever keeps a client from asking its user: the page and the command line remain
+        except (RpcError, SessionError, TimeoutError):  # it cannot ask its user: the page and the command line remain
+            return
+        except Exception as error:  # a defect of ours; the call waits all the same
+            self._loop.call_exception_handler({"message": "a question to a client failed", "exception": error})
             return
         allow = allows(answer, quick=self._loop.time() - began < self._patience.too_quick)
         if allow is not None and "client" in approvals.world.settings().via:

@@ -138,7 +138,6 @@ async def test_a_no_that_took_its_time_is_a_no(desk: Desk, answer: dict[str, Any
         {"action": "accept", "content": {"allow": "YES"}},
         {},
         RpcError({"code": -32601, "message": "Method not found"}),
-        ValueError("a defect"),
     ],
 )
 async def test_what_is_neither_yes_nor_a_persons_no_leaves_the_call_waiting(
@@ -148,6 +147,15 @@ async def test_what_is_neither_yes_nor_a_persons_no_leaves_the_call_waiting(
     result = await call(desk, Client(answer))
     assert result["_meta"][META]["state"] == "waiting"
     assert (len(await desk.waiting()), desk.seen) == (1, [])
+
+
+async def test_a_defect_in_asking_is_told_and_leaves_the_call_waiting(desk: Desk) -> None:
+    desk.gate.patience = QUICK
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    defect = ValueError("a defect")
+    assert (await call(desk, Client(defect)))["_meta"][META]["state"] == "waiting"
+    assert told == [defect]
 
 
 async def test_while_its_user_thinks_the_call_waits_and_another_answer_withdraws_the_question(desk: Desk) -> None:
