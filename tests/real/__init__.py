@@ -1,1 +1,1 @@
-"""The campaign against real servers from the package indexes."""
+"""Programs that others wrote: real servers behind us, real clients before us, and what passes between them."""
