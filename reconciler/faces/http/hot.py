@@ -15,8 +15,9 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,8})\r\n")
 _OTHERWISE = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade):|\r\nconnection:(?![ \t]*keep-alive[ \t]*\r\n)")
 MOST_HEADS = 8
 """Remembered of one connection; the newest stay."""
-MOST_BODY = 4 * 1024 * 1024
-"""Bytes of a body behind a known head; a longer one goes the usual way, where it is refused."""
+MOST_BODY = 128 * 1024
+"""Bytes of a body behind a known head that is waited for here, where nobody counts them: on every connection that there
+may be, they are together what an app lets be asked at a time. A longer body goes the usual way, piece by piece."""
 
 
 class Line(Protocol):
