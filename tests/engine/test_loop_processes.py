@@ -79,13 +79,13 @@ def _no_references(reference: object) -> str:
 
 @asynccontextmanager
 async def processes(folder: Path) -> AsyncIterator[Processes]:
-    stage = Processes(folder)
+    stage, dead = Processes(folder), zombies_below_us()
     try:
         yield stage
     finally:
         await stage.close()
     assert processes_owned_by(COOKIE) == []
-    assert zombies_below_us() == []
+    assert zombies_below_us(dead) == []
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ async def call(session: Session, tool: str, *, timeout: float = 5.0, **arguments
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
     """Whatever happens inside: afterwards no process, no zombie and no descriptor is left of it."""
-    before = open_descriptors()
+    before, dead = open_descriptors(), zombies_below_us()
     yield
     assert processes_owned_by(COOKIE) == []
-    assert zombies_below_us() == []
+    assert zombies_below_us(dead) == []
     assert open_descriptors() == before
 
 

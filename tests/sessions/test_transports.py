@@ -31,11 +31,12 @@ COOKIE = f"test-transports-{os.getpid()}"
 @asynccontextmanager
 async def opened(server: Server, folder: Path, *, era: Era | None = None) -> AsyncIterator[Session]:
     around = Surroundings(folder, COOKIE, "ins-1", folder / "server.log", dict(os.environ), era)
+    dead = zombies_below_us()
     with anyio.fail_after(10):
         async with open_session(server, unresolved, ignore, around) as session:
             yield session
     assert processes_owned_by(COOKIE) == []
-    assert zombies_below_us() == []
+    assert zombies_below_us(dead) == []
 
 
 @requirement("CFG-3:stdio")
