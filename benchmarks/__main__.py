@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("commands", "planning", "starting", "following", "calling", "recovering", "memory")
+NAMES = ("commands", "planning", "starting", "following", "calling", "recovering", "memory", "gateway", "bridging")
 
 
 def main() -> int:

@@ -33,8 +33,14 @@ class Row:
         return statistics.median(self.seconds)
 
 
-def options(description: str, *, sizes: Sequence[int] = (), quick_sizes: Sequence[int] = ()) -> argparse.Namespace:
-    """`--runs`, `--sizes` where there are any, and `--quick`: few runs of small sizes."""
+def options(
+    description: str,
+    *,
+    sizes: Sequence[int] = (),
+    quick_sizes: Sequence[int] = (),
+    flags: Mapping[str, str] | None = None,
+) -> argparse.Namespace:
+    """`--runs`, `--sizes` where there are any, `--quick` (few runs of small sizes); `flags`: more, with help."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="small sizes and two runs: whether it works at all")
     parser.add_argument("--runs", type=int, help="counted runs (default 7, with --quick 2)")
@@ -42,6 +48,8 @@ def options(description: str, *, sizes: Sequence[int] = (), quick_sizes: Sequenc
         parser.add_argument(
             "--sizes", type=int, nargs="+", help=f"how many servers (default {' '.join(map(str, sizes))})"
         )
+    for flag, explained in (flags or {}).items():
+        parser.add_argument(flag, help=explained)
     given = parser.parse_args()
     given.runs = given.runs or (2 if given.quick else 7)
     if sizes:

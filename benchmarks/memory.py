@@ -19,21 +19,22 @@ from benchmarks.measure import heading, options, row, table
 def main() -> None:
     given = options(__doc__ or "", sizes=(0, 10, 50, 100), quick_sizes=(0, 3))
     heading("Memory of the engine's process")
-    bare = [_bare() for _ in range(given.runs)]
-    rows = [row("python, nothing done (baseline)", bare, bare)]
+    nothing = [bare() for _ in range(given.runs)]
+    rows = [row("python, nothing done (baseline)", nothing, nothing)]
     for size in given.sizes:
-        rows.append(row(f"engine, {size} servers", [_engine(size) for _ in range(given.runs)], bare))
+        rows.append(row(f"engine, {size} servers", [_engine(size) for _ in range(given.runs)], nothing))
     table(rows, unit="MiB")
 
 
-def _bare() -> float:
+def bare() -> float:
+    """MiB of an interpreter that has done nothing."""
     command = [sys.executable, "-uc", "print(); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as waiting:
         assert waiting.stdout
         waiting.stdout.readline()
-        resident = _resident(waiting.pid)
+        found = resident(waiting.pid)
         waiting.communicate(b"\n")
-    return resident
+    return found
 
 
 def _engine(size: int) -> float:
@@ -44,7 +45,7 @@ def _engine(size: int) -> float:
         try:
             report = json.loads(_run(folder, "status", "-o", "json"))
             assert all(server["status"] == "connected" for server in report["servers"])
-            return _resident(report["engine"]["pid"])
+            return resident(report["engine"]["pid"])
         finally:
             _run(folder, "stop")
 
@@ -61,8 +62,8 @@ def _run(folder: str, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def _resident(pid: int) -> float:
-    """MiB, as the kernel counts them (proc_pid_status(5))."""
+def resident(pid: int) -> float:
+    """MiB of a process, as the kernel counts them (proc_pid_status(5))."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
