@@ -165,7 +165,7 @@ class HandshakeEra:
         try:
             if whole:
                 answers = await asyncio.gather(
-                    *(asyncio.create_task(self._one(place, session, request, reply)) for request in requests)
+                    *(asyncio.create_task(self._member(place, session, request, reply)) for request in requests)
                 )
                 body = batch(answers)
             else:
@@ -174,6 +174,13 @@ class HandshakeEra:
             await reply.abandon()
             raise
         await reply.end(body)
+
+    async def _member(self, place: Place, session: ClientSession, request: Request, reply: Reply) -> bytes:
+        """The answer to one request of a batch: the others have theirs, whatever is wrong with this one."""
+        try:
+            return await self._one(place, session, request, reply)
+        except BadMessage as bad:
+            return error_message(bad.id, bad.error)
 
     async def _one(self, place: Place, session: ClientSession, request: Request, reply: Reply) -> bytes:
         """The answer to one request."""

@@ -249,6 +249,17 @@ async def test_several_messages_in_one_array_are_of_one_revision_only(gateway: S
             assert answer.status == 400 and answer.error["code"] == -32600
 
 
+async def test_an_id_twice_in_a_batch_costs_the_others_no_answer(gateway: Served) -> None:
+    client = await gateway.opened("/mcp/s/old", version="2025-03-26")
+    first, other = (client.request("tools/call", name="late", arguments={"ms": "50"}) for _ in range(2))
+    answer = await client.post([first, {**first, "method": "ping"}, other])
+    (answers,) = answer.messages
+    assert answer.status == 200
+    assert [one["id"] for one in answers] == [first["id"], first["id"], other["id"]]
+    assert ["result" in one for one in answers] == [True, False, True]
+    assert answers[1]["error"]["code"] == -32600
+
+
 async def test_a_batch_with_one_bad_message_is_refused_whole(gateway: Served) -> None:
     client = await gateway.opened("/mcp/s/old", version="2025-03-26")
     call = client.request("tools/call", name="late", arguments={"ms": "1"})
