@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,9 +13,10 @@ from typing import Any, assert_never
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
+from reconciler.engine.hints import Hints
 from reconciler.engine.ledger import Ledger
 from reconciler.engine.life import Life, next_try_in
-from reconciler.engine.locked import ProjectLock, only_reads
+from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
@@ -46,7 +47,6 @@ LAST_WORDS = 5.0
 """Seconds that an end waits for what is being written."""
 RETRY_WAIT = 30.0
 """Seconds a call waits for a session that is on its way."""
-_NO_TOOLS: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -86,7 +86,8 @@ class Project:
         self.hub = Hub(self._open, self._told)
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
         self.lock = ProjectLock(sources, self.ledger, self.events.say)
-        self.offers = Offers(self.ledger, self.hub, self._hints, self.lock)
+        self._hints = Hints(self.ledger, self.hub, self.records, lambda: self.offers.touch())
+        self.offers = Offers(self.ledger, self.hub, self._hints.of, self.lock)
         self.remembered = Remembered(state.always, self.events.say, self.offers.touch)
         self.offers.always = self.remembered.of
         audit = AuditRows(self.records).add
@@ -96,7 +97,6 @@ class Project:
         self.changed_at = asyncio.Event()
         self.closing = False
         self._workers: dict[str, Worker] = {}
-        self._read_only: dict[str, frozenset[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching_lock: asyncio.Task[None] | None = None
 
@@ -116,7 +116,7 @@ class Project:
         self.lock.look()
         self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
         for server_id in self.ledger.document.servers:
-            await self._load_hints(self._launch(server_id))
+            await self._hints.load(self._hints.launch(server_id))
             self.wake(server_id)
 
     async def stop(self) -> None:
@@ -220,7 +220,7 @@ class Project:
             return  # what an earlier spec says of its tools is not what the accepted launch says
         if self.ledger.remember_ready(server.id):
             self._spawn(self.ledger.commit())
-        self._spawn(self._note_hints(self._launch(server.id), instance.listing.tools))
+        self._spawn(self._hints.note(self._hints.launch(server.id), instance.listing.tools))
 
     def changed(self, server_id: str) -> None:
         worker = self._workers.get(server_id)
@@ -288,13 +288,6 @@ class Project:
         """What the accepted document and the lock say about the server's tools; None for an unknown server."""
         return self.offers.policy(server_id)
 
-    def _hints(self, server_id: str) -> frozenset[str]:
-        """The tools that count as read-only: what the accepted launch, when first listed, said of them."""
-        wanted, live = self.wanted(server_id), self.hub.slot(server_id).live
-        if wanted is None or live is None or live.server.spec != wanted.spec:
-            return _NO_TOOLS
-        return self._read_only.get(self._launch(server_id), _NO_TOOLS)
-
     def serving(self, server_id: str) -> Instance | None:
         """The session that would take a call now."""
         live = self.hub.slot(server_id).live
@@ -336,20 +329,6 @@ class Project:
 
         world = World(serving, lambda: self.ledger.document.approvals, self.environment.hide, self.events.say)
         return Approvals(ApprovalRows(self.records, self.state.ensure_key), audit, world)
-
-    async def _note_hints(self, launch: str, tools: Sequence[Mapping[str, Any]]) -> None:
-        hints = {tool["name"]: only_reads(tool) for tool in tools}
-        await self.records.add_hints(launch, hints)
-        await self._load_hints(launch)
-
-    async def _load_hints(self, launch: str) -> None:
-        self._read_only[launch] = await self.records.read_only_tools(launch)
-        self.offers.touch()
-
-    def _launch(self, server_id: str) -> str:
-        """What the first words of a server's tools are kept under; a mock launches nothing and has its spec."""
-        document = self.ledger.document
-        return document.launch_digest(server_id) or document.spec_digest(server_id)
 
     def _open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:
         document = self.ledger.document
