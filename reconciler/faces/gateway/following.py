@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -16,12 +17,17 @@ Hear: TypeAlias = Callable[[Mapping[str, Any]], None]
 """Takes the params of an update, as the server sent them."""
 
 
+REST_SECONDS = 0.1
+"""After an update of a resource the next one is told of this much later; those between say nothing that it does not."""
+
+
 class Following:
     """Who follows which resources of one project."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._hearers: dict[Target, dict[object, Hear]] = {}
+        self._resting: dict[Target, Mapping[str, Any] | None] = {}
         project.told.add(self._told)
 
     def follow(self, target: Target, hear: Hear) -> Callable[[], None]:
@@ -45,10 +51,26 @@ class Following:
         self._project.follow_resources(server, uris)
 
     def _told(self, server: str, method: str, params: Mapping[str, Any]) -> None:
-        if method == UPDATED:
-            params = _without_envelope(params)
-            for hear in tuple(self._hearers.get(Target(server, str(params.get("uri"))), {}).values()):
-                hear(params)
+        target = Target(server, str(params.get("uri")))
+        if method != UPDATED or target not in self._hearers:
+            return
+        if target in self._resting:
+            self._resting[target] = params
+        else:
+            self._tell(target, params)
+
+    def _tell(self, target: Target, params: Mapping[str, Any]) -> None:
+        self._resting[target] = None
+        asyncio.get_running_loop().call_later(REST_SECONDS, self._go_on, target)
+        said = _without_envelope(params)
+        for hear in tuple(self._hearers.get(target, {}).values()):
+            hear(said)
+
+    def _go_on(self, target: Target) -> None:
+        """The rest is over: the newest of what came meanwhile is told."""
+        params = self._resting.pop(target)
+        if params is not None:
+            self._tell(target, params)
 
 
 def _without_envelope(params: Mapping[str, Any]) -> Mapping[str, Any]:
