@@ -9,6 +9,7 @@ only once DIR/go is there.
 import json
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -27,9 +28,11 @@ def lists():
     return json.loads((FOLDER / "lists.json").read_text())
 
 
-def changed(*_):
-    for name in ("tools", "prompts", "resources"):
-        send({"jsonrpc": "2.0", "method": f"notifications/{name}/list_changed"})
+def tell_of_changes():
+    while True:
+        signal.sigwait({signal.SIGUSR1})
+        for name in ("tools", "prompts", "resources"):
+            send({"jsonrpc": "2.0", "method": f"notifications/{name}/list_changed"})
 
 
 def answer(number, method, params):
@@ -51,7 +54,9 @@ def answer(number, method, params):
 
 
 def main():
-    signal.signal(signal.SIGUSR1, changed)
+    # A handler would come in the middle of a write, whose lock it would wait for without end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    threading.Thread(target=tell_of_changes, daemon=True).start()
     while "--hang" in sys.argv and not (FOLDER / "go").exists():
         time.sleep(0.02)
     for message in messages():
