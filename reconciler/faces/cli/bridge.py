@@ -74,10 +74,10 @@ def _listens(state: StateDir) -> bool:
 
 def _start(options: Options, sources: Sources) -> None:
     """Start an engine that outlives us, unless somebody else does so right now. Raises StartFailed."""
-    from reconciler.faces.cli.hosting import StartFailed, start_in_background  # a door: only who starts one needs it
+    from reconciler.faces.cli.hosting import StartFailed, let_servers_come, start_in_background  # a door, seldom used
 
     try:
-        start_in_background(sources, options.base, follow=False)
+        let_servers_come(start_in_background(sources, options.base, follow=False))
     except StartFailed as failed:
         if failed.exit_code != Exit.BUSY:
             raise

@@ -12,13 +12,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.client import Client
+from reconciler.client import Answer, ApiError, Client, NoEngine
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.reach import connect
 from reconciler.store.places import Sources
 from reconciler.store.state_dir import state_dir_of
 
 START_SECONDS = 30.0
+COMING_SECONDS = 5.0
+"""How long the servers of an engine that was just started may take before a client is served without them."""
 
 
 class StartFailed(Exception):
@@ -62,6 +64,18 @@ def start_in_background(
             break
         time.sleep(0.02)
     raise StartFailed(f"the engine did not come up: {_last_words(state.log)} (log: {state.log})", process.poll())
+
+
+def let_servers_come(client: Client) -> None:
+    """Wait until no server is coming up, at most COMING_SECONDS: most clients list once, when they start."""
+    patience = time.monotonic() + COMING_SECONDS
+    with suppress(NoEngine, ApiError):
+        while time.monotonic() < patience and _is_coming(client.status()):
+            time.sleep(0.02)
+
+
+def _is_coming(report: Answer) -> bool:
+    return any(row["status"] == "connecting" for row in report["servers"])
 
 
 def _command(sources: Sources, base: Path, *, follow: bool, auto_approve: str, poll: bool) -> list[str]:
