@@ -147,7 +147,7 @@ def principal_of(scope: Scope, project: Guarded, local: Principal = LOCAL) -> Pr
             raise unauthorized()
         found: Principal | None = local
     else:
-        found = project.tokens.check(shown[0][7:]) if len(shown) == 1 and shown[0][:7] == b"Bearer " else None
+        found = project.tokens.check(shown[0][7:]) if len(shown) == 1 and shown[0][:7].lower() == b"bearer " else None
     if found is None:
         raise door.failures.refuse((scope.get("client") or ("",))[0])
     scope["principal"] = found

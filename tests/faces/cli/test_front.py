@@ -90,7 +90,7 @@ async def test_without_a_token_everything_but_healthz_is_401(tmp_path: Path) -> 
         operator = local_token(engine.state, "operator")
         for path in PATHS:
             for method in ("GET", "POST", "DELETE", "OPTIONS", "PUT"):
-                for shown in ({}, {"authorization": "Bearer rcl_x"}, {"authorization": f"bearer {operator}"}):
+                for shown in ({}, {"authorization": "Bearer rcl_x"}, {"authorization": f"Token {operator}"}):
                     answer = await engine.ask(method, f"{path}?token={operator}", **shown)
                     assert answer.status in ((401,) if not shown else (401, 429)), (method, path)
                     assert answer.status == 429 or answer.headers["www-authenticate"] == "Bearer"

@@ -251,14 +251,16 @@ class TestBearer:
         assert principal_of(request, Project()) is SOMEBODY
         assert request["principal"] is SOMEBODY
 
+    @pytest.mark.parametrize("scheme", [b"bearer ", b"BEARER "])
+    def test_the_scheme_is_spelt_in_any_case(self, scheme: bytes) -> None:
+        assert principal_of(scope(door(), (b"authorization", scheme + GOOD_TOKEN)), Project()) is SOMEBODY
+
     @pytest.mark.parametrize(
         "shown",
         [
             b"",
             b"Bearer",
             b"Bearer ",
-            b"bearer rcl_good",
-            b"BEARER rcl_good",
             b"Bearer  rcl_good",
             b" Bearer rcl_good",
             b"Bearer rcl_good ",
