@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -85,6 +86,19 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 def encode(message: object) -> bytes:
     """Compact JSON and a newline, ASCII only, so that no text of a caller can break it. Raises ValueError for NaN."""
     return _ENCODER.encode(message).encode("ascii") + b"\n"
+
+
+def encode_request(number: int, method: str, params: Mapping[str, Any] | None) -> bytes:
+    """A request and a newline. Arguments that still have their text are not written anew."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+    if params is None:
+        return encode(message)
+    arguments = params.get("arguments")
+    if type(arguments) is not Verbatim or len(params) == 1:
+        return encode({**message, "params": params})
+    others = _ENCODER.encode({name: value for name, value in params.items() if name != "arguments"})
+    begin = f'{_ENCODER.encode(message)[:-1]},"params":{others[:-1]},"arguments":'
+    return b"".join((begin.encode("ascii"), arguments.text, b"}}\n"))
 
 
 def decode(line: bytes, depth: int) -> Any:

@@ -218,10 +218,7 @@ class PipeSession:
 
     def _line(self, method: str, params: Mapping[str, Any] | None, number: int) -> bytes:
         self._line_allowed()
-        message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
-        if params is not None:
-            message["params"] = params
-        line = frames.encode(message)
+        line = frames.encode_request(number, method, params)
         if len(line) - 1 > self._limits.outgoing_line:
             reason = f"The request {method} is {len(line)} bytes long; {self._limits.outgoing_line} are allowed."
             raise SessionError(reason, code="message-too-large")

@@ -8,11 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
+from reconciler.faces.gateway.long_body import read_long
 from reconciler.faces.gateway.protocol import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
 from reconciler.sessions.frames import Verbatim, begins_more, is_deeper, may_hold_surrogates
 from reconciler.sessions.session import RpcError
 
 Id: TypeAlias = int | str
+
+LONG = 8 * 1024
+"""Characters of a request from which on writing its arguments anew takes longer than finding them in the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ _ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 def read_body(body: bytes, depth: int) -> Any:
     """The JSON value of a request. Raises BadMessage for what RFC 8259 or UTF-8 does not allow, and for twin names."""
     try:
-        value = _DECODER.decode(body.decode("utf-8"))
+        value = _decoded(body.decode("utf-8"))
     except _Twice:
         raise BadMessage(INVALID_REQUEST, "Invalid request: an object has the same member twice") from None
     except RecursionError:
@@ -94,6 +98,12 @@ def read_body(body: bytes, depth: int) -> Any:
     if may_hold_surrogates(body):
         _check_text(value)
     return value
+
+
+def _decoded(text: str) -> Any:
+    """The value of a text; a long one keeps the text of its arguments."""
+    found = read_long(text, _DECODER.raw_decode) if len(text) >= LONG else None
+    return _DECODER.decode(text) if found is None else found
 
 
 def _check_text(value: Any) -> None:

@@ -100,12 +100,10 @@ class HotGuard(FastGuard):
 
     def _parse(self, data: bytes) -> None:
         """The usual way, where something may be learnt."""
-        if self._is_between():
-            self._seen = bytearray(data)
-        elif self._seen is not None:
+        seen = bytearray() if self._is_between() else self._seen
+        self._seen = seen if seen is not None and len(seen) + len(data) <= MOST_SEEN else None
+        if self._seen is not None:
             self._seen += data
-        if self._seen is not None and len(self._seen) > MOST_SEEN:
-            self._seen = None
         super().data_received(data)
 
     def _take(self, data: bytes) -> bool:
