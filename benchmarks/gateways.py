@@ -19,7 +19,8 @@ from benchmarks.plain import argv
 from benchmarks.raw_gateway import PREFIX
 
 _PATIENCE = 30.0
-PEERS = ("mcp-proxy", "mcpo", "fastmcp")
+PEERS = {"mcp-proxy": ["mcp-proxy"], "mcpo": ["mcpo", "mcp<2"], "fastmcp": ["fastmcp"]}
+"""Their names, and what is installed for them: mcpo does not say that it needs an older SDK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _installed(name: str, folder: Path) -> str:
     if not program.exists():
         quiet: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
         subprocess.run([sys.executable, "-m", "venv", str(home)], **quiet)
-        done = subprocess.run([str(home / "bin" / "pip"), "install", "--quiet", name], timeout=600, **quiet)
+        done = subprocess.run([str(home / "bin" / "pip"), "install", "--quiet", *PEERS[name]], timeout=600, **quiet)
         if not program.exists():
             shutil.rmtree(home, ignore_errors=True)
             raise NotThere(f"it cannot be installed: {(done.stderr.strip().splitlines() or ['pip says nothing'])[-1]}")
