@@ -27,9 +27,6 @@ from reconciler.sessions.session import (
 from reconciler.sessions.streams import Channel
 from reconciler.sessions.waiting import Waiting, fail
 
-SHORT = 1.0
-"""Seconds; a deadline that is shorter runs from the start, also where nobody waits yet."""
-
 
 class _Sent:
     """A request of one session that was started."""
@@ -115,7 +112,6 @@ class PipeSession:
         number = next(self._numbers)
         line = self._line(method, self._stamped(params, number if on_progress else None, caller), number)
         waiting = self._waiting[number] = Waiting(self._loop, method, timeout, on_progress, caller)
-        waiting.arm()
         sent = False
         try:
             if self._channel.full:
@@ -138,7 +134,7 @@ class PipeSession:
         """Send a request now and wait for nothing. None where it cannot be sent yet, or not at all: see `request`.
 
         `take` gets the result the moment it is read, and says whether that was all. If not, and for every other end,
-        there is `Sent.result`. Until that is awaited no deadline runs, unless it is a short one.
+        there is `Sent.result`.
         """
         if self.end or self._channel.full or self._callers.take_turns:
             return None
@@ -148,16 +144,13 @@ class PipeSession:
         except SessionError:
             return None
         waiting = self._waiting[number] = Waiting(self._loop, method, timeout, None, caller, take)
-        if timeout < SHORT:
-            waiting.arm()
         self._channel.send(line)
         return _Sent(self, number, waiting)
 
     async def outcome(self, number: int) -> dict[str, Any]:
-        """What became of a request that was started; its time runs from now on. As `request`."""
+        """What became of a request that was started. As `request`."""
         waiting = self._waiting[number]
         waiting.take = None
-        waiting.arm()
         try:
             return await waiting.over
         except (DeadlineExceeded, asyncio.CancelledError):
@@ -172,10 +165,10 @@ class PipeSession:
 
     def drop(self, number: int) -> None:
         """Nobody waits for a request any more that was started: the server is told."""
-        waiting = self._waiting.pop(number, None)
-        if waiting is not None and not waiting.over.done():
+        waiting = self._waiting.pop(number)
+        if not waiting.over.done():
             self._give_up(number)
-            waiting.close()
+        waiting.close()
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         """As `Session.notify`. Raises SessionError when the session is over; dropped when the server does not read."""

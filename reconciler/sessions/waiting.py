@@ -30,12 +30,7 @@ class Waiting(Flight):
         self.on_progress = on_progress
         self.caller = caller
         self.take = take
-        self.alarm: asyncio.TimerHandle | None = None
-
-    def arm(self) -> None:
-        """From now on its time runs."""
-        if self.alarm is None and self.timeout != math.inf:
-            self.alarm = self.over.get_loop().call_later(self.timeout, self.expire)
+        self.alarm = None if timeout == math.inf else loop.call_later(timeout, self.expire)
 
     @property
     def deadline(self) -> float | None:
@@ -50,8 +45,9 @@ class Waiting(Flight):
         fail(self.over, DeadlineExceeded(f"No answer to {self.method} within {self.timeout:.3g} s."))
 
     def close(self) -> None:
-        """It is answered or given up."""
-        self.over.cancel()
+        """It is answered or given up; nobody asks for more."""
+        if not self.over.cancel() and not self.over.cancelled():
+            self.over.exception()  # that it failed is known, also where nobody waited
         if self.alarm:
             self.alarm.cancel()
 

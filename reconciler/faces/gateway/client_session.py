@@ -99,9 +99,11 @@ class ClientSession:
         self._streams: list[EventStream] = []
         self._changed: dict[str, None] = {}
 
-    def takes(self, number: Id) -> bool:
-        """Whether a request of that id can be answered now."""
-        return not self.over and number not in self.running and len(self.running) < self._limits.running
+    def takes(self, number: Id, begun: Running | None = None) -> bool:
+        """Whether a request of that id can be answered now. `begun` stands for that very request."""
+        if number in self.running:
+            return self.running[number] is begun
+        return not self.over and len(self.running) < self._limits.running
 
     @property
     def is_idle(self) -> bool:

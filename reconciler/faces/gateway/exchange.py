@@ -94,6 +94,11 @@ class Exchange:
         length = self.headers.get(b"content-length", b"0")
         if len(length) > 15 or (length.isdigit() and int(length) > most):
             raise _too_large(most)
+        begun = self.scope.get("begun")
+        if begun is not None:  # it came before, and its client may be gone since
+            taken: bytes = begun.take_body()
+            self._held = len(taken)
+            return taken
         message = await self.receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             whole: bytes = message.get("body", b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import ref
 
 from reconciler.faces.gateway.callers import HandshakeCaller
 from reconciler.faces.gateway.calls import Job, as_fault, carry_out
@@ -39,7 +40,6 @@ from reconciler.faces.gateway.protocol import (
 from reconciler.faces.gateway.reply import Reply
 from reconciler.faces.gateway.rewrite import rewrite_updated
 from reconciler.faces.gateway.streams import EventStream
-from reconciler.faces.gateway.surface import Surface
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Refused
 from reconciler.gate.methods import class_of
@@ -186,7 +186,7 @@ class HandshakeEra:
         """The answer to one request."""
         task = asyncio.current_task()
         assert task is not None
-        if request.id in session.running or len(session.running) >= self._limits.running:
+        if not session.takes(request.id, place.begun):
             raise BadMessage(INVALID_REQUEST, "Invalid request: this id is in use, or too many are", request.id)
         session.running[request.id] = task
         caller = HandshakeCaller(session, reply, self._limits)
@@ -265,7 +265,7 @@ class HandshakeEra:
         """A server's result. Where it is a question, the client is asked and the server hears the answers."""
         progress = _progress(request.params, reply)
         if request.method == "tools/call" and reply.can_be_plain:
-            place.learn(KnownHead(self._hot, place, place.surface, _plain, session.capabilities, session))
+            place.learn(KnownHead(self._hot, place, ref(place.surface), _plain, session.capabilities, session))
 
         async def send(params: Mapping[str, Any]) -> dict[str, Any]:
             return await carry_out(
@@ -297,7 +297,7 @@ def _progress(params: Mapping[str, Any], reply: Reply) -> Progress | None:
     return tell
 
 
-def _plain(result: dict[str, Any], _: Surface | None = None) -> Mapping[str, Any]:
+def _plain(result: dict[str, Any]) -> Mapping[str, Any]:
     """A result without what only the stateless era has."""
     if "resultType" not in result:
         return result

@@ -1,8 +1,14 @@
 """Calls that need nothing but to be passed on: taken from the connection, sent, and answered, without a task.
 
-What a head decides was decided when it was learnt; everything else is decided here, by the same functions as ever. A
-call that takes longer than a moment, that asks or tells something on its way, or that ends in any way but with a
-result, goes on in the usual way: it was begun, and is not sent again.
+What is assumed of a head that came before, byte for byte, on the same connection: the same door (Host, Origin), token,
+path, client session and version, accepted forms, and (stateless era) tool and envelope. All of these are read from the
+head alone, but for the envelope, which is compared as text. What they lead to can change: that the token was taken
+back, the session ended, or the endpoint shows anything else is looked up for every call (`_holds`, `takes`), and the
+gate decides every call anew. Whatever is not plain goes the usual way before anything was done.
+
+A call that takes longer than a moment, whose client goes away, that asks or tells something on its way, or that ends in
+any way but with a result, goes on in the usual way: it was begun, and is not sent again. Until it is taken up there it
+keeps its body, the room for it, and its place among the requests of its session.
 """
 
 from __future__ import annotations
@@ -11,11 +17,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from weakref import ReferenceType
 
 from reconciler.faces.gateway.client_session import ClientSession
 from reconciler.faces.gateway.messages import BadMessage, Id, fault, read_body, result_message
 from reconciler.faces.gateway.office import Office, Place
 from reconciler.faces.gateway.protocol import UNAVAILABLE
+from reconciler.faces.gateway.result_tool import RESULT_TOOL_NAME
 from reconciler.faces.gateway.rewrite import rewrite
 from reconciler.faces.gateway.scope import NotHere, Target
 from reconciler.faces.gateway.surface import Surface
@@ -23,8 +31,8 @@ from reconciler.faces.http.hot import Line
 from reconciler.gate.gate import Principal
 from reconciler.sessions.session import Caller, Sent
 
-Finish: TypeAlias = Callable[[dict[str, Any], Surface], Mapping[str, Any] | bytes]
-"""What an era makes of a server's final result."""
+Finish: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any] | bytes]
+"""What an era makes of a server's final result. Raises NotHere."""
 
 
 class Hot:
@@ -61,7 +69,7 @@ class Hot:
             if since > late:  # the oldest come first
                 break
             call.hand_over()
-        if self._calls:
+        if self._calls and self._timer is None:
             self._timer = loop.call_later(self.office.limits.watch, self._look)
 
 
@@ -69,29 +77,31 @@ class Hot:
 class KnownHead:
     """What was learnt of a head: who asks, for which endpoint, as whom, and what that endpoint showed then.
 
-    `session` in the handshake era. In the stateless one the head names a tool and repeats an envelope: `name`, `meta`.
+    `session` in the handshake era. In the stateless one the head names a tool and repeats an envelope: `name`, and
+    `meta` as `repr` writes it, because 1, 1.0 and true are equal otherwise.
     """
 
     hot: Hot
     place: Place
-    surface: Surface
+    surface: ReferenceType[Surface]
     finish: Finish
     capabilities: Mapping[str, Any]
     session: ClientSession | None = None
     log_level: str | None = None
     name: str | None = None
-    meta: Mapping[str, Any] | None = None
+    meta: str | None = None
 
     def begin(self, body: bytes, line: Line) -> HotCall | None:
         """As `http.hot.Known` wants it."""
-        asked = self._read(body) if self._holds(len(body)) else None
-        if asked is None:
+        surface = self._holds(len(body))
+        asked = self._read(body) if surface is not None else None
+        if surface is None or asked is None:
             return None
         number, name, arguments = asked
-        target = self.surface.tool(name)
+        target = surface.tool(name)
         if target is None or (self.session is not None and not self.session.takes(number)):
             return None
-        call = HotCall(self, line, number, target, len(body))
+        call = HotCall(self, line, number, target, body)
         gate = self.place.scope.project.gate
         sent = gate.at_once(self.place.principal, target.server, target.name, arguments, call, call.take)
         if sent is None:
@@ -99,17 +109,18 @@ class KnownHead:
         call.begin(sent)
         return call
 
-    def _holds(self, size: int) -> bool:
-        """Whether what was learnt is still so, and there is room for the request."""
+    def _holds(self, size: int) -> Surface | None:
+        """What the endpoint shows, if all that was learnt is still so and there is room for the request."""
         office = self.hot.office
         if office.host.stopping.is_set() or id(self.place.principal) in office.revoked:
-            return False
+            return None
         if size > office.limits.body or not office.room.has(size):
-            return False
+            return None
         try:
-            return self.place.surface is self.surface
+            surface = self.place.surface
         except NotHere:
-            return False
+            return None
+        return surface if surface is self.surface() else None
 
     def _read(self, body: bytes) -> tuple[Id, str, dict[str, Any]] | None:
         """Id, visible name and arguments of a call and nothing else; None for whatever the eras have to look at."""
@@ -123,25 +134,26 @@ class KnownHead:
         if not (type(number) is int or isinstance(number, str)) or not isinstance(params, dict):
             return None
         name, arguments = params.get("name"), params.get("arguments")
-        if not isinstance(name, str) or not isinstance(arguments, dict):
+        if not isinstance(name, str) or name == RESULT_TOOL_NAME or not isinstance(arguments, dict):
             return None
         if self.session is not None:
             return (number, name, arguments) if len(params) == 2 else None
-        plain = len(params) == 3 and name == self.name and params.get("_meta") == self.meta
+        plain = len(params) == 3 and name == self.name and repr(params.get("_meta")) == self.meta
         return (number, name, arguments) if plain else None
 
 
 class HotCall:
     """One call. It is the Caller of its request, and what a connection, a session or an era holds of it."""
 
-    __slots__ = ("_caller", "_cancelled", "_known", "_line", "_number", "_sent", "_size", "_target", "_told", "_whole")
+    __slots__ = ("_body", "_caller", "_cancelled", "_held", "_known", "_line", "_number", "_sent", "_target", "_told")
 
-    def __init__(self, known: KnownHead, line: Line, number: Id, target: Target, size: int) -> None:
+    def __init__(self, known: KnownHead, line: Line, number: Id, target: Target, body: bytes) -> None:
         self._known = known
         self._line: Line | None = line
         self._number = number
         self._target = target
-        self._size = size
+        self._body = body
+        self._held = 0
         self._sent: Sent | None = None
         self._cancelled = False
         self._caller: asyncio.Future[Caller] | None = None
@@ -153,7 +165,8 @@ class HotCall:
         self._sent = sent
         sent.over.add_done_callback(self._ended)
         known = self._known
-        known.hot.office.room.take(self._size)
+        self._held = len(self._body)
+        known.hot.office.room.take(self._held)
         if known.session is not None:
             known.session.running[self._number] = self
             known.hot.office.sessions.touch(known.session)
@@ -197,35 +210,24 @@ class HotCall:
     def take(self, result: dict[str, Any]) -> bool:
         """The result, the moment it was read: the answer, unless there is more to it."""
         line, known = self._line, self._known
-        if line is None:
-            self._release()
-            return self._caller is None  # the client went away: nobody wants it
-        if result.get("resultType") == "input_required":
+        if line is None or result.get("resultType") == "input_required":
             return False
-        whole = known.finish(rewrite(known.place.scope, self._target.server, result), known.surface)
-        self._release()
+        try:
+            whole = known.finish(rewrite(known.place.scope, self._target.server, result))
+        except NotHere:
+            return False
+        message = result_message(self._number, whole)
         self._line = None
-        line.answer(result_message(self._number, whole))
+        known.hot.remove(self)
+        self._release()
+        line.answer(message)
         return True
 
-    def _ended(self, over: asyncio.Future[dict[str, Any]]) -> None:
+    def _ended(self, _: asyncio.Future[dict[str, Any]]) -> None:
         """It ended otherwise, or its result was not all."""
-        if self._line is not None:
-            self.hand_over()
-        elif self._caller is None:
-            self._release()
-            over.cancelled() or over.exception()
+        self.hand_over()
 
-    # What the connection wants
-
-    def gone(self) -> None:
-        """In the handshake era a call goes on without its client, in the stateless one it is taken back."""
-        self._line = None
-        if self._known.session is None and self._sent is not None:
-            self._release()
-            self._sent.drop()
-
-    # What an era wants
+    # What the usual way wants
 
     def cancel(self) -> None:
         """The client takes it back by a notification."""
@@ -236,9 +238,14 @@ class HotCall:
         """From here on it goes the usual way."""
         line, self._line = self._line, None
         if line is not None:
-            self._release()
+            self._known.hot.remove(self)
             self._caller = asyncio.get_running_loop().create_future()
             line.hand_over(self)
+
+    def take_body(self) -> bytes:
+        """What the client sent. Whoever takes it holds the room for it from now on."""
+        self._held = 0
+        return self._body
 
     async def go_on(self, caller: Caller) -> dict[str, Any]:
         """The raw result, for whoever took it over. Raises as `Session.request` does."""
@@ -255,6 +262,7 @@ class HotCall:
 
     def drop(self) -> None:
         """Nobody took it over."""
+        self._release()
         if self._caller is not None and not self._caller.done() and self._sent is not None:
             self._caller.set_exception(fault(UNAVAILABLE, "The client has gone away"))
             self._caller.exception()
@@ -262,9 +270,9 @@ class HotCall:
 
     def _release(self) -> None:
         """Hold nothing any more."""
-        known = self._known
-        known.hot.remove(self)
-        known.hot.office.room.give_back(self._size)
-        self._size = 0
-        if known.session is not None and known.session.running.get(self._number) is self:
-            del known.session.running[self._number]
+        session = self._known.session
+        self._known.hot.office.room.give_back(self._held)
+        self._held = 0
+        if session is not None and session.running.get(self._number) is self:
+            del session.running[self._number]
+            session.withdrawn.discard(self._number)

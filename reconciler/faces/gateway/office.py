@@ -79,13 +79,18 @@ class Place:
         known: Principal | None = asgi.get("principal")
         self.principal = principal_of(asgi, scope.project) if known is None else known
 
+    @property
+    def begun(self) -> Any:
+        """What was begun of this request already (see `hot`); None for all others."""
+        return self._asgi.get("begun")
+
     def take_begun(self) -> Any:
         """What was begun of this request already (see `hot`), once; None for all others."""
         return self._asgi.pop("begun", None)
 
     def learn(self, known: Known) -> None:
         """From now on requests with the same head are for `known`, where the connection can tell."""
-        learn = self._asgi.get("learn")
+        learn = self._asgi.pop("learn", None)
         if learn is not None:
             learn(known)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from weakref import ref
 
 from reconciler.faces.gateway.envelope import Envelope, ParamHeaders, envelope_of, unsupported
 from reconciler.faces.gateway.exchange import Exchange
@@ -118,12 +119,12 @@ class StatelessEra:
             known = KnownHead(
                 self._hot,
                 place,
-                place.surface,
-                _finished,
+                ref(place.surface),
+                lambda result: _finished(result, place.surface),
                 envelope.capabilities,
                 log_level=envelope.log_level,
                 name=name,
-                meta=meta,
+                meta=repr(meta),
             )
             place.learn(known)
 

@@ -51,21 +51,28 @@ class HotGuard(FastGuard):
         self._seen = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        begun, self._hot = self._hot, None
-        if begun is not None:
-            begun.gone()
+        """What a client that goes away means for its request is known in the usual way."""
+        self._later = b""
+        self._go_usual()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """The listener ends: a request under way is answered first, as all are."""
-        if self._hot is not None:
-            self.hand_over(self._hot)
+        self._go_usual()
         super().shutdown()
+
+    def _go_usual(self) -> None:
+        """Whatever is under way here is from now on a request as any other."""
+        part, self._part = self._part, None
+        if self._hot is not None:
+            self._hot.hand_over()
+        elif part is not None:
+            self._parse(bytes(part))
 
     def timeout_keep_alive_handler(self) -> None:
         """Requests that went past the parser count as well."""
         rest: float = self.timeout_keep_alive
-        if self._hot is None:
+        if self._hot is None and self._part is None:
             rest += self._hot_at - self.loop.time()
         if rest <= 0:
             super().timeout_keep_alive_handler()
@@ -139,8 +146,8 @@ class HotGuard(FastGuard):
     def _wait_behind(self, data: bytes) -> None:
         """The next requests wait, and are not read without end."""
         self._later += data
-        if len(self._later) > self._limits.head_bytes and self._hot is not None:
-            self.hand_over(self._hot)
+        if len(self._later) > self._limits.head_bytes:
+            self._go_usual()
 
     def _learn(self, seen: bytearray, known: Known) -> None:
         head = learnt(seen, known)

@@ -11,10 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+_HEAD = re.compile(rb"post /[!-~]* http/1\.1\r\n(?:[a-z0-9!#$%&'*+.^_`|~-]+:[\t -~\x80-\xff]*\r\n)+\r\n")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,8})\r\n")
 _OTHERWISE = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade):|\r\nconnection:(?![ \t]*keep-alive[ \t]*\r\n)")
 MOST_HEADS = 8
 """Remembered of one connection; the newest stay."""
+MOST_HEAD = 4 * 1024
+"""Bytes of a head that is remembered."""
 MOST_BODY = 128 * 1024
 """Bytes of a body behind a known head that is waited for here, where nobody counts them: on every connection that there
 may be, they are together what an app lets be asked at a time. A longer body goes the usual way, piece by piece."""
@@ -35,8 +38,8 @@ class Line(Protocol):
 class Begun(Protocol):
     """A request that was taken and not answered yet."""
 
-    def gone(self) -> None:
-        """The client closed the connection."""
+    def hand_over(self) -> None:
+        """Go the usual way from here on: calls `Line.hand_over`."""
         ...
 
     def drop(self) -> None:
@@ -76,9 +79,9 @@ def learnt(data: bytes | bytearray, known: Known) -> Head | None:
     end = data.find(b"\r\n\r\n") + 4
     head = bytes(data[:end]).lower()
     lengths = _LENGTH.findall(head)
-    if end < 4 or len(lengths) != 1 or head.count(b"content-length") != 1 or int(lengths[0]) != len(data) - end:
+    if len(lengths) != 1 or head.count(b"content-length") != 1 or int(lengths[0]) != len(data) - end:
         return None
-    if not head.startswith(b"post ") or b" http/1.1\r\n" not in head or _OTHERWISE.search(head):
+    if len(head) > MOST_HEAD or not _HEAD.fullmatch(head) or _OTHERWISE.search(head):
         return None
     found = _LENGTH.search(head)
     assert found is not None
