@@ -19,8 +19,8 @@ from benchmarks.plain import argv
 from benchmarks.raw_gateway import PREFIX
 
 _PATIENCE = 30.0
-PEERS = {"mcp-proxy": ["mcp-proxy"], "mcpo": ["mcpo", "mcp<2"], "fastmcp": ["fastmcp"]}
-"""Their names, and what is installed for them: mcpo does not say that it needs an older SDK."""
+PEERS = {"mcp-proxy": ["mcp-proxy"], "mcpo": ["mcpo", "mcp<2", "fastapi<0.125"], "fastmcp": ["fastmcp"]}
+"""Their names, and what is installed for them: mcpo needs older libraries than it says."""
 
 
 @dataclass(frozen=True, slots=True)
