@@ -152,9 +152,10 @@ def pieces(chance: random.Random, name: int) -> list[tuple[bytes, float]]:
     """What is sent at a time, and how long is waited then."""
     odd = chance.choice([0.0, 0.1, 0.5])
     found: list[tuple[bytes, float]] = []
-    together = b""
+    together, last = b"", b""
     for _ in range(chance.randrange(3, 9)):
-        together += request(chance, name, odd)
+        last = last if last and chance.random() < 0.5 else request(chance, name, odd)
+        together += last
         if chance.random() < 0.8:
             cut = chance.randrange(len(together) + 1) if chance.random() < 0.3 else 0
             found += [(together[:cut], chance.choice([0.0, 0.002])), (together[cut:], chance.choice([0.0, 0.005]))]
