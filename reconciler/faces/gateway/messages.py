@@ -153,7 +153,8 @@ def encode(value: Any) -> bytes:
 def result_message(id: Id, result: Mapping[str, Any] | bytes) -> bytes:
     """The answer to a request; a result that is JSON already is put in as it is."""
     body = result if isinstance(result, bytes) else result.text if type(result) is Verbatim else encode(result)
-    return b'{"jsonrpc":"2.0","id":' + encode(id) + b',"result":' + body + b"}"
+    number = b"%d" % id if type(id) is int else encode(id)
+    return b"".join((b'{"jsonrpc":"2.0","id":', number, b',"result":', body, b"}"))
 
 
 def error_message(id: Id | None, error: Mapping[str, Any]) -> bytes:

@@ -9,12 +9,13 @@ from typing import Any
 class OneWrite:
     """A transport that keeps a head back until more comes, at most to the end of this turn of the loop."""
 
-    __slots__ = ("_head", "_transport", "is_closing")
+    __slots__ = ("_head", "_transport", "is_closing", "writelines")
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._head: bytes | None = None
         self.is_closing = transport.is_closing
+        self.writelines = transport.writelines
 
     def write(self, data: bytes) -> None:
         """As a transport's. A head is known by its first word."""
