@@ -40,6 +40,7 @@ def shown(answer: Any) -> Any:
         return answer.status, "asks"
     message = answer.messages[-1]
     message.pop("id", None)
+    message.get("result", {}).pop("requestState", None)
     return answer.status, message
 
 
@@ -91,6 +92,66 @@ async def test_a_server_that_dies_or_is_replaced_between_two_calls_is_no_other_f
             assert "second" in json.dumps(answer.result)
         assert before is not None
         assert before.in_flight == 0
+
+
+PLAIN = '{"content": [{"type": "text", "text": "x"}]}'
+ANSWERS = {
+    "plain": PLAIN,
+    "is-error": '{"content": [], "isError": true}',
+    "complete": '{"content": [], "resultType": "complete", "_meta": {"a": 1}}',
+    "other-kind": '{"content": [], "resultType": ["other"]}',
+    "asks": '{"resultType": "input_required", "inputRequests": {"q": {"method": "roots/list", "params": {}}}}',
+    "asks-nothing": '{"resultType": "input_required"}',
+    "meta-is-none": '{"content": [], "_meta": 7}',
+    "links": '{"content": [{"type": "resource_link", "uri": "file:///x", "name": "x"}]}',
+    "twice": '{"content": [], "content": []}',
+    "nan": '{"content": [], "x": NaN}',
+    "large-number": '{"content": [], "x": 1e999}',
+    "surrogate": '{"content": [{"type": "text", "text": "\\ud800"}]}',
+    "deep": '{"content": ' + "[" * 300 + "]" * 300 + "}",
+    "text": '"text"',
+    "list": "[1]",
+    "null": "null",
+    "empty": "{}",
+    "big": '{"content": [{"type": "text", "text": "' + "x" * 1_000_000 + '"}]}',
+}
+LINES = {name: f'{{"jsonrpc": "2.0", "id": $ID, "result": {result}}}' for name, result in ANSWERS.items()} | {
+    "error": '{"jsonrpc": "2.0", "id": $ID, "error": {"code": -5, "message": "no", "data": {"x": 1}}}',
+    "odd-error": '{"jsonrpc": "2.0", "id": $ID, "error": {"code": "x"}}',
+    "both": '{"jsonrpc": "2.0", "id": $ID, "error": {"code": -5, "message": "no"}, "result": {}}',
+    "neither": '{"jsonrpc": "2.0", "id": $ID}',
+    "id-as-text": '{"jsonrpc": "2.0", "id": "$ID", "result": {"content": []}}',
+    "two": f'{{"jsonrpc": "2.0", "id": $ID, "result": {PLAIN}}}\n{{"jsonrpc": "2.0", "id": $ID, "result": {{}}}}',
+    "batch": f'[{{"jsonrpc": "2.0", "id": $ID, "result": {PLAIN}}}]',
+    "taken-back": '{"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": $ID}}',
+    "progress": '{"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": $ID}}'
+    f'\n{{"jsonrpc": "2.0", "id": $ID, "result": {PLAIN}}}',
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_whatever_a_server_answers_is_the_same_on_both_ways(tmp_path: Any, spy: Spy, era: str) -> None:
+    async with served(tmp_path, {"old": light("old")}, **FREE) as gateway:
+        client = gateway.client(era)
+        if isinstance(client, Handshaken):
+            await client.open(capabilities={"roots": {}})
+        else:
+            client.capabilities = {"roots": {}}
+        for name, line in LINES.items():
+            if name == "asks" and era == "handshake":
+                continue  # the client would have to answer
+            await client.call("old__raw", text=LINES["plain"])
+            spy.reset()
+            known = await client.call("old__raw", text=line)
+            assert spy.taken == (name != "big")
+            client.headers["x-other"] = name
+            unknown = await client.call("old__raw", text=line)
+            assert (name, shown(known), known.headers["content-type"]) == (
+                name,
+                shown(unknown),
+                unknown.headers["content-type"],
+            )
+            del client.headers["x-other"]
 
 
 async def test_a_session_of_another_token_or_endpoint_is_not_found_behind_any_head(tmp_path: Any, spy: Spy) -> None:
