@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from reconciler.faces.gateway.hot import KnownHead
 from reconciler.faces.gateway.limits import Limits
 from reconciler.faces.http.guard import Limits as Connections
 from tests.engine.desk import light
@@ -109,6 +110,23 @@ async def test_much_that_comes_behind_a_call_on_the_short_way_waits_for_its_answ
         answers = [await answer_of(reader) for _ in range(6)]
         assert all("result" in answer for answer in answers)
         assert [answer["id"] for answer in answers[1:]] == [each["id"] for each in behind]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_call_on_the_short_way_is_answered_before_its_connection_ends_with_the_listener(
+    tmp_path: Any, spy: Spy, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[Any] = []
+    begin = KnownHead.begin
+    monkeypatch.setattr(KnownHead, "begin", lambda *given: lines.append(given[-1]) or begin(*given))
+    async with (
+        served_alone(tmp_path) as gateway,
+        opened(gateway, era) as client,
+        begun(gateway, client, spy, 300) as (reader, _),
+    ):
+        lines[-1].shutdown()
+        assert "result" in await answer_of(reader)
+        assert await reader.read() == b""
 
 
 @pytest.mark.parametrize("era", ERAS)

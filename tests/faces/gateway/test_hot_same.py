@@ -16,7 +16,7 @@ from tests.requirements import requirement
 __all__ = ["spy"]
 pytestmark = [pytest.mark.anyio, requirement("GATE-1:short-way")]
 
-FREE = {"defaults": {"requireApproval": False}}
+FREE: dict[str, Any] = {"defaults": {"requireApproval": False}}
 GROUPED: dict[str, Any] = {**FREE, "groups": {"g": {}}}
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "denied": ({"old": light("old", group="g", denyTools=["sleep"])}, GROUPED),
