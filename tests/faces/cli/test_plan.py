@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.store.state_dir import StateDir
 from tests.canary import CANARY
 from tests.faces.cli.desk import Desk, light
 from tests.requirements import requirement
@@ -202,5 +203,6 @@ def test_planning_runs_opens_for_writing_and_contacts_nothing(desk: Desk, tmp_pa
     opened = [line for line in lines if "O_WRONLY" in line or "O_RDWR" in line or "O_CREAT" in line]
     assert [line for line in opened if "/dev/null" not in line] == []
     contacted = [line for line in lines if "connect(" in line]
-    assert contacted and all("engine.sock" in line for line in contacted)
+    (state,) = (tmp_path / "state").iterdir()
+    assert contacted and all(str(StateDir(state).socket) in line for line in contacted)
     assert [line for line in lines if any(f" {name}(" in line for name in ("unlink", "rename", "mkdir", "creat"))] == []
