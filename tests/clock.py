@@ -9,6 +9,11 @@ import asyncio
 import selectors
 
 
+async def pass_by(seconds: float) -> None:
+    """Let so much time pass, of the kind that costs nothing."""
+    await asyncio.sleep(seconds)
+
+
 class JumpingLoop(asyncio.SelectorEventLoop):
     """`asyncio.run(..., loop_factory=JumpingLoop)`; for anyio's tests see `JUMPING`."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.engine.execute import OnFailure, Outcome, execute
 from reconciler.engine.ledger import Ledger
@@ -56,7 +57,7 @@ class Desk:
         self.said.append(f"retry {server_id}")
 
     async def settled(self, server_id: str) -> SessionError | None:
-        await asyncio.sleep(0)
+        await checkpoint()
         answer = self.settles.get(server_id)
         if isinstance(answer, asyncio.Event):
             await answer.wait()
@@ -188,8 +189,8 @@ async def test_a_phase_begins_when_the_one_before_it_has_settled(tmp_path: Path)
     plan = at.plan({"open": TWO})
     running = asyncio.create_task(at.execute(plan))
     await anyio.wait_all_tasks_blocked()
-    while at.ledger._writing is not None:  # noqa: ASYNC110 the write happens in a thread
-        await asyncio.sleep(0.001)
+    await at.ledger.commit()
+    await anyio.wait_all_tasks_blocked()
     assert at.order("close", "open") == ["close"]
     gate.set()
     assert await running == {"close": "applied", "open": "applied"}

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.engine import locked
 from reconciler.gate.gate import Refused
@@ -280,7 +281,7 @@ async def test_pinned_tools_are_listed_before_the_server_is_up_and_a_call_that_w
             "resources": [],
         }
         calls = [asyncio.create_task(called(at, "s", name)) for name in ("echo", "search")]
-        await asyncio.sleep(0)
+        await checkpoint()
         (tmp_path / "s" / "go").touch()
         with anyio.fail_after(20):
             answers = await asyncio.gather(*calls)

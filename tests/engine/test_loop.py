@@ -8,12 +8,13 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.engine.backoff import CRASH_LOOP_CAP, REPROBE, STABLE
 from reconciler.engine.loop import Worker
 from reconciler.model.server import Server, Uplink
 from reconciler.sessions.session import DeadlineExceeded, End, SessionError
-from tests.clock import JUMPING
+from tests.clock import JUMPING, pass_by
 from tests.engine.stage import Stage, staged
 from tests.requirements import requirement
 from tests.sessions.puppets import server
@@ -47,7 +48,7 @@ async def settled(worker: Worker) -> SessionError | None:
 
 async def later(seconds: float) -> None:
     """Let so much of a time pass that costs nothing, and everything that is due happen."""
-    await asyncio.sleep(seconds)
+    await pass_by(seconds)
     await anyio.wait_all_tasks_blocked()
 
 
@@ -136,7 +137,7 @@ async def test_the_last_of_many_changes_is_what_serves(stage: Stage) -> None:
     worker = await serving(stage)
     for number in range(20):
         stage.accept(worker, server(spec=f"spec {number}"))
-        await asyncio.sleep(0)
+        await checkpoint()
     assert await settled(worker) is None
     assert stage.live().server.spec == "spec 19"
     await later(1)
@@ -164,8 +165,8 @@ async def test_a_session_that_was_proven_for_what_is_wanted_no_more_never_serves
     gate.set()
     opening = stage.hub.slot("a").opening
     assert opening is not None
-    while opening.state != "ready":  # noqa: ASYNC110 the very moment is meant
-        await asyncio.sleep(0)
+    while opening.state != "ready":
+        await checkpoint()
     stage.accepted["a"] = THREE
     assert await settled(worker) is None
     assert "ready two" not in stage.said
@@ -590,8 +591,8 @@ async def test_a_failure_is_heard_also_when_the_next_try_succeeds_at_once(stage:
     stage.troupe.plays["one"] = BROKEN
     stage.accept(worker, ONE)
     waiting = asyncio.create_task(worker.settled())
-    while worker.life.failures == 0:  # noqa: ASYNC110 the very moment is meant
-        await asyncio.sleep(0)
+    while worker.life.failures == 0:
+        await checkpoint()
     stage.troupe.plays["one"] = None
     with anyio.fail_after(60):
         assert await waiting is BROKEN

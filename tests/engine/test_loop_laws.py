@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.engine.loop import Worker
 from reconciler.model.server import Server
 from reconciler.sessions.session import SessionError
-from tests.clock import JumpingLoop
+from tests.clock import JumpingLoop, pass_by
 from tests.engine.stage import Stage, staged
 from tests.requirements import requirement
 from tests.sessions.puppets import server
@@ -96,7 +96,7 @@ class Driver:
             self.calls.append(asyncio.create_task(self.stage.call()))
 
     async def do_wait(self, seconds: str) -> None:
-        await asyncio.sleep(float(seconds))
+        await pass_by(float(seconds))
 
     def _accept(self, wanted: Server) -> None:
         if self.worker.done:
@@ -138,7 +138,7 @@ def test_once_everything_works_the_server_is_as_accepted_and_nothing_else_is_ope
     async def then(driver: Driver) -> None:
         await driver.mend_everything()
         await _until_settled_well(driver.worker)
-        await asyncio.sleep(30)
+        await pass_by(30)
         wanted, slot = driver.stage.accepted.get("a"), driver.stage.hub.slot("a")
         if wanted is None or not wanted.enabled:
             assert (slot.live, driver.stage.troupe.inside) == (None, 0)
@@ -152,8 +152,8 @@ def test_once_everything_works_the_server_is_as_accepted_and_nothing_else_is_ope
 
 
 async def _until_settled_well(worker: Worker) -> None:
-    while await worker.settled() is not None:  # noqa: ASYNC110 a time that costs nothing
-        await asyncio.sleep(400)
+    while await worker.settled() is not None:
+        await pass_by(400)
 
 
 @given(deeds)
@@ -202,7 +202,7 @@ def test_nothing_is_opened_all_the_time(many: list[Deed]) -> None:
             driver.stage.troupe.plays[spec] = driver.stage.troupe.plays.get(spec) or BROKEN
         await driver.do_die("")
         before = len(driver.stage.said)
-        await asyncio.sleep(3600)
+        await pass_by(3600)
         assert sum(word.startswith("open") for word in driver.stage.said[before:]) <= 60
 
     play(many, then)

@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.engine.loop import Worker
 from reconciler.model.secret import Template
@@ -123,7 +124,7 @@ async def test_a_slow_call_in_flight_survives_the_switch_and_then_its_process_go
     worker = await serving(stage, rig("one", "light", "--mark", "1"))
     old = pid_of(stage)
     slow = asyncio.create_task(stage.tool("sleep", ms=400))
-    await asyncio.sleep(0)
+    await checkpoint()
     stage.accept(worker, rig("two", "light", "--mark", "2"))
     assert await settled(worker) is None
     assert json.loads(await stage.tool("info"))["mark"] == "2"
@@ -218,7 +219,7 @@ async def test_nothing_of_a_deleted_server_is_left_however_it_behaves(stage: Pro
     stage.accept(worker, None)
     assert await settled(worker) is None
     assert processes_owned_by(COOKIE) == []
-    await asyncio.sleep(0)
+    await checkpoint()
     assert worker.done
 
 
@@ -237,7 +238,7 @@ async def test_closing_the_hub_ends_what_serves_what_opens_and_what_drains(tmp_p
     async with processes(tmp_path) as stage:
         worker = await serving(stage, rig("one", "evil", "term"))
         slow = asyncio.create_task(stage.tool("sleep", ms=60_000))
-        await asyncio.sleep(0)
+        await checkpoint()
         stage.accept(worker, rig("two"))
         assert await settled(worker) is None
         stage.accept(worker, rig("three", "evil", "hang"))

@@ -12,6 +12,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from anyio.lowlevel import checkpoint
+
 from reconciler.gate.approvals import ARMED, Decision, NotDecided
 from reconciler.gate.principal import Refused
 from reconciler.gate.turn import Patience
@@ -78,7 +80,7 @@ async def _call(at: Desk, arguments: dict[str, int], call_id: str, *, back: bool
 
 
 async def _later(at: Desk, seconds: float) -> None:
-    await asyncio.sleep(0)
+    await checkpoint()
     at.time.pass_by(seconds)
 
 

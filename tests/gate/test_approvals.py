@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.gate.approvals import ARMED, Decision, NotDecided
 from reconciler.gate.asking import MOST_KEPT
@@ -112,7 +113,7 @@ async def test_a_late_yes_runs_nothing_by_itself_and_the_result_is_there_for_who
 async def test_coming_back_waits_for_the_answer(desk: Desk) -> None:
     call_id = await parked(desk)
     back = asyncio.create_task(desk.gate.result(CLIENT, call_id))
-    await asyncio.sleep(0)
+    await checkpoint()
     await desk.approvals.decide(call_id, YES)
     assert await back == {"content": []}
 
@@ -702,7 +703,7 @@ async def test_a_caller_that_goes_away_as_its_call_begins_leaves_the_yes(desk: D
     call_id = await parked(desk)
     row = await desk.approvals.decide(call_id, YES)
     claiming = asyncio.create_task(desk.approvals.claim(row))
-    await asyncio.sleep(0)
+    await checkpoint()
     claiming.cancel()
     await asyncio.wait({claiming})
     assert claiming.cancelled()

@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 from light import Light
 from wire import error, result, send, text, tool, write
@@ -101,7 +100,7 @@ def start_daemon():
             os.write(write_end, str(os.getpid()).encode())
             os.close(write_end)
             while True:
-                time.sleep(60)
+                signal.pause()
         os._exit(0)
     os.close(write_end)
     FAMILY.append(int(os.read(read, 20)))

@@ -51,6 +51,12 @@ class Connection:
         self.writer.write(data)
         await self.writer.drain()
 
+    async def drip(self, data: bytes, pause: float) -> None:
+        """The same again and again, with a pause of so many seconds, until the client hangs up."""
+        while True:
+            await self.raw(data)
+            await asyncio.sleep(pause)
+
     async def answer(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, kind: str = "application/json"
     ) -> None:

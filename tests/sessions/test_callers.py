@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.sessions.callers import QUESTION_SECONDS, QUESTIONS_EACH, Callers, Flight, Turns
 from reconciler.sessions.pipes import PipeSession
@@ -467,7 +468,7 @@ async def test_whoever_stops_waiting_for_a_turn_holds_up_nobody(leaves: int) -> 
     turns = Turns()
     await turns.take("a")
     waiting = [asyncio.create_task(turns.take(key)) for key in ("b", "c", "a")]
-    await asyncio.sleep(0)
+    await checkpoint()
     waiting[leaves].cancel()
     await asyncio.wait({waiting[leaves]})
     turns.give_back()
@@ -481,12 +482,12 @@ async def test_those_of_the_same_key_go_in_together() -> None:
     turns = Turns()
     await turns.take("a")
     waiting = [asyncio.create_task(turns.take(key)) for key in ("b", "b", "c")]
-    await asyncio.sleep(0)
+    await checkpoint()
     turns.give_back()
     await asyncio.wait(waiting[:2])
     assert not waiting[2].done()
     turns.give_back()
-    await asyncio.sleep(0)
+    await checkpoint()
     assert not waiting[2].done()
     turns.give_back()
     await waiting[2]
@@ -496,7 +497,7 @@ async def test_who_was_behind_somebody_that_left_may_be_of_the_key_that_is_insid
     turns = Turns()
     await turns.take("a")
     other, same = (asyncio.create_task(turns.take(key)) for key in ("b", "a"))
-    await asyncio.sleep(0)
+    await checkpoint()
     other.cancel()
     await same
 
@@ -505,7 +506,7 @@ async def test_a_turn_that_comes_with_its_cancellation_is_passed_on() -> None:
     turns = Turns()
     await turns.take("a")
     waiting = asyncio.create_task(turns.take("b"))
-    await asyncio.sleep(0)
+    await checkpoint()
     turns.give_back()
     waiting.cancel()
     await asyncio.wait({waiting})
@@ -516,9 +517,9 @@ async def test_those_of_the_same_key_do_not_overtake_who_waits() -> None:
     turns = Turns()
     await turns.take("a")
     other = asyncio.create_task(turns.take("b"))
-    await asyncio.sleep(0)
+    await checkpoint()
     late = asyncio.create_task(turns.take("a"))
-    await asyncio.sleep(0)
+    await checkpoint()
     assert not other.done() and not late.done()
     turns.give_back()
     await other

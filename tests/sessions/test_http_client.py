@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.model.secret import parse_template
 from reconciler.model.server import Remote
@@ -250,7 +251,7 @@ async def test_between_the_pieces_of_an_answer_everybody_else_has_a_turn() -> No
         nonlocal turns
         while True:
             turns += 1
-            await asyncio.sleep(0)
+            await checkpoint()
 
     other = asyncio.create_task(take_turns())
     response = httpx2.Response(200, stream=_Once(b"x" * MIB))

@@ -13,7 +13,7 @@ from reconciler.model.secret import Template
 from reconciler.model.server import Remote
 from reconciler.sessions.hub import DRAIN_SECONDS, PING_SECONDS, RELIST_SECONDS, SLOT_SECONDS, Hub, Instance, NotLive
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
-from tests.clock import JUMPING
+from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
 from tests.sessions.puppets import Puppet, Troupe, server, tool
 
@@ -152,7 +152,7 @@ async def test_a_place_is_given_back_once(room: Room) -> None:
         await room.live(server_id=f"s{number}")
     room.troupe.plays["slow"] = asyncio.Event()
     with anyio.fail_after(60):
-        await asyncio.sleep(SLOT_SECONDS + 1)  # of a time that costs nothing
+        await pass_by(SLOT_SECONDS + 1)
     for number in range(10):
         room.hub.open(server(f"slow{number}", "slow"), room.told)
     await anyio.wait_all_tasks_blocked()
@@ -300,7 +300,7 @@ async def test_an_answered_ping_forgets_the_missed_ones(room: Room) -> None:
     async def run() -> None:
         for answer in answers:
             puppet.answers["ping"] = answer
-            await asyncio.sleep(PING_SECONDS)  # of a time that costs nothing
+            await pass_by(PING_SECONDS)
 
     await run()
     assert live.state == "ready"
@@ -310,7 +310,7 @@ async def test_an_answered_ping_forgets_the_missed_ones(room: Room) -> None:
 async def test_an_error_is_an_answer_to_a_ping(room: Room) -> None:
     live = await room.live()
     room.troupe.last.answers["ping"] = RpcError({"code": -32601, "message": "Method not found"})
-    await asyncio.sleep(10 * PING_SECONDS)
+    await pass_by(10 * PING_SECONDS)
     assert live.state == "ready"
 
 
@@ -320,7 +320,7 @@ async def test_a_storm_of_changed_lists_is_one_refresh_in_two_seconds(room: Room
     for _ in range(100):
         for _ in range(100):
             puppet.notify_client("notifications/tools/list_changed", {})
-        await asyncio.sleep(0.1)
+        await pass_by(0.1)
     assert 1 + 5 <= puppet.asked.count("tools/list") <= 1 + 6
 
 
@@ -329,14 +329,14 @@ async def test_a_storm_of_one_list_does_not_hold_up_another(room: Room) -> None:
     puppet = room.troupe.last
     puppet.handshake = replace(puppet.handshake, capabilities={"tools": {}, "prompts": {}})
     puppet.notify_client("notifications/tools/list_changed", {})
-    await asyncio.sleep(0.1)
+    await pass_by(0.1)
     puppet.notify_client("notifications/tools/list_changed", {})
     puppet.answers["prompts/list"] = {"prompts": [{"name": "fresh"}]}
     puppet.notify_client("notifications/prompts/list_changed", {})
-    await asyncio.sleep(0.1)
+    await pass_by(0.1)
     assert [each["name"] for each in live.listing.prompts] == ["fresh"]
     assert (puppet.asked.count("tools/list"), puppet.asked.count("prompts/list")) == (2, 1)
-    await asyncio.sleep(2)
+    await pass_by(2)
     assert (puppet.asked.count("tools/list"), puppet.asked.count("prompts/list")) == (3, 1)
 
 
@@ -357,13 +357,13 @@ async def test_other_notifications_read_no_list(room: Room) -> None:
     await room.live()
     puppet = room.troupe.last
     puppet.notify_client("notifications/message", {"level": "info"})
-    await asyncio.sleep(PING_SECONDS / 2)
+    await pass_by(PING_SECONDS / 2)
     assert puppet.asked.count("tools/list") == 1
 
 
 async def test_lists_are_read_again_every_ten_minutes(room: Room) -> None:
     await room.live()
-    await asyncio.sleep(RELIST_SECONDS * 3 + 10 * PING_SECONDS)
+    await pass_by(RELIST_SECONDS * 3 + 10 * PING_SECONDS)
     assert room.troupe.last.asked.count("tools/list") == 4
 
 
@@ -372,7 +372,7 @@ async def test_a_list_that_cannot_be_read_again_stays_as_it_was(room: Room) -> N
     puppet = room.troupe.last
     puppet.answers["tools/list"] = RpcError({"code": -32603, "message": "busy"})
     puppet.notify_client("notifications/tools/list_changed", {})
-    await asyncio.sleep(PING_SECONDS)
+    await pass_by(PING_SECONDS)
     assert live.state == "ready"
     assert [each["name"] for each in live.listing.tools] == ["echo"]
     assert puppet.asked.count("tools/list") == 2

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +45,7 @@ class Paged:
     ) -> dict[str, Any]:
         cursor = (params or {}).get("cursor")
         self.asked.append((method, cursor))
-        await asyncio.sleep(0)
+        await checkpoint()
         return self.page(method, cursor)  # type: ignore[no-any-return]
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None: ...

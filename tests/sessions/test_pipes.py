@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.sessions.limits import Limits
 from reconciler.sessions.pipes import PipeSession
@@ -173,7 +174,7 @@ async def test_a_full_channel_is_waited_for_until_the_deadline(session: PipeSess
         await session.request("m", timeout=0.01)
     assert wire.sent == []
     task = asyncio.create_task(session.request("m", timeout=5))
-    await asyncio.sleep(0)
+    await checkpoint()
     wire.make_room()
     feed(session, id=(await wire.until(1))[0]["id"], result={})
     assert await task == {}
@@ -324,7 +325,7 @@ async def test_too_many_questions_at_a_time_are_refused_and_a_withdrawn_one_is_f
     assert {await started.get(), await started.get()} == {"q0", "q1"}
     feed(session, method="notifications/cancelled", params={"requestId": 0})
     await stopped.wait()
-    await asyncio.sleep(0)
+    await checkpoint()
     feed(session, id=3, method="q3")
     assert await started.get() == "q3"
     session.finish(End("over"))

@@ -346,9 +346,7 @@ async def test_a_server_that_never_answers_fails_at_the_start_deadline() -> None
 async def test_a_server_that_drips_fails_at_the_start_deadline() -> None:
     async def drip(request: Request, connection: Connection) -> None:
         await connection.head(200, {"content-type": "application/json", "content-length": "1000000"})
-        while True:
-            await connection.raw(b" ")
-            await asyncio.sleep(0.05)
+        await connection.drip(b" ", 0.05)
 
     with anyio.fail_after(5):
         async with EvilHttp(drip) as server:
@@ -471,9 +469,7 @@ async def test_an_answer_stream_that_breaks_is_taken_up_again_where_it_broke() -
 async def test_endless_comments_on_an_answer_stream_end_at_the_deadline() -> None:
     async def comments(request: Request, connection: Connection) -> None:
         await connection.stream()
-        while True:
-            await connection.raw(b": still here\n\n")
-            await asyncio.sleep(0.02)
+        await connection.drip(b": still here\n\n", 0.02)
 
     with anyio.fail_after(5):
         async with EvilHttp(mcp(**{"tools/call": comments})) as server, opened(server.url) as session:

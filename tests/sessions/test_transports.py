@@ -114,7 +114,7 @@ async def test_nothing_can_be_opened_that_dials_in_itself(tmp_path: Path) -> Non
 
 @requirement("LIVE-2:no-orphans")
 async def test_what_a_killed_engine_left_is_swept_and_nothing_of_others(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(300)"]
+    words = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
 
     def start(owner: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "RECONCILER_OWNER": owner}

@@ -13,7 +13,7 @@ import pytest
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.session import RESUMED, Era, Handshake, RpcError, SessionError
 from reconciler.sessions.wishes import Granter, Wishes
-from tests.clock import JUMPING
+from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
 from tests.sessions.asking import Wire, feed
 from tests.sessions.puppets import Puppet
@@ -57,7 +57,7 @@ class Played:
     async def says_nothing_more(self) -> None:
         """However long we wait."""
         count = len(self.wire.requests)
-        await asyncio.sleep(1000)
+        await pass_by(1000)
         assert len(self.wire.requests) == count
 
 
@@ -145,7 +145,7 @@ async def test_in_the_stateless_era_one_stream_has_them_all_and_a_new_one_comes_
             ("subscriptions/listen", {"resourceSubscriptions": ["a:1"]}),
         ]
         here.wish()
-        await asyncio.sleep(1)
+        await pass_by(1)
         ended = [told["params"]["requestId"] for told in here.wire.notifications]
         assert ended == [request["id"] for request in here.wire.requests]
         await here.says_nothing_more()
@@ -195,13 +195,13 @@ async def test_wishes_outlive_the_session_and_reach_the_next_one() -> None:
     stage.hub.follow_resources("a", frozenset({"a:1"}))
     stage.hub.log_level("a", "info")
     first = await serves(stage, "one")
-    await asyncio.sleep(1)
+    await pass_by(1)
     assert first.asked[1:] == ["logging/setLevel", "resources/subscribe"]
     second = await serves(stage, "two")
-    await asyncio.sleep(1)
+    await pass_by(1)
     assert second.asked[1:] == ["logging/setLevel", "resources/subscribe"]
     stage.hub.follow_resources("a", frozenset())
-    await asyncio.sleep(1)
+    await pass_by(1)
     assert second.asked[3:] == ["resources/unsubscribe"]
     await stage.hub.close()
 
@@ -241,7 +241,7 @@ async def test_a_session_lives_on_when_a_wish_fails(failure: Exception) -> None:
     puppet = await serves(stage, "one")
     puppet.answers["resources/subscribe"] = failure
     stage.hub.follow_resources("a", frozenset({"a:1"}))
-    await asyncio.sleep(100)
+    await pass_by(100)
     live = stage.hub.slot("a").live
     assert live is not None and live.state == "ready"
     await stage.hub.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.faces.bridge.stdio import Output, lines
 from tests.requirements import requirement
@@ -94,7 +95,7 @@ async def test_a_sender_waits_while_too_much_is_unread() -> None:
         output = Output(write, lambda: None)
         sending = asyncio.create_task(output.send(b"x" * 9_000_000))
         found = lines(read, 10_000_000)
-        await asyncio.sleep(0)
+        await checkpoint()
         assert not sending.done()
         assert len(await anext(found) or b"") == 9_000_000
         await sending

@@ -208,11 +208,11 @@ def test_a_reader_that_goes_away_is_no_error(desk: Desk) -> None:
 
 
 WAITING = """
-import os, sys, time
+import os, signal, sys
 class Slow:
     def read(self):
         os.write(1, b"waiting")
-        time.sleep(60)
+        signal.pause()
 sys.stdin = Slow()
 from reconciler.faces.cli.main import main
 main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.faces.gateway.limits import LIMITS
 from tests.faces.gateway.served import STATELESS, Handshaken, Served, Stream, head, program, served
@@ -273,7 +273,7 @@ async def test_a_client_that_does_not_read_loses_its_stream_and_costs_no_memory(
             note = {"data": "x" * 60_000}
             for _ in range(200):
                 session.tell("notifications/message", note)
-                await asyncio.sleep(0)
+                await checkpoint()
             await gateway.desk.until(lambda: len(gateway.gateway.office.streams) == 0)
         assert (await client.ask("ping")).status == 200
 

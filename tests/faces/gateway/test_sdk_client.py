@@ -103,14 +103,16 @@ async def test_without_a_session_it_listens(gateway: Served) -> None:
         client.listen(resource_subscriptions=["note://one"]) as events,
         anyio.create_task_group() as tasks,
     ):
+        heard = anyio.Event()
 
         async def touch() -> None:
-            while True:
+            while not heard.is_set():
                 await client.call_tool("touch", {})
-                await anyio.sleep(0.1)
+                with anyio.move_on_after(0.5):
+                    await heard.wait()
 
         tasks.start_soon(touch)
         async for event in events:
             assert getattr(event, "uri", None) == "note://one"
+            heard.set()
             break
-        tasks.cancel_scope.cancel()

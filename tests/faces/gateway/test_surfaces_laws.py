@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
+from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -121,7 +122,7 @@ async def told_exactly_what_changed(states: list[State]) -> None:
         before = [view(surfaces, scope) for scope in scopes]
         shelf.rest_until = 0.0
         project.offers.put(state)
-        await asyncio.sleep(0)
+        await checkpoint()
         assert not shelf.looking
         after = [view(surfaces, scope) for scope in scopes]
         for one, was, now in zip(heard, before, after, strict=True):

@@ -245,11 +245,17 @@ def test_a_head_is_learnt_where_nothing_but_its_length_says_where_the_body_ends(
 
 
 async def test_a_body_that_is_still_coming_is_not_an_idle_connection() -> None:
-    async with listened(Echo(), Limits(idle_seconds=0.3), parser=HotGuard) as address, line(address) as one:
+    async with (
+        listened(Echo(), Limits(idle_seconds=0.3), parser=HotGuard) as address,
+        line(address) as one,
+        line(address) as idle,
+    ):
         for _ in range(2):
             await one.say(HEAD.encode() + b"\r\naa")
             assert (await one.hear()).status == 200
         await one.say(HEAD.encode() + b"\r\na")
-        await anyio.sleep(0.5)
+        await idle.say(HEAD.encode() + b"\r\naa")
+        assert (await idle.hear()).status == 200
+        assert await idle.end() == b""
         await one.say(b"a")
         assert (await one.hear()).status == 200

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.faces.http.one_write import OneWrite
 from tests.requirements import requirement
@@ -44,7 +44,7 @@ async def test_a_head_and_its_body_go_out_in_one_write() -> None:
     assert transport.writes == []
     whole.write(b"body")
     whole.write(b"more")
-    await asyncio.sleep(0)
+    await checkpoint()
     assert transport.writes == [HEAD + b"body", b"more"]
 
 
@@ -52,7 +52,7 @@ async def test_a_head_without_a_body_waits_for_no_more_than_a_turn_of_the_loop()
     transport = Transport()
     whole = OneWrite(transport)
     whole.write(HEAD)
-    await asyncio.sleep(0)
+    await checkpoint()
     assert transport.writes == [HEAD]
     whole.write(HEAD)
     whole.close()
