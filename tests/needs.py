@@ -1,24 +1,42 @@
-"""What a test needs from the machine: `@pytest.mark.needs("npx")`. A pytest plugin.
+"""What a test needs from the machine: `@pytest.mark.needs("npx")`. A pytest plugin, and the only place that skips.
 
-The commands of the environment that runs pytest are on the path, however pytest was started. Where a command is
-missing the test is skipped and one line at the end says so. With `REQUIRE_ALL=1` a skip, for whatever reason, is a
-failure.
+A need is a command, or one of ABILITIES. The commands of the environment that runs pytest are on the path, however
+pytest was started. Where something is missing the test is skipped and one line at the end says so. With
+`REQUIRE_ALL=1` a skip, for whatever reason, is a failure.
 """
 
 import os
 import shutil
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
+OWN_MOUNTS = ("unshare", "--mount", "--propagation", "private", "--")
+"""What a command begins with whose mounts nobody else sees."""
+
+
+@cache
+def _can_mount() -> bool:
+    words = (*OWN_MOUNTS, "mount", "-t", "tmpfs", "none", "/mnt")
+    return _has("unshare") and subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+ABILITIES: Mapping[str, Callable[[], bool]] = {
+    "root, who alone gives files away and becomes somebody else": lambda: os.getuid() == 0,
+    "mounts of its own, for a disk that is full or read-only": _can_mount,
+    "a resettable peak of memory (proc_pid_clear_refs(5))": lambda: os.access("/proc/self/clear_refs", os.W_OK),
+}
+ROOT, MOUNTS, PEAK_OF_MEMORY = ABILITIES
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(*commands): commands that the machine must have for this test")
+    config.addinivalue_line("markers", "needs(*names): commands and abilities that the machine must have for this test")
     patch = pytest.MonkeyPatch()
     patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     config.add_cleanup(patch.undo)
@@ -27,9 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     wanted = [name for mark in item.iter_markers("needs") for name in mark.args]
-    missing = sorted({name for name in wanted if shutil.which(name) is None})
+    missing = sorted({name for name in wanted if not _has(name)})
     if missing:
         pytest.skip(f"this machine has no {', '.join(missing)}")
+
+
+def _has(name: str) -> bool:
+    return ABILITIES[name]() if name in ABILITIES else shutil.which(name) is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -47,7 +69,7 @@ def pytest_make_collect_report() -> Iterator[None]:
 
 
 def _fail_a_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+    if REQUIRE_ALL and report.skipped:
         report.outcome = "failed"
         report.longrepr = f"skipped although REQUIRE_ALL=1: {_reason(report)}"
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from reconciler.client import ApiError, Client, NoEngine
+from tests.needs import ROOT
 
-ROOT = Path(__file__).parents[1]
-only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
+CHECKOUT = Path(__file__).parents[1]
 
 
 class Engine:
@@ -220,7 +220,7 @@ def test_without_a_listener_there_is_no_engine(tmp_path: Path) -> None:
         Client(tmp_path / ("x" * 200)).hello()
 
 
-@only_root
+@pytest.mark.needs(ROOT)
 def test_an_engine_of_somebody_else_is_told_nothing(tmp_path: Path) -> None:
     code = (
         "import os, socket, sys\n"

@@ -26,6 +26,7 @@ from reconciler.engine.watch import (
     replaced_by_host,
     signature,
 )
+from tests.needs import MOUNTS
 from tests.requirements import requirement
 from tests.store.namespace import run_with_mounts
 
@@ -371,6 +372,7 @@ def test_a_directory_made_again_is_another_one(tmp_path: Path) -> None:
     assert directories([tmp_path / "a" / "f"]) != before
 
 
+@pytest.mark.needs(MOUNTS)
 def test_a_mounted_file_that_the_host_replaced_is_known(tmp_path: Path) -> None:
     run_with_mounts(
         tmp_path,

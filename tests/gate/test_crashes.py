@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from tests.gate.crashes import campaign
+from tests.needs import MOUNTS
 from tests.requirements import requirement
 from tests.store.namespace import run_with_mounts
 
@@ -20,6 +21,7 @@ async def test_kills_at_any_moment_run_nothing_twice_and_lose_no_yes(tmp_path: P
     assert told.allowed
 
 
+@pytest.mark.needs(MOUNTS)
 @requirement("GATE-2:fails-closed")
 def test_on_a_full_disk_nothing_that_asks_runs_and_everything_else_does(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import os
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from reconciler.sessions.http_failures import clean, describe, explanation, is_r
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import SessionError
 from reconciler.sessions.target import Target, target_of
+from tests.needs import PEAK_OF_MEMORY
 from tests.requirements import requirement
 from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, mcp, says, streams
 from tests.sessions.remotes import nothing_left, opened
@@ -105,10 +105,7 @@ def bomb(size: int) -> bytes:
     return b"".join([*parts, packer.compress(b'"}}'), packer.flush()])
 
 
-needs_proc = pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the kernel tells no peak here")
-
-
-@needs_proc
+@pytest.mark.needs(PEAK_OF_MEMORY)
 async def test_a_compression_bomb_is_cut_before_it_goes_off() -> None:
     packed = bomb(256 * MIB)
 
@@ -120,7 +117,7 @@ async def test_a_compression_bomb_is_cut_before_it_goes_off() -> None:
     assert result.code == "message-too-large"
 
 
-@needs_proc
+@pytest.mark.needs(PEAK_OF_MEMORY)
 @pytest.mark.parametrize("announced", [False, True])
 async def test_a_body_without_end_is_cut(announced: bool) -> None:
     sent = 0
@@ -139,7 +136,7 @@ async def test_a_body_without_end_is_cut(announced: bool) -> None:
     assert sent < 64 * MIB
 
 
-@needs_proc
+@pytest.mark.needs(PEAK_OF_MEMORY)
 async def test_an_event_without_end_is_cut() -> None:
     async def behave(request: Request, connection: Connection) -> None:
         await connection.stream()

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.store.files import text_digest, write_whole
+from tests.needs import MOUNTS, ROOT
 from tests.store.namespace import run_with_mounts
-
-only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
 
 
 def mode_of(path: Path) -> int:
@@ -45,7 +44,7 @@ def test_a_chosen_mode_holds_whatever_the_file_had(tmp_path: Path) -> None:
     assert mode_of(path) == 0o600
 
 
-@only_root
+@pytest.mark.needs(ROOT)
 def test_the_owner_of_an_existing_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "reconciler.yaml"
     path.write_text("old", encoding="utf-8")
@@ -131,6 +130,7 @@ def test_a_reader_sees_the_old_text_or_the_new_one_and_never_a_mix(tmp_path: Pat
     assert seen <= set(texts)
 
 
+@pytest.mark.needs(MOUNTS)
 def test_a_full_disk_keeps_the_old_text_and_works_again_later(tmp_path: Path) -> None:
     run_with_mounts(
         tmp_path,
@@ -150,6 +150,7 @@ def test_a_full_disk_keeps_the_old_text_and_works_again_later(tmp_path: Path) ->
     )
 
 
+@pytest.mark.needs(MOUNTS)
 def test_a_disk_without_room_for_another_file_keeps_the_old_text(tmp_path: Path) -> None:
     run_with_mounts(
         tmp_path,
@@ -167,6 +168,7 @@ def test_a_disk_without_room_for_another_file_keeps_the_old_text(tmp_path: Path)
     )
 
 
+@pytest.mark.needs(MOUNTS)
 def test_a_file_that_is_a_mount_of_its_own_is_written_in_place(tmp_path: Path) -> None:
     run_with_mounts(
         tmp_path,
@@ -185,6 +187,7 @@ def test_a_file_that_is_a_mount_of_its_own_is_written_in_place(tmp_path: Path) -
     )
 
 
+@pytest.mark.needs(MOUNTS)
 def test_a_mounted_file_without_room_for_the_new_text_gets_its_old_one_back(tmp_path: Path) -> None:
     run_with_mounts(
         tmp_path,

@@ -18,9 +18,9 @@ import pytest
 from reconciler.model.document import hidden
 from reconciler.store import state_dir
 from reconciler.store.state_dir import StateBusy, StateDir, base_directory, fingerprint, state_dir_of
+from tests.needs import ROOT
 
-ROOT = Path(__file__).parents[2]
-only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
+CHECKOUT = Path(__file__).parents[2]
 
 
 def mode_of(path: Path) -> int:
@@ -143,7 +143,7 @@ def test_a_killed_holder_holds_nothing(state: StateDir) -> None:
         "StateDir(Path(sys.argv[1])).hold(); print('held', flush=True); sys.stdin.read()"
     )
     words = [sys.executable, "-c", code, str(state.path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout and holder.stdout.readline() == "held\n"
         with pytest.raises(StateBusy) as busy:
@@ -258,7 +258,7 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-@only_root
+@pytest.mark.needs(ROOT)
 def test_a_socket_directory_that_somebody_else_made_first_is_refused(tmp_path: Path, foreign: Path) -> None:
     with pytest.raises(PermissionError, match="belongs to somebody else"):
         long_state(tmp_path).ensure()
@@ -273,7 +273,7 @@ def test_a_socket_directory_that_is_a_link_is_refused(tmp_path: Path, monkeypatc
         long_state(tmp_path).ensure()
 
 
-@only_root
+@pytest.mark.needs(ROOT)
 def test_a_runtime_directory_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.chown(tmp_path, 1234, 1234)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
