@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from reconciler.gate.policy import Policy
 from reconciler.gate.principal import Principal, Refused
-from reconciler.model.server import Server
-from reconciler.sessions.session import Caller, Progress, Sent, Take
-
-
-class Serving(Protocol):
-    """A session that serves, as the gate needs it (sessions.hub.Instance)."""
-
-    server: Server
-
-    async def request(
-        self,
-        method: str,
-        params: Mapping[str, Any] | None,
-        *,
-        timeout: float,
-        on_progress: Progress | None = None,
-        caller: Caller | None = None,
-    ) -> dict[str, Any]: ...
-
-    def start(
-        self, method: str, params: Mapping[str, Any] | None, *, timeout: float, caller: Caller, take: Take
-    ) -> Sent | None: ...
+from reconciler.sessions.hub import Instance
 
 
 class Servers(Protocol):
@@ -38,7 +16,7 @@ class Servers(Protocol):
         """What was accepted for a server; None for an unknown one."""
         ...
 
-    def serving(self, server_id: str) -> Serving | None:
+    def serving(self, server_id: str) -> Instance | None:
         """The session that would take a call now."""
         ...
 

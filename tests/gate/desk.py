@@ -17,7 +17,7 @@ from reconciler.gate.principal import Principal
 from reconciler.gate.turn import Patience
 from reconciler.model.document import Document
 from reconciler.model.server import Server
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.hub import Instance, NotLive
 from reconciler.sessions.session import Caller, Progress
 from reconciler.store.approval_rows import ApprovalRows, CallRow
 from reconciler.store.audit_rows import AuditRows
@@ -55,8 +55,8 @@ class Time:
 
 
 @dataclass
-class Session:
-    """What serves one server; the desk hears what arrives."""
+class Session(Instance):
+    """What serves one server, without a connection; the desk hears what arrives."""
 
     desk: Desk
     server: Server
