@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeAlias
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ID_FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*"?(\d{1,18})"?\s*,')
@@ -15,6 +15,9 @@ _NEAR_THE_END = 80
 _RESULT_LAST = re.compile(r'\{"jsonrpc": ?"2\.0", ?"id": ?(\d{1,18}), ?"result": ?(?=\{)')
 _RESULT_FIRST = re.compile(r'\{"result": ?(?=\{)')
 _AFTER_RESULT = re.compile(r', ?"jsonrpc": ?"2\.0", ?"id": ?(\d{1,18})\}')
+
+Pairs: TypeAlias = Callable[[list[tuple[str, Any]]], dict[str, Any]]
+"""Makes an object of its members, in the order of the text."""
 
 
 class LineTooLong(Exception):
@@ -79,7 +82,12 @@ def _finite(text: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+def strict_decoder(pairs: Pairs | None = None) -> json.JSONDecoder:
+    """Raises ValueError for what is no JSON, as NaN and Infinity are, and for numbers that no float can hold."""
+    return json.JSONDecoder(object_pairs_hook=pairs, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+_DECODER = strict_decoder()
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from reconciler.faces.gateway.long_body import read_long
 from reconciler.faces.gateway.protocol import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
-from reconciler.sessions.frames import Verbatim, begins_more, is_deeper, may_hold_surrogates
+from reconciler.sessions.frames import Verbatim, begins_more, is_deeper, may_hold_surrogates, strict_decoder
 from reconciler.sessions.session import RpcError
 
 Id: TypeAlias = int | str
@@ -68,18 +67,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError("a number is too large")
-    return value
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_float=_finite)
+_DECODER = strict_decoder(_members)
 _ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
