@@ -186,3 +186,4 @@ RESULT_TOOL: Mapping[str, Any] = {
     },
 }
 """What the gateway lists where some visible tool asks; answered by `Gate.result`."""
+RESULT_TOOL_NAME: str = RESULT_TOOL["name"]

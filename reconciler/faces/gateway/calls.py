@@ -17,11 +17,11 @@ from reconciler.faces.gateway.protocol import (
     TIMED_OUT,
     UNAVAILABLE,
 )
-from reconciler.faces.gateway.result_tool import RESULT_TOOL_NAME
 from reconciler.faces.gateway.rewrite import rewrite
 from reconciler.faces.gateway.scope import Scope, Target
 from reconciler.faces.gateway.surface import Surface
 from reconciler.gate.gate import Principal, Refused
+from reconciler.gate.showing import RESULT_TOOL_NAME
 from reconciler.sessions.hub import NotLive
 from reconciler.sessions.session import Caller, DeadlineExceeded, Progress, RpcError, SessionError
 

@@ -23,12 +23,12 @@ from reconciler.faces.gateway.client_session import ClientSession
 from reconciler.faces.gateway.messages import BadMessage, Id, fault, read_body, result_message
 from reconciler.faces.gateway.office import Office, Place
 from reconciler.faces.gateway.protocol import UNAVAILABLE
-from reconciler.faces.gateway.result_tool import RESULT_TOOL_NAME
 from reconciler.faces.gateway.rewrite import rewrite
 from reconciler.faces.gateway.scope import NotHere, Target
 from reconciler.faces.gateway.surface import Surface
 from reconciler.faces.http.hot import Line
 from reconciler.gate.gate import Principal
+from reconciler.gate.showing import RESULT_TOOL_NAME
 from reconciler.sessions.session import Caller, Sent
 
 Finish: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any] | bytes]

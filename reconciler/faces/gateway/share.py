@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias, get_args
 from reconciler.faces.gateway.definitions import Definitions, digest_of, is_sound, joined
 from reconciler.faces.gateway.named import Named
 from reconciler.faces.gateway.names import visible_uri
-from reconciler.faces.gateway.result_tool import RESULT_TOOL_NAME
 from reconciler.gate.policy import Policy
+from reconciler.gate.showing import RESULT_TOOL_NAME
 from reconciler.sessions.listing import Listing
 
 Kind: TypeAlias = Literal["tools", "prompts", "resources"]

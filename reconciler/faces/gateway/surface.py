@@ -15,9 +15,9 @@ from reconciler.faces.gateway.messages import encode
 from reconciler.faces.gateway.named import Together
 from reconciler.faces.gateway.names import original_uri
 from reconciler.faces.gateway.protocol import SERVER_INFO_KEY
-from reconciler.faces.gateway.result_tool import RESULT_TOOL, RESULT_TOOL_NAME
 from reconciler.faces.gateway.scope import Scope, Target
 from reconciler.faces.gateway.share import KINDS, Kind, Share
+from reconciler.gate.showing import RESULT_TOOL, RESULT_TOOL_NAME
 
 
 class Surface:

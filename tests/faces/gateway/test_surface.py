@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler import __version__
-from reconciler.faces.gateway.result_tool import RESULT_TOOL_NAME
 from reconciler.faces.gateway.scope import NotHere, Target
+from reconciler.gate.showing import RESULT_TOOL_NAME
 from reconciler.sessions.session import SessionError
 from tests.faces.gateway.counter import catalog_server, counter, names, tool
 from tests.requirements import requirement
