@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import pytest
 
-from reconciler.gate.content import canonical_arguments
 from reconciler.gate.showing import (
     META,
     MOST_SHOWN,
@@ -22,29 +21,13 @@ from reconciler.gate.showing import (
     unkept,
     why_not,
 )
-from reconciler.store.approval_rows import CallRow, State
+from reconciler.store.approval_rows import State
 from tests.requirements import requirement
+from tests.store.call_rows import row
 
 pytestmark = requirement("GATE-2:call-waits")
 
 SECRET = "hunter2hunter2"
-
-
-def row(state: State = "waiting", **arguments: Any) -> CallRow:
-    return CallRow(
-        id="call-1",
-        server="a",
-        tool="echo",
-        arguments=canonical_arguments(arguments),
-        hash="sha256:1",
-        principal="an agent",
-        spec="sha256:2",
-        definition="sha256:3",
-        created="2026-11-21T04:00:00.000Z",
-        expires="2026-11-21T12:00:00.000Z",
-        state=state,
-        changed="2026-11-21T05:00:00.000Z",
-    )
 
 
 def hide(text: str) -> str:

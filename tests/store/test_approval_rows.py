@@ -14,26 +14,12 @@ from reconciler.store.approval_rows import ApprovalRows, CallRow
 from reconciler.store.audit_rows import AuditRows
 from reconciler.store.records import Records
 from tests.requirements import requirement
+from tests.store.call_rows import AT, LATER, row
 
 pytestmark = [pytest.mark.anyio, requirement("GATE-2:at-most-once")]
 
 KEY = b"k" * 32
-AT = "2026-11-21T04:00:00.000Z"
-LATER = "2026-11-21T12:00:00.000Z"
-ROW = CallRow(
-    id="call-1",
-    server="a",
-    tool="echo",
-    arguments='{"text":"x"}',
-    hash="sha256:1",
-    principal="an agent",
-    spec="sha256:2",
-    definition="sha256:3",
-    created=AT,
-    expires=LATER,
-    state="waiting",
-    changed=AT,
-)
+ROW = row(text="x")
 ALLOWED = {"state": "allowed", "changed": AT, "who": "me"}
 
 
