@@ -86,8 +86,8 @@ async def _remember(project: Project, row: CallRow, who: str) -> None:
     if row.server not in (snapshot.reading.written or {}).get("mcpServers", {row.server: None}):
         raise ChangeRefused("edit-refused", f'the file does not have "{row.server}" any more')
     patch = {"mcpServers": {row.server: {"tools": {row.tool: {"requireApproval": False}}}}}
-    applied = await change(project, patch, if_match=None, who=who)
-    _check(applied)
+    changed = await change(project, patch, if_match=None, principal=Principal(who, "operator"))
+    _check(changed.applied)
 
 
 def _check(applied: Applied) -> None:

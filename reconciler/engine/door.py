@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.config.edit import EditRefused, edit
 from reconciler.config.read import Source, read
 from reconciler.engine.change import Applied, Consent, apply_apart, plan_to
 from reconciler.engine.project import Project
+from reconciler.gate.principal import Principal
 from reconciler.merge_patch import apply, equal
 from reconciler.problems import errors
 from reconciler.store.files import text_digest, write_whole
@@ -28,11 +29,26 @@ class ChangeRefused(Exception):
         self.code = code
 
 
-async def change(project: Project, patch: Mapping[str, Any], *, if_match: str | None, who: str) -> Applied:
-    """Write a merge patch into the main file, and take up what it causes: `who` says yes to all of it.
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The file after a change. `etag` is the digest of its text, `applied` what became of the plan it caused."""
 
-    `if_match` is the digest of the main file that the change was made for, None for whatever it is now. Raises
-    ChangeRefused.
+    etag: str
+    applied: Applied
+
+    @property
+    def plan_id(self) -> str:
+        """What seed dialects name in X-Reconciler-Plan."""
+        return self.applied.plan_id
+
+
+async def change(
+    project: Project, patch: Mapping[str, Any], *, if_match: str | None, principal: Principal, wait: float = 120.0
+) -> Changed:
+    """Write a merge patch into the main file, and take up what it causes: `principal` says yes to all of it.
+
+    `if_match` is the digest of the main file that the change was made for, None for whatever it is now. `wait` are
+    the seconds that sessions have to become so. Raises ChangeRefused.
     """
     async with project.applying:
         before = await project.read()
@@ -46,7 +62,8 @@ async def change(project: Project, patch: Mapping[str, Any], *, if_match: str | 
             why = error.strerror or str(error)
             raise ChangeRefused("read-only", f"{_main(project)} cannot be written: {why}") from error
         await project.read()
-        return await apply_apart(project, plan, Consent(who, None))
+        applied = await apply_apart(project, plan, Consent(principal.name, None), wait=wait)
+        return Changed(text_digest(text.encode("utf-8")), applied)
 
 
 def _changed_text(project: Project, before: Snapshot, patch: Mapping[str, Any], if_match: str | None) -> str:

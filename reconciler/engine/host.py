@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +37,9 @@ class Host:
         self.projects: dict[str, Project] = {}
         self.stopping = asyncio.Event()
         self.facts = EngineFacts(now_text())
+        self.added: list[Callable[[Project], None]] = []
+        """Called with every project that is hosted from now on."""
+        self._root: str | None = None
         self._followers: dict[str, Follower] = {}
         self._locks: list[int] = []
         self._reporters: list[asyncio.Task[None]] = []
@@ -57,15 +61,18 @@ class Host:
         self._locks.append(lock)
         self.projects[project.name] = project
         self._reporters += [asyncio.create_task(work) for work in (self._report(project), project.tokens.follow())]
+        for tell in self.added:
+            tell(project)
         return project
 
     @property
-    def first(self) -> Project:
-        """The project that also answers at the root: the first by name."""
-        return self.projects[min(self.projects)]
+    def root(self) -> Project:
+        """The project that also answers at the root: the first by name of those there were when we began to listen."""
+        return self.projects[self._root or min(self.projects)]
 
     def announce(self, socket: Path) -> None:
         """Write down, in every project's directory, who holds it and how to reach us."""
+        self._root = self.root.name
         facts = {
             "pid": os.getpid(),
             "startedAt": self.facts.started_at,

@@ -9,10 +9,13 @@ import pytest
 
 from reconciler.engine.change import Consent, apply_file
 from reconciler.engine.door import ChangeRefused, change
+from reconciler.gate.principal import Principal
 from reconciler.store.files import text_digest
 from reconciler.store.places import Sources
 from tests.engine.desk import Desk, desk, light
 from tests.requirements import requirement
+
+ME = Principal("me", "operator")
 
 pytestmark = [pytest.mark.anyio, requirement("GATE-2:grants")]
 
@@ -26,7 +29,7 @@ def accepted(at: Desk, server: str = "a") -> Any:
 async def refusal(at: Desk, patch: dict[str, Any] = PATCH, if_match: str | None = None) -> tuple[str, str]:
     before, text = at.project.ledger.accepted, at.file.read_bytes()
     with pytest.raises(ChangeRefused) as refused:
-        await change(at.project, patch, if_match=if_match, who="me")
+        await change(at.project, patch, if_match=if_match, principal=ME)
     assert (at.project.ledger.accepted, at.file.read_bytes()) == (before, text)
     return refused.value.code, str(refused.value)
 
@@ -37,7 +40,7 @@ async def test_a_patch_is_in_the_text_and_accepted_and_touches_no_session(tmp_pa
         at.file.write_text("# mine\n" + yaml(at) + "    # the end\n", encoding="utf-8")
         await at.apply()
         pid, text = at.row("a")["pid"], at.file.read_text(encoding="utf-8")
-        applied = await change(at.project, PATCH, if_match=None, who="me")
+        applied = (await change(at.project, PATCH, if_match=None, principal=ME)).applied
         assert [(o.server, o.action, o.status) for o in applied.outcomes] == [("a", "update", "applied")]
         added = "    tools:\n      echo:\n        requireApproval: false\n"
         assert at.file.read_text(encoding="utf-8").replace(added, "") == text
@@ -61,7 +64,7 @@ async def test_other_edits_stay_what_they_were_and_what_waits_goes_on_waiting(tm
         waiting = [(pending.server, pending.key) for pending in at.project.waiting.all]
         assert [server for server, _ in waiting] == ["a", "c"]
         pid = at.row("a")["pid"]
-        await change(at.project, PATCH, if_match=None, who="me")
+        await change(at.project, PATCH, if_match=None, principal=ME)
         assert [(pending.server, pending.key) for pending in at.project.waiting.all] == waiting
         assert (accepted(at)["args"], at.row("a")["pid"]) == (light("a")["args"], pid)
         assert "c" not in at.project.ledger.document.servers
@@ -71,7 +74,7 @@ async def test_other_edits_stay_what_they_were_and_what_waits_goes_on_waiting(tm
 async def test_a_server_that_is_down_is_not_repaired_by_the_way(tmp_path: Path) -> None:
     async with desk(tmp_path, {"a": light("a"), "b": {"command": "false"}}) as at:
         await at.apply()
-        applied = await change(at.project, PATCH, if_match=None, who="me")
+        applied = (await change(at.project, PATCH, if_match=None, principal=ME)).applied
         assert [outcome.server for outcome in applied.outcomes] == ["a"]
 
 
@@ -101,7 +104,7 @@ async def test_a_change_made_for_another_text_is_refused(tmp_path: Path) -> None
         await at.apply()
         assert (await refusal(at, if_match="sha256:0"))[0] == "stale"
         now = text_digest(at.file.read_bytes())
-        await change(at.project, PATCH, if_match=now, who="me")
+        await change(at.project, PATCH, if_match=now, principal=ME)
         assert (await refusal(at, if_match=now))[0] == "stale"
 
 

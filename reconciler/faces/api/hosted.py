@@ -18,7 +18,7 @@ def host_of(request: Request) -> Host:
 def project_of(request: Request) -> Project:
     """The project under `/p/<project>`, the first by name where none is named. Raises HttpProblem 404."""
     host = host_of(request)
-    name = request.path_params.get("project") or min(host.projects, default="")
+    name = request.path_params.get("project") or host.root.name
     project = host.projects.get(name)
     if project is None:
         raise HttpProblem(404, "unknown-project", f'this engine does not host "{name}"')

@@ -1,4 +1,4 @@
-"""The way in of one listener: Host and Origin, then who asks, then the gateway or the API.
+"""The way in of one listener: Host and Origin, then who asks, then the face that answers.
 
 What a token's holder has open is ended when the token is taken back.
 """
@@ -6,43 +6,45 @@ What a token's holder has open is ended when the token is taken back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
-from reconciler.faces.http.access import LOCAL, OWNER, Door, Scope, principal_of, unauthorized
+from reconciler.faces.cli.paths import FaceName, Place, place_of
+from reconciler.faces.http.access import Door, Scope, principal_of, unauthorized
+from reconciler.faces.http.face import App, Face
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal
-
-App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Front:
     """The outermost ASGI app of a listener."""
 
-    def __init__(self, host: Host, door: Door, api: App, gateway: App) -> None:
+    def __init__(self, host: Host, door: Door, faces: Mapping[FaceName, Face]) -> None:
         self._host = host
         self._door = door
-        self._api = api
-        self._gateway = gateway
+        self._faces = faces
         self._open: dict[asyncio.Task[Any], Scope] = {}
         for project in host.projects.values():
-            project.tokens.listen(self._revoked)
+            self._added(project)
+        host.added.append(self._added)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._open[task] = scope
+        place = place_of(scope["path"], scope["query_string"])
+        face = self._faces[place.face]
         try:
             self._door.admit(scope)
             scope["door"] = self._door
-            await self._app(scope)(scope, receive, send)
+            await self._app(scope, place, face)(scope, receive, send)
         except HttpProblem as problem:
-            await problem.response()(scope, receive, send)
+            await face.said(problem)(scope, receive, send)
         except asyncio.CancelledError:
             await self._end(scope, receive, send)
         finally:
@@ -55,19 +57,23 @@ class Front:
         for task in tuple(self._open):
             task.cancel()
 
-    def _app(self, scope: Scope) -> App:
-        """Who answers. Nobody does without a token, but for /healthz."""
-        path: str = scope["path"]
-        if path == "/healthz":
+    def _app(self, scope: Scope, place: Place, face: Face) -> App:
+        """Who answers. Nobody does without a token, but where the face says so, and for /healthz."""
+        if scope["path"] == "/healthz":
             return _healthy
-        name, below = _below_project(path)
-        is_mcp = below == "mcp" if name is not None else path == "/mcp" or path.startswith("/mcp/")
-        principal_of(scope, self._project(name), LOCAL if is_mcp else OWNER)
-        return self._gateway if is_mcp else self._api
+        if (scope.get("method"), scope["path"]) not in face.open:
+            principal_of(scope, _Accepted(self._projects(place)), face.local)
+        return face.app
 
-    def _project(self, name: str | None) -> Project:
-        """The project whose token must be shown; the first one's where there is none of that name."""
-        return self._host.projects.get(name or "") or self._host.first
+    def _projects(self, place: Place) -> Iterable[Project]:
+        """The projects whose tokens hold for this place."""
+        named = self._host.projects.get(place.project or "")
+        if named is None and place.anywhere:
+            return self._host.projects.values()
+        return (named or self._host.root,)
+
+    def _added(self, project: Project) -> None:
+        project.tokens.listen(self._revoked)
 
     def _revoked(self, principals: Sequence[Principal]) -> None:
         for task, scope in tuple(self._open.items()):
@@ -85,13 +91,21 @@ class Front:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _below_project(path: str) -> tuple[str | None, str]:
-    """`/p/NAME/mcp/...` -> NAME and `mcp`; no name for any other path."""
-    if not path.startswith("/p/"):
-        return None, ""
-    parts = path.split("/", 4)
-    return parts[2], parts[3] if len(parts) > 3 else ""
+class _Accepted:
+    """Whose tokens hold for one request (http.access.Guarded)."""
+
+    def __init__(self, projects: Iterable[Project]) -> None:
+        self._projects = projects
+
+    @property
+    def tokens(self) -> _Accepted:
+        return self
+
+    def check(self, bearer: bytes) -> Principal | None:
+        checks = (project.tokens.check(bearer) for project in self._projects)
+        return next((found for found in checks if found is not None), None)
 
 
 async def _healthy(scope: Scope, receive: Any, send: Any) -> None:
-    await JSONResponse({"status": "ok"})(scope, receive, send)
+    answer: Response = JSONResponse({"status": "ok"})
+    await answer(scope, receive, send)

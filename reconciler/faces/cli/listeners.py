@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket as sockets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from reconciler.engine.host import Host
+from reconciler.faces.api import config, list_servers
+from reconciler.faces.api.connect import endpoint as connect
 from reconciler.faces.api.own import application
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.front import Front
 from reconciler.faces.cli.hosting import bind as bind_local
 from reconciler.faces.cli.listening import Listening
+from reconciler.faces.cli.paths import FaceName
 from reconciler.faces.gateway.endpoint import Gateway
-from reconciler.faces.http.access import Door, Failures
+from reconciler.faces.http.access import LOCAL, Door, Failures
 from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT, HIGHEST_PORT, Address, bind
+from reconciler.faces.http.face import Face
 from reconciler.faces.http.listener import LAST_WORDS, Listener, Tls
 from reconciler.store.files import write_whole
 from reconciler.store.state_dir import StateDir
@@ -29,10 +33,10 @@ async def open_listeners(host: Host, listening: Listening) -> AsyncIterator[None
     """Listen, and write down where. Raises Stop where the address that was named cannot be had."""
     failures = Failures()
     names: dict[str, Any] = {"public_url": listening.public_url, "hosts": listening.names, "failures": failures}
-    api, gateway = application(host), Gateway(host)
-    fronts = [Front(host, Door(local=local, **names), api, gateway) for local in (True, False)]
+    faces = all_faces(host, Gateway(host))
+    fronts = [Front(host, Door(local=local, **names), faces) for local in (True, False)]
     remote = None if listening.is_off else _tcp(host, listening, fronts[1])
-    path = host.first.state.socket
+    path = host.root.state.socket
     local = Listener(fronts[0], bind_local(path), local=True)
     listeners = [local, remote] if remote else [local]
     serving = [asyncio.create_task(listener.serve()) for listener in listeners]
@@ -47,6 +51,17 @@ async def open_listeners(host: Host, listening: Listening) -> AsyncIterator[None
             front.end()
         await asyncio.gather(*serving, return_exceptions=True)
         path.unlink(missing_ok=True)
+
+
+def all_faces(host: Host, gateway: Gateway) -> Mapping[FaceName, Face]:
+    """Every face that a front can send a request to."""
+    return {
+        "gateway": Face(gateway, local=LOCAL),
+        "own": Face(application(host)),
+        "config": config.face(host),
+        "list_servers": list_servers.face(host),
+        "connect": connect.face(host),
+    }
 
 
 def _tcp(host: Host, listening: Listening, front: Front) -> Listener:
@@ -68,7 +83,7 @@ def _bind(host: Host, listening: Listening) -> tuple[sockets.socket, Address]:
     clients find it; else the usual one; else a free one, which is remembered."""
     if listening.address is not None:
         return _bind_at(listening.address)
-    state = host.first.state
+    state = host.root.state
     for port in (*_remembered(state), DEFAULT_PORT):
         try:
             return bind(Address(DEFAULT_HOST, port))

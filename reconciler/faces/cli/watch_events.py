@@ -39,6 +39,9 @@ class _Host(Protocol):
     projects: dict[str, Any]
     facts: Any
 
+    @property
+    def root(self) -> Any: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Teller:
@@ -56,7 +59,7 @@ class Teller:
 
     def _tell_clients(self, project: _Project, host: _Host) -> None:
         """The token itself is for the eyes of a person alone."""
-        path = "/mcp" if project.name == min(host.projects) else f"/p/{quote(project.name, safe='')}/mcp"
+        path = "/mcp" if project is host.root else f"/p/{quote(project.name, safe='')}/mcp"
         url = f"{host.facts.url}{path}" if host.facts.url else None
         token = local_token(project.state, "client") if self.paint.on_terminal else None
         for line in paste_lines(url, project.sources.main.absolute(), project.state.path.parent.absolute(), token):

@@ -84,7 +84,7 @@ class Gateway:
         match = _PATH.fullmatch(path)
         if match is None:
             raise HttpProblem(404, "not-found", "there is nothing here")
-        name = match["project"] or min(host.projects, default="")
+        name = match["project"] or host.root.name
         project = host.projects.get(name)
         if project is None:
             raise HttpProblem(404, "unknown-project", f'this engine does not host "{name}"')

@@ -53,7 +53,7 @@ async def engine(folder: Path, servers: dict[str, Any]) -> AsyncIterator[tuple[C
     task = asyncio.create_task(serve([Sources(file, (), folder)], folder / "state", Listening("none"), **options))  # type: ignore[arg-type]
     host = await up
     try:
-        yield Client(host.first.state.socket), file
+        yield Client(host.root.state.socket), file
     finally:
         host.stopping.set()
         with anyio.fail_after(10):

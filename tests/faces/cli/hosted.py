@@ -29,7 +29,7 @@ class Hosted:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.state: StateDir = host.first.state
+        self.state: StateDir = host.root.state
         self._tokens: dict[str, str] = {}
 
     @property
@@ -43,7 +43,7 @@ class Hosted:
         """One token of each role, named as `<role>-token`."""
         if role not in self._tokens:
             self._tokens[role] = create_token(self.state, role, f"{role}-token")[1]
-            self.host.first.tokens.look()
+            self.host.root.tokens.look()
         return self._tokens[role]
 
     async def ask(

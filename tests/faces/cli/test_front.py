@@ -157,7 +157,7 @@ async def test_what_a_page_can_make_a_browser_send_changes_nothing(
     async with hosted(tmp_path) as engine:
         answer = await engine.ask("POST", "/api/v1/follow", "operator", {"on": True}, **headers)
         assert answer.status == status
-        assert engine.host.first.followed.on == (status == 200)
+        assert engine.host.root.followed.on == (status == 200)
 
 
 @requirement("GATE-1:tokens", "GATE-1:endings")
@@ -173,7 +173,7 @@ async def test_one_that_is_taken_back_ends_what_is_open_with_it_and_nothing_else
                 await mine.hear_chunks()  # the stream ends, it does not break
             await mine.say(engine.request("GET", "/api/v1/status", "viewer"))
             assert (await mine.hear()).status == 401
-            engine.host.first.events.say("test", "still here")
+            engine.host.root.events.say("test", "still here")
             while b"still here" not in await other.hear_line():
                 pass
         assert (await engine.ask("GET", "/api/v1/status", "viewer")).status == 401
@@ -246,7 +246,7 @@ async def test_a_connection_that_was_trusted_a_hundred_times_is_not_when_its_tok
             answer = await one.hear()
             assert answer.json["result"]["content"][0]["text"] == "still here"
         revoke_token(engine.state, "client-token")
-        engine.host.first.tokens.look()
+        engine.host.root.tokens.look()
         for _ in range(3):
             await one.say(request)
             assert (await one.hear()).status == 401

@@ -134,8 +134,8 @@ async def test_where_it_is_taken_a_free_one_is_and_stays_that_of_the_project(tmp
         async with hosted(tmp_path, listening=Listening()) as engine:
             mine = engine.address
             assert mine.port != usual.port
-            await engine.host.first.events.flush()
-            said = [row["message"] for row in await engine.host.first.records.events(0, 10, None)]
+            await engine.host.root.events.flush()
+            said = [row["message"] for row in await engine.host.root.records.events(0, 10, None)]
             assert any(f"port {usual.port} is taken" in message and mine.url() in message for message in said)
         async with hosted(tmp_path, listening=Listening()) as again:
             assert again.address == mine

@@ -15,8 +15,8 @@ import anyio
 import httpx2
 
 from reconciler.engine.host import Host
-from reconciler.faces.api.own import application
 from reconciler.faces.cli.front import Front
+from reconciler.faces.cli.listeners import all_faces
 from reconciler.faces.gateway.endpoint import Gateway
 from reconciler.faces.gateway.limits import LIMITS, Limits
 from reconciler.faces.http.access import Door, Failures
@@ -246,7 +246,7 @@ async def served(
 async def listening(host: Host, gateway: Gateway) -> AsyncIterator[str]:
     """The URL of a listener with a gateway behind it."""
     bound, address = bind(Address("127.0.0.1", 0))
-    listener = Listener(Front(host, Door(failures=Failures()), application(host), gateway), bound)
+    listener = Listener(Front(host, Door(failures=Failures()), all_faces(host, gateway)), bound)
     running = asyncio.create_task(listener.serve())
     try:
         yield address.url()

@@ -1,0 +1,1 @@
+"""The connect dialect: namespaces, connections, their tools, and uplinks."""

@@ -1,0 +1,26 @@
+"""A face under the front: its app, how it says no, and who comes in without a token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from starlette.responses import Response
+
+from reconciler.faces.http.access import OWNER
+from reconciler.faces.http.problems import HttpProblem
+from reconciler.gate.gate import Principal
+
+App: TypeAlias = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One dialect. `said` gives a problem the dialect's own body; `local` is who comes over the owner's socket without
+    a token; `open` are the (method, path) that need none from anywhere."""
+
+    app: App
+    said: Callable[[HttpProblem], Response] = HttpProblem.response
+    local: Principal = OWNER
+    open: frozenset[tuple[str, str]] = frozenset()
