@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -24,7 +24,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake. `summary` is fixed text for its `code`; `detail` names the thing; `hint` is the way out."""
+    """One mistake. `summary` is fixed text for its `code`; `detail` names the thing; `hint` is the way out.
+
+    `path` leads to the value it is about, from the top of the document; None where there is no such value.
+    """
 
     severity: Severity
     code: str
@@ -32,6 +35,7 @@ class Problem:
     detail: str
     place: Place | None = None
     hint: str | None = None
+    path: tuple[str | int, ...] | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, str | int | None]:
         """The shape of `validate -o json`: severity, code, summary, detail, file, line, column, hint."""

@@ -68,7 +68,12 @@ SUMMARY = {
 
 
 def problem(
-    code: str, detail: str, place: Place | None, hint: str | None = None, severity: Severity = "error"
+    code: str,
+    detail: str,
+    place: Place | None,
+    hint: str | None = None,
+    severity: Severity = "error",
+    path: tuple[str | int, ...] | None = None,
 ) -> Problem:
     """The Problem with this code; raises KeyError for a code nobody has given a sentence."""
-    return Problem(severity, code, SUMMARY[code], detail, place, hint)
+    return Problem(severity, code, SUMMARY[code], detail, place, hint, path)

@@ -19,21 +19,21 @@ class Findings:
 
     def error(self, code: str, detail: str, path: Path, hint: str | None = None) -> None:
         """A mistake in the value at `path`."""
-        self.problems.append(problem(code, detail, self.layers.value_place(path), hint))
+        self.problems.append(problem(code, detail, self.layers.value_place(path), hint, path=path))
 
     def error_inside(self, code: str, detail: str, path: Path, part: str, hint: str | None = None) -> None:
         """A mistake in the `part` of the text at `path`; it has the place of the whole where it cannot be found."""
         place = self.layers.part_place(path, part) or self.layers.value_place(path)
-        self.problems.append(problem(code, detail, place, hint))
+        self.problems.append(problem(code, detail, place, hint, path=path))
 
     def error_at_key(self, code: str, detail: str, path: Path, hint: str | None = None) -> None:
         """A mistake in the key at the end of `path`, or in what is missing there."""
-        self.problems.append(problem(code, detail, self.layers.place(path), hint))
+        self.problems.append(problem(code, detail, self.layers.place(path), hint, path=path))
 
     def warn(self, code: str, detail: str, path: Path, hint: str | None = None) -> None:
         """Something in the value at `path` that works but should be known."""
-        self.problems.append(problem(code, detail, self.layers.value_place(path), hint, "warning"))
+        self.problems.append(problem(code, detail, self.layers.value_place(path), hint, "warning", path))
 
     def warn_at_key(self, code: str, detail: str, path: Path, hint: str | None = None) -> None:
         """Something about the key at the end of `path` that works but should be known."""
-        self.problems.append(problem(code, detail, self.layers.place(path), hint, "warning"))
+        self.problems.append(problem(code, detail, self.layers.place(path), hint, "warning", path))

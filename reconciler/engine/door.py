@@ -6,7 +6,7 @@ Other edits of the file that were not taken up yet stay so. The file stays the s
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,17 +16,21 @@ from reconciler.engine.change import Applied, Consent, apply_apart, plan_to
 from reconciler.engine.project import Project
 from reconciler.gate.principal import Principal
 from reconciler.merge_patch import apply, equal
-from reconciler.problems import errors
+from reconciler.problems import Problem, errors
 from reconciler.store.files import text_digest, write_whole
 from reconciler.store.sources import Snapshot
 
 
 class ChangeRefused(Exception):
-    """The file stays as it is. `code` is held, invalid, stale, read-only or edit-refused; the message says why."""
+    """The file stays as it is. `code` is held, invalid, stale, read-only or edit-refused; the message says why.
 
-    def __init__(self, code: str, message: str) -> None:
+    `problems` are all mistakes that the file would have had, where that is the reason.
+    """
+
+    def __init__(self, code: str, message: str, problems: Iterable[Problem] = ()) -> None:
         super().__init__(message)
         self.code = code
+        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ async def change(
         text = _changed_text(project, before, patch, if_match)
         accepted = project.ledger.document
         desired = replace(accepted, written=apply(accepted.written, dict(patch)))
-        plan = plan_to(project, desired, before)
+        named = frozenset(server for server, value in (patch.get("mcpServers") or {}).items() if value is None)
+        plan = plan_to(project, desired, before, named=named)
         try:
             write_whole(project.sources.main, text)
         except OSError as error:
@@ -94,7 +99,7 @@ def rewritten(project: Project, before: Snapshot, patch: Mapping[str, Any], want
     reading = read([Source(*item) for item in texts.items()], default_project=project.sources.project)
     wrong = errors(reading.problems)
     if wrong:
-        raise ChangeRefused("invalid", f"{main} would have errors after the change: {wrong[0].detail}")
+        raise ChangeRefused("invalid", f"{main} would have errors after the change: {wrong[0].detail}", wrong)
     if reading.written is None or not equal(reading.written, want):
         others = ", ".join(name for name in texts if name != main)
         hides = f"an overlay ({others}) hides what the main file would say"

@@ -131,3 +131,12 @@ async def test_what_an_overlay_says_otherwise_is_refused(tmp_path: Path) -> None
         await apply_file(at.project, Consent("test", None), lambda _: None)
         code, said = await refusal(at)
         assert (code, "an overlay (over.yaml) hides" in said) == ("edit-refused", True)
+
+
+@requirement("API-3:null-removes")
+async def test_a_null_names_a_server_so_that_the_last_one_can_go_too(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        removed = await change(at.project, {"mcpServers": {"a": None}}, if_match=None, principal=ME)
+        assert [(o.server, o.action, o.status) for o in removed.applied.outcomes] == [("a", "delete", "applied")]
+        assert "a" not in at.project.ledger.document.servers
