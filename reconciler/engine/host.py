@@ -60,6 +60,7 @@ class Host:
             raise
         self._locks.append(lock)
         self.projects[project.name] = project
+        project.public_url = lambda: self.facts.url
         self._reporters += [asyncio.create_task(work) for work in (self._report(project), project.tokens.follow())]
         for tell in self.added:
             tell(project)

@@ -33,6 +33,7 @@ from reconciler.model.server import Server, Stdio
 from reconciler.problems import Problem, errors
 from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
 from reconciler.sessions.session import End, Era, Notify, Opened, SessionError
+from reconciler.sessions.sign_in import SignIns
 from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
 from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
 from reconciler.store.approval_rows import ApprovalRows
@@ -84,6 +85,13 @@ class Project:
         self.tokens = Tokens(state, self.events.say)
         self.ledger = Ledger(state, Accepted())
         self.hub = Hub(self._open, self._told)
+        self.public_url: Callable[[], str | None] = lambda: None
+        """Where the engine listens, None while it does not; the host says so."""
+        self.sign_ins = SignIns(
+            lambda: self.vault,  # type: ignore[attr-defined]
+            lambda: self.public_url(),
+            self._sign_in_ended,
+        )
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
         self.lock = ProjectLock(sources, self.ledger, self.events.say)
         self._hints = Hints(self.ledger, self.hub, self.records, lambda: self.offers.touch())
@@ -128,6 +136,7 @@ class Project:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.applying.acquire(), LAST_WORDS)
         await self.hub.close()
+        await self.sign_ins.close()
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=LAST_WORDS)
             for task in late:
@@ -255,6 +264,11 @@ class Project:
         if not self.closing:
             self._workers[server_id].restart()
 
+    def _sign_in_ended(self, server_id: str) -> None:
+        """Somebody else may be signed in now: what was opened before is not theirs."""
+        if server_id in self.ledger.document.servers:
+            self.retry(server_id)
+
     async def settled(self, server_id: str) -> SessionError | None:
         worker = self._workers.get(server_id)
         return await worker.settled() if worker is not None else None
@@ -341,6 +355,7 @@ class Project:
             log=self.state.server_logs / f"{server.id}.log",
             environment=self.environment.forwarding(names, resolve),
             era=self._eras.get(server.spec),
+            auth=self.sign_ins.auth,
         )
         return open_session(server, resolve, on_notification, surroundings)
 

@@ -92,7 +92,7 @@ def server_status(project: Project, server_id: str) -> dict[str, Any]:
         "nextRetryAt": _text(life.next_retry_at) if life.phase in ("Backoff", "Stalled") else None,
         "toolCount": len(live.listing.tools) if live and serves else None,
         **_handshake(live if serves else None),
-        "authUrl": None,
+        "authUrl": project.sign_ins.auth_url(server_id),
         "createdAt": times.created if times else None,
         "updatedAt": times.updated if times else None,
         "lastConnectedAt": times.connected if times else None,

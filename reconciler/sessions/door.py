@@ -7,20 +7,26 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from reconciler.model.server import Server
+from reconciler.sessions.credential import Credential
 from reconciler.sessions.session import Era, Notify, Opened, Resolve, Session
 
 
 @asynccontextmanager
 async def open_remote(
-    server: Server, resolve: Resolve, on_notification: Notify, *, era: Era | None = None
+    server: Server,
+    resolve: Resolve,
+    on_notification: Notify,
+    *,
+    era: Era | None = None,
+    auth: Credential | None = None,
 ) -> AsyncIterator[Session]:
     """As `remote.open_remote`, which see; its start deadline does not count the loading."""
     opener = await asyncio.to_thread(_load)
-    async with opener(server, resolve, on_notification, era) as session:
+    async with opener(server, resolve, on_notification, era, auth) as session:
         yield session
 
 
-def _load() -> Callable[[Server, Resolve, Notify, Era | None], Opened]:
+def _load() -> Callable[[Server, Resolve, Notify, Era | None, Credential | None], Opened]:
     from reconciler.sessions.remote import open_remote as opened
 
-    return lambda server, resolve, told, era: opened(server, resolve, told, era=era)
+    return lambda server, resolve, told, era, auth: opened(server, resolve, told, era=era, auth=auth)

@@ -18,6 +18,7 @@ import anyio
 import httpx2
 
 from reconciler.sessions import http_failures as failures
+from reconciler.sessions.credential import Challenge, Credential
 from reconciler.sessions.exchange import EXCHANGE, Exchange
 from reconciler.sessions.http_body import (
     STREAM,
@@ -41,6 +42,7 @@ GOODBYE_SECONDS = 2.0
 STANDS, LONGEST_PAUSE = 30.0, 60.0
 """Seconds: a standing stream that ends sooner is opened again ever later, at the most this late."""
 _SESSION_ID = "mcp-session-id"
+_WHO_ARE_YOU = (401, 403)
 _UNRELATED = frozenset({401, 403, 407, 429, 502, 503, 504})
 """Statuses that say nothing about which protocol era is spoken: asking on would only make it worse."""
 
@@ -58,7 +60,7 @@ class Watch:
 
 
 class HttpClient(httpx2.AsyncClient):
-    """One remote server's client. `kind` is that of model.server.Remote, `signs_in` that sign-in is configured."""
+    """One remote server's client. `kind` is that of model.server.Remote; `auth` says who we are, to it and no other."""
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class HttpClient(httpx2.AsyncClient):
         transport: httpx2.AsyncBaseTransport,
         watch: Watch,
         *,
-        signs_in: bool = False,
+        auth: Credential | None = None,
     ) -> None:
         timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
         redirects = LIMITS.redirects + 1  # we stop them before the SDK does
@@ -76,7 +78,7 @@ class HttpClient(httpx2.AsyncClient):
         self._where = target.where
         self._kind = kind
         self._watch = watch
-        self._signs_in = signs_in
+        self._credential = auth
         self._notices: set[asyncio.Task[None]] = set()
         self._stood = False
         self._setbacks = 0
@@ -95,6 +97,30 @@ class HttpClient(httpx2.AsyncClient):
                 return self._send_beside(request, options)
         return await self._send_in(exchange or _of_a_notice(), request, options)
 
+    async def _sent(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
+        """Sent with what says who we are; once more, at most twice, where the server wants something else."""
+        who = self._credential
+        if who is None or not same_origin(self._target.url, request.url):
+            return await super().send(request, **options)
+        value = who.header() or await who.prepare()
+        for tries in (1, 2, 3):
+            if value is not None:
+                request.headers["authorization"] = value
+            response = await super().send(request, **options)
+            if response.status_code not in _WHO_ARE_YOU:
+                break
+            try:
+                challenge = Challenge(response.status_code, response.headers.get("www-authenticate"))
+                better = await who.refused(value, challenge, tries) if tries < 3 else None
+            except BaseException:
+                await response.aclose()
+                raise
+            if better is None:
+                break
+            await response.aclose()
+            value = better
+        return response
+
     async def aclose(self) -> None:
         for notice in self._notices:
             notice.cancel()
@@ -110,7 +136,7 @@ class HttpClient(httpx2.AsyncClient):
         here.begun = True
         try:
             with here.in_time():
-                response = await super().send(request, **options)
+                response = await self._sent(request, options)
                 return await self._judge(request, response, here)
         except TimeoutError:
             error: SessionError = failures.too_late(self._where)
@@ -180,7 +206,9 @@ class HttpClient(httpx2.AsyncClient):
 
     def _refusal(self, response: httpx2.Response, body: bytes) -> failures.HttpRefused:
         said = self._target.said(failures.explanation(body))
-        return failures.refused(self._where, response, said, signs_in=self._signs_in, now=datetime.now(UTC))
+        return failures.refused(
+            self._where, response, said, signs_in=self._credential is not None, now=datetime.now(UTC)
+        )
 
     # Requests that nobody waits for
 
@@ -202,7 +230,7 @@ class HttpClient(httpx2.AsyncClient):
     async def _say_goodbye(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         with anyio.move_on_after(GOODBYE_SECONDS):
             try:
-                response = await super().send(request, **options)
+                response = await self._sent(request, options)
                 await response.aclose()
             except Exception:
                 pass  # the server may be gone, which is as good
@@ -214,7 +242,7 @@ class HttpClient(httpx2.AsyncClient):
         """The GET stream. The SDK gives up after two failures; an empty stream makes it try for ever, as we pace it."""
         await anyio.sleep(min(2.0 ** min(self._setbacks, 10) - 1, LONGEST_PAUSE))
         try:
-            response = await super().send(request, **options)
+            response = await self._sent(request, options)
             if response.has_redirect_location:
                 return await self._redirected(request, response, Exchange(redirects=1))
             if response.status_code != 200 or media_type(response) != STREAM:

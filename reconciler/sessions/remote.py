@@ -17,6 +17,7 @@ import anyio
 from reconciler.model.server import Remote, Server
 from reconciler.sessions.addresses import choose_written
 from reconciler.sessions.callers import Callers
+from reconciler.sessions.credential import Credential
 from reconciler.sessions.dial import CheckedTransport
 from reconciler.sessions.exchange import Exchange
 from reconciler.sessions.http_client import HttpClient, Watch
@@ -52,16 +53,17 @@ async def open_remote(
     on_notification: Notify,
     *,
     era: Era | None = None,
+    auth: Credential | None = None,
 ) -> AsyncIterator[RemoteSession]:
     """An Opener for model.server.Remote. `era` is what this server spoke last time, to save a round trip.
 
-    Raises SessionError: codes auth, http-<status>, tls, dns, refused, unreachable, closed, redirect, address, url,
-    header, protocol, protocol-version, handshake, deadline.
+    `auth` says who we are. Raises SessionError: codes auth, sign-in, http-<status>, tls, dns, refused, unreachable,
+    closed, redirect, address, url, header, protocol, protocol-version, handshake, deadline.
     """
     assert isinstance(server.transport, Remote)
     target = target_of(server.transport, resolve)
     session = RemoteSession(server, target, on_notification)
-    owner = asyncio.create_task(session.own(server.transport, era), name=f"transport of {server.id}")
+    owner = asyncio.create_task(session.own(server.transport, era, auth), name=f"transport of {server.id}")
     try:
         await session.opened(owner)
         yield session
@@ -163,13 +165,12 @@ class RemoteSession:
 
     # Opening and leaving; `own` runs in a task of its own
 
-    async def own(self, transport: Remote, era: Era | None) -> None:
+    async def own(self, transport: Remote, era: Era | None, auth: Credential | None) -> None:
         """Enter the SDK's contexts, greet the server, stay until the session is over. Raises only a cancellation."""
         watch = Watch(self._life.doubt, self._life.lose, self._resumed)
-        signs_in = bool(transport.oauth or transport.azure)
         try:
             dialled = CheckedTransport(self._target.url, choose_written)
-            client = HttpClient(self._target, transport.kind, dialled, watch, signs_in=signs_in)
+            client = HttpClient(self._target, transport.kind, dialled, watch, auth=auth)
             async with transport_of(transport.kind, self._target.url, client) as (read, write):
                 self._wire = Wire(
                     read, write, told=self._told, answer=self._callers.answer, deadline=self._start_deadline

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.server import Mock, Remote, Server, Stdio, Uplink
+from reconciler.sessions.credential import Credential
 from reconciler.sessions.door import open_remote
 from reconciler.sessions.mock import open_mock
 from reconciler.sessions.orphans import sweep
@@ -26,6 +27,8 @@ class Surroundings:
     environment: Mapping[str, str]
     era: Era | None = None
     """What this server spoke last time; None asks it."""
+    auth: Callable[[Server, Resolve], Credential | None] = lambda *_: None
+    """See SignIns.auth."""
 
 
 def sweep_leftovers(cookie: str) -> list[int]:
@@ -43,7 +46,9 @@ async def open_session(
             case Stdio():
                 yield await _enter_stdio(stack, server, resolve, on_notification, around)
             case Remote():
-                yield await stack.enter_async_context(open_remote(server, resolve, on_notification, era=around.era))
+                auth = around.auth(server, resolve)
+                opened = open_remote(server, resolve, on_notification, era=around.era, auth=auth)
+                yield await stack.enter_async_context(opened)
             case Mock():
                 yield await stack.enter_async_context(open_mock(server, resolve, on_notification))
             case Uplink():

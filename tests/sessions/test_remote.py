@@ -322,13 +322,6 @@ async def test_a_server_that_refuses_is_asked_only_once(status: int) -> None:
             assert len(server.requests) == 1
 
 
-async def test_missing_sign_in_is_said_where_sign_in_is_configured() -> None:
-    with anyio.fail_after(5):
-        async with EvilHttp(says(401)) as server:
-            error = await failure(server.url, oauth=True)
-    assert str(error).startswith("Sign-in is needed") and error.terminal and error.code == "auth"
-
-
 async def test_the_challenge_is_kept_for_the_sign_in() -> None:
     with anyio.fail_after(5):
         async with EvilHttp(says(401, WWW_Authenticate='Bearer scope="x"')) as server:
