@@ -54,6 +54,10 @@ class Limits:
     """All of one HTTP answer that comes as an event stream; each event may be as long as a `response`."""
     refusal: int = 64 * KIB
     """Read of the body of an HTTP error."""
+    metadata: int = 1 * MIB
+    """One document about signing in."""
+    token: int = 64 * KIB
+    """One answer to a request for a token, or to a registration."""
     redirects: int = 5
     """Followed within the origin."""
 
