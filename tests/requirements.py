@@ -194,6 +194,7 @@ _BUILT = {
     "GATE-3:stale": "a plan tells of a launch that the lock does not have, and how the lock of a revision differs",
     "GATE-3:before-live": "pinned tools are listed before their server is up",
     "GATE-3:command": "lock writes, checks, shows and accepts, one server without touching the others",
+    "API-3:malformed": "a body that is malformed is 4xx in that dialect's shape, and the file is untouched",
     "API-3:null-removes": "null for a server removes its entry from the file, and its session",
     "API-4:secrets-never-render": "no secret appears in a plan, a rendering or a message",
     "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",

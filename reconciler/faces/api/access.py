@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeAlias, get_args
 
 from starlette.requests import Request
@@ -17,18 +17,21 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 RANKS = {role: rank for rank, role in enumerate(get_args(Role))}
 """Each role may do what those before it may."""
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
-_JSON = "application/json"
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 
 
 class RoleRoute(Route):
-    """A route with the `least` role that may use it."""
+    """A route with the `least` role that may use it, and the media `kinds` that its body may have."""
 
-    def __init__(self, path: str, endpoint: Endpoint, least: Role, method: str = "GET") -> None:
+    def __init__(
+        self, path: str, endpoint: Endpoint, least: Role, method: str = "GET", *, kinds: Collection[str] = (JSON,)
+    ) -> None:
         self.least: Role = least
 
         async def guarded(request: Request) -> Response:
             require(request, least)
-            _check_content_type(request)
+            _check_content_type(request, kinds)
             return await endpoint(request)
 
         super().__init__(path, guarded, methods=[method], name=getattr(endpoint, "__name__", path))
@@ -50,10 +53,17 @@ def require(request: Request, least: Role, what: str = "this") -> None:
         raise HttpProblem(403, "not-allowed", message)
 
 
-def _check_content_type(request: Request) -> None:
+def _check_content_type(request: Request, kinds: Collection[str]) -> None:
     """A form of another site cannot send JSON without being asked for leave first; over TCP a body is JSON by name."""
     if request.method in _WITHOUT_BODY or request.scope["door"].local:
         return
     given = request.headers.getlist("content-type")
-    if len(given) != 1 or given[0].partition(";")[0].strip().lower() != _JSON:
-        raise HttpProblem(415, "not-json", f"the body must be sent as {_JSON}")
+    kind, _, parameters = given[0].lower().partition(";") if len(given) == 1 else ("", "", "")
+    if kind.strip() not in kinds or not all(map(_fits_json, parameters.split(";"))):
+        raise HttpProblem(415, "not-json", f"the body must be sent as {' or '.join(kinds)}, in UTF-8")
+
+
+def _fits_json(parameter: str) -> bool:
+    """JSON has no parameters (RFC 8259 section 11); a charset that clients name all the same must be the one it has."""
+    name, _, value = parameter.partition("=")
+    return name.strip() != "charset" or value.strip().strip('"') in ("utf-8", "utf8", "us-ascii")
