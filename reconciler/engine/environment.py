@@ -6,24 +6,30 @@ Also the text that must not be shown: every value that was handed out, and every
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from reconciler.model.document import Document, masked_fields
-from reconciler.model.secret import HIDDEN, SecretRef
+from reconciler.model.secret import HIDDEN, SECRET_NAME, SecretRef
 from reconciler.sessions.session import Resolve, Unresolved
 from reconciler.store.env_file import read_env_file
+from reconciler.store.vault import VaultError
+from reconciler.store.vault_keys import NEW_VARIABLE, VARIABLE
 
 _LARGEST_FILE = 64 * 1024
+_OURS = frozenset({VARIABLE, NEW_VARIABLE})
 _SHORTEST_SECRET = 8  # hiding shorter values would make logs unreadable and hide little
 
 
 class Environment:
-    """The values a project's references stand for. `folder` is the directory of its file."""
+    """The values a project's references stand for. `folder` is the directory of its file, `stored` looks into its
+    vault.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stored: Callable[[str], str | None]) -> None:
         self.folder = folder
+        self._stored = stored
         self._offered: dict[str, str] = {}
         self._handed_out: set[str] = set()
         self._used: dict[str, dict[SecretRef, str | None]] = {}
@@ -49,7 +55,7 @@ class Environment:
 
     def forwarding(self, names: Iterable[str], resolve: Resolve) -> dict[str, str]:
         """The engine's environment, with `names` as a reference to them would have them; unset ones stay unset."""
-        values = dict(os.environ)
+        values = {name: value for name, value in os.environ.items() if name not in _OURS}
         for name in names:
             with suppress(Unresolved):
                 values[name] = resolve(SecretRef("env", name))
@@ -87,12 +93,25 @@ class Environment:
             case "file":
                 return self._file(reference.name)
             case "secret":
-                raise Unresolved(f'no secret named "{reference.name}" is stored')
+                return self._secret(reference.name)
             case "env":
                 return self._variable(reference, env_file)
 
+    def _secret(self, name: str) -> str:
+        try:
+            value = self._stored(name) if SECRET_NAME.fullmatch(name) else None
+        except VaultError as error:
+            raise Unresolved(f'the secret "{name}" cannot be opened: {error}; {error.hint}') from error
+        except OSError as error:
+            raise Unresolved(f'the secret "{name}" cannot be read: {_why(error)}') from error
+        if value is None:
+            raise Unresolved(f'no secret named "{name}" is stored; `reconciler secret set {name}`')
+        return value
+
     def _variable(self, reference: SecretRef, env_file: str | None) -> str:
         name = reference.name
+        if name in _OURS:
+            raise Unresolved(f"{name} opens the vault: no server gets it")
         for values in (self._from_file(env_file), os.environ, self._offered):
             value = values.get(name)
             if value is not None and (value or reference.default is None):

@@ -43,6 +43,7 @@ from reconciler.store.observed import read_observed
 from reconciler.store.records import Records
 from reconciler.store.sources import Snapshot, Sources, read_sources
 from reconciler.store.state_dir import StateDir, fingerprint
+from reconciler.store.vault import Vault
 
 LAST_WORDS = 5.0
 """Seconds that an end waits for what is being written."""
@@ -79,7 +80,8 @@ class Project:
         self.followed = Followed()
         self.applying = asyncio.Lock()
         self.pinning = asyncio.Lock()
-        self.environment = Environment(sources.main.resolve().parent)
+        self.vault = Vault(state)
+        self.environment = Environment(sources.main.resolve().parent, self.vault.get)
         self.records = Records(state.records)
         self.events = Events(self.records, self.environment.hide)
         self.tokens = Tokens(state, self.events.say)

@@ -19,6 +19,8 @@ _TEXTS_REMEMBERED = 1 << 16
 _REFERENCE = re.compile(r"\$\$|\$\{(?:([^{}]*)\})?")
 _BODY = re.compile(r"(?:(?P<scheme>[A-Za-z]+):(?!-))?(?P<name>[^:]+?)(?::-(?P<default>.*))?", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What people may call a stored secret."""
 
 
 class BadReference(ValueError):

@@ -72,6 +72,11 @@ class StateDir:
         return self.path / "tokens.json"
 
     @property
+    def vault(self) -> Path:
+        """The stored secrets of the project, sealed."""
+        return self.path / "vault.json"
+
+    @property
     def local_tokens(self) -> Path:
         """The texts of the two tokens made at first start, by role."""
         return self.path / "local-tokens.json"

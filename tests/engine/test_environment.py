@@ -11,6 +11,8 @@ from reconciler.engine.environment import Environment
 from reconciler.model.document import Document
 from reconciler.model.secret import SecretRef, parse_template
 from reconciler.sessions.session import Unresolved
+from reconciler.store.state_dir import StateDir
+from reconciler.store.vault import Vault
 from tests.canary import CANARY, canary_written, encodings_in
 from tests.requirements import requirement
 
@@ -20,7 +22,7 @@ NAME = "RECONCILER_TEST_TOKEN"
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     monkeypatch.delenv(NAME, raising=False)
-    return Environment(tmp_path)
+    return Environment(tmp_path, Vault(StateDir(tmp_path / "state")).get)
 
 
 def value(environment: Environment, text: str, **settings: Any) -> str:
@@ -207,7 +209,7 @@ def test_a_value_of_many_lines_is_hidden_line_by_line(environment: Environment) 
 def test_literals_of_secret_fields_are_hidden_once_their_server_is_started(environment: Environment) -> None:
     document = Document(canary_written())
     for server in document.servers:
-        fresh = Environment(environment.folder)
+        fresh = Environment(environment.folder, lambda _: None)
         fresh.resolver(document, server)
         assert encodings_in(fresh.hide(f"it said: bad token {CANARY}")) == []
 
