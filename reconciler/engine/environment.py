@@ -69,6 +69,10 @@ class Environment:
             if self._now(reference, document.written.get("envFile")) != value
         ]
 
+    def has(self, document: Document, reference: SecretRef) -> bool:
+        """Whether the reference has a value now."""
+        return self._now(reference, document.written.get("envFile")) is not None
+
     def _now(self, reference: SecretRef, env_file: str | None) -> str | None:
         try:
             return self._value(reference, env_file)
