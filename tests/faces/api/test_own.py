@@ -19,6 +19,7 @@ from reconciler.engine.host import Host
 from reconciler.faces.cli.engine import serve
 from reconciler.faces.cli.listening import Listening
 from reconciler.store.sources import Sources
+from reconciler.store.state_dir import state_dir_of
 from tests.engine.desk import light
 from tests.requirements import requirement
 
@@ -60,13 +61,17 @@ async def engine(folder: Path, servers: dict[str, Any]) -> AsyncIterator[tuple[C
             assert await task == 0
 
 
+def socket_of(folder: Path) -> Path:
+    return state_dir_of(folder / "reconciler.yaml", "desk", folder / "state").socket
+
+
 async def test_the_socket_is_its_owners_alone_and_gone_at_the_end(tmp_path: Path) -> None:
     async with engine(tmp_path, {}) as (client, _):
-        hello = await off(client.hello)
+        hello, socket = await off(client.hello), socket_of(tmp_path)
         assert (hello["pid"], hello["projects"], hello["url"]) == (os.getpid(), ["desk"], None)
-        assert stat.S_IMODE(client.path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(client.path.parent.stat().st_mode) == 0o700
-    assert not client.path.exists()
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    assert not socket.exists()
     with pytest.raises(NoEngine):
         await off(client.hello)
 
@@ -102,7 +107,7 @@ async def test_what_cannot_be_is_answered_with_a_code_and_a_sentence(tmp_path: P
             (lambda: client.approve("pln-000000000000", [], "me", print), 404, "nothing-waits"),
             (lambda: client.deny("pln-000000000000", []), 404, "nothing-waits"),
             (lambda: client.rollback_patch(77), 404, "unknown-serial"),
-            (lambda: Client(client.path, "other").status(), 404, "unknown-project"),
+            (lambda: Client(socket_of(tmp_path), "other").status(), 404, "unknown-project"),
             (lambda: client.apply(**{**SILENT, "expected": "pln-000000000000"}), 409, "stale"),
         ]
         for ask, http, code in cases:
