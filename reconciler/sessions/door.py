@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from reconciler.model.server import Server
-from reconciler.sessions.credential import Credential
+from reconciler.sessions.credential import Challenge, Credential
+from reconciler.sessions.machine_settings import Fetch, Settings, Token
 from reconciler.sessions.session import Era, Notify, Opened, Resolve, Session
 
 
@@ -30,3 +31,22 @@ def _load() -> Callable[[Server, Resolve, Notify, Era | None, Credential | None]
     from reconciler.sessions.remote import open_remote as opened
 
     return lambda server, resolve, told, era, auth: opened(server, resolve, told, era=era, auth=auth)
+
+
+def token_fetcher(settings: Settings) -> Fetch:
+    """Fetches the tokens of a program; what that takes is loaded with the first one."""
+    loaded: Fetch | None = None
+
+    async def fetch(challenge: Challenge | None) -> Token | None:
+        nonlocal loaded
+        if loaded is None:
+            loaded = (await asyncio.to_thread(_load_machine_sign_in))(settings)
+        return await loaded(challenge)
+
+    return fetch
+
+
+def _load_machine_sign_in() -> Callable[[Settings], Fetch]:
+    from reconciler.sessions.machine_sign_in import fetcher_of
+
+    return fetcher_of

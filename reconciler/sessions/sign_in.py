@@ -10,6 +10,7 @@ from typing import Protocol
 
 from reconciler.model.server import Remote, Server
 from reconciler.sessions.credential import Credential, SignInRefused
+from reconciler.sessions.machine import Machines
 from reconciler.sessions.session import Resolve
 
 CALLBACK = "/oauth/mcp/callback"
@@ -38,10 +39,14 @@ class SignIns:
         self._vault = vault
         self._public_url = public_url
         self._look_again = look_again
+        self._machines = Machines()
 
     def auth(self, server: Server, resolve: Resolve) -> Credential | None:
         """What a session with the server shows; None where nothing is configured. Raises SessionError."""
-        if not isinstance(server.transport, Remote) or not (server.transport.oauth or server.transport.azure):
+        machine = self._machines.auth(server, resolve)
+        if machine is not None:
+            return machine
+        if not isinstance(server.transport, Remote) or not server.transport.oauth:
             return None
         return None
 
