@@ -36,7 +36,11 @@ create trigger audit_rows_remain before delete on audit begin select raise(abort
 create trigger audit_rows_are_added before insert on audit when exists (select 1 from audit where id = new.id)
     begin select raise(abort, 'audit rows stay as they are'); end;
 """
-_STEPS = (_FIRST, _APPROVALS)
+_HOLDS = """
+create table holds (server text not null, launch text not null, who text not null, at text not null,
+    shown text not null, waits integer not null, primary key (server, launch)) strict;
+"""
+_STEPS = (_FIRST, _APPROVALS, _HOLDS)
 """From nothing to today: the statements that lead from each version to the next. What stands here never changes."""
 VERSION = len(_STEPS)
 
