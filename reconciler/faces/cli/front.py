@@ -63,6 +63,8 @@ class Front:
             return _healthy
         if (scope.get("method"), scope["path"]) not in face.open:
             principal_of(scope, _Accepted(self._projects(place)), face.local)
+        if scope["type"] == "websocket" and not face.sockets:
+            raise HttpProblem(404, "no-socket", "nothing here speaks WebSocket")
         return face.app
 
     def _projects(self, place: Place) -> Iterable[Project]:
@@ -84,6 +86,9 @@ class Front:
         """The end of a request that was cut off: an error where nothing was answered yet, else that of the stream."""
         stops = HttpProblem(503, "stopping", "the engine stops")
         problem = stops if self._host.stopping.is_set() else unauthorized("the token was taken back")
+        if scope["type"] == "websocket":
+            await _end_socket(problem, scope, receive, send)
+            return
         try:
             await problem.response()(scope, receive, send)
         except RuntimeError:  # the answer has begun
@@ -104,6 +109,16 @@ class _Accepted:
     def check(self, bearer: bytes) -> Principal | None:
         checks = (project.tokens.check(bearer) for project in self._projects)
         return next((found for found in checks if found is not None), None)
+
+
+async def _end_socket(problem: HttpProblem, scope: Scope, receive: Any, send: Any) -> None:
+    """In HTTP where the socket was not opened yet; then with the codes for "come again" and for "you may not"."""
+    with suppress(ConnectionError):
+        try:
+            await problem.response()(scope, receive, send)
+        except RuntimeError:
+            code = 1012 if problem.status == 503 else 1008
+            await send({"type": "websocket.close", "code": code, "reason": str(problem)})
 
 
 async def _healthy(scope: Scope, receive: Any, send: Any) -> None:

@@ -24,3 +24,5 @@ class Face:
     said: Callable[[HttpProblem], Response] = HttpProblem.response
     local: Principal = OWNER
     open: frozenset[tuple[str, str]] = frozenset()
+    sockets: bool = False
+    """Whether its app takes WebSockets; elsewhere an upgrade is answered with 404."""

@@ -6,9 +6,12 @@ uvicorn by itself waits for ever for a head that does not end, and its faster pa
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
 
 import h11
 import uvicorn
@@ -27,6 +30,11 @@ class Limits:
     idle_seconds: float = 30.0
     connections: int = 512
     head_bytes: int = 32 * 1024
+    message_bytes: int = 4 * 1024 * 1024
+    """Of a WebSocket: one message, the frames it may come in, control frames in a second, seconds between pings."""
+    message_frames: int = 1024
+    control_frames: int = 100
+    ping_seconds: float = 20.0
 
 
 class GuardConfig(uvicorn.Config):
@@ -45,6 +53,8 @@ class Guard(asyncio.Protocol):
     connections: set[Any]
     cycle: Any
     transport: Any
+    scope: Any
+    server_state: Any
     loop: asyncio.AbstractEventLoop
     _refused = False
     _waiting_for: Literal["head", "body"] | None = None
@@ -93,6 +103,32 @@ class Guard(asyncio.Protocol):
             super().data_received(data[room:])
             self._look(0)
 
+    def _should_upgrade(self) -> bool:
+        """Only to WebSocket; whatever else is offered is ignored, as HTTP allows."""
+        upgrade, options = b"", b""
+        for name, value in self.scope["headers"]:
+            if name == b"upgrade":
+                upgrade = value.lower()
+            elif name == b"connection":
+                options += value.lower() + b","
+        asks = upgrade == b"websocket" and b"upgrade" in map(bytes.strip, options.split(b","))
+        return asks and self.scope["method"] == "GET" and self.scope["http_version"] == "1.1"
+
+    def handle_websocket_upgrade(self, *request: Any) -> None:
+        """From now on the connection is none of ours; before an answer that is under way it would never be told."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse(b"400 Bad Request")
+            return
+        self._refused = True
+        self._wait_for(None)
+        self.connections.discard(self)
+        module: Any = importlib.import_module("reconciler.faces.http.websocket")  # 20 ms that most engines never need
+        module.WebSocket(self.config, self.server_state, self.transport, _upgraded(self.scope, self._target())).begin()
+
+    def _target(self) -> bytes:
+        """The request target as it came."""
+        raise NotImplementedError
+
     def _look(self, size: int) -> None:
         """Time runs while a request is incomplete; what follows one that was answered already counts as a head."""
         self._head_size = size if self._reads_head() else 0
@@ -116,7 +152,7 @@ class Guard(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._waiting_for = what
-        if what is not None and not self.transport.is_closing():
+        if what is not None and not self._refused and not self.transport.is_closing():
             seconds = self._limits.head_seconds if what == "head" else self._limits.body_seconds
             self._timer = self.loop.call_later(seconds, self._give_up)
 
@@ -138,3 +174,23 @@ class PlainGuard(Guard, H11Protocol):
 
     def _reads_head(self) -> bool:
         return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+
+    def _target(self) -> bytes:
+        target: bytes = self.scope["raw_path"]
+        query: bytes = self.scope["query_string"]
+        return target + b"?" + query
+
+
+def _upgraded(scope: Mapping[str, Any], target: bytes) -> dict[str, Any]:
+    """The scope of a socket, of that of the request that asks for it."""
+    path, _, query = target.partition(b"?")
+    return {
+        **scope,
+        "type": "websocket",
+        "scheme": {"https": "wss"}.get(scope["scheme"], "ws"),
+        "raw_path": path,
+        "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+        "query_string": query,
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+    }

@@ -38,6 +38,10 @@ class FastGuard(Guard, HttpToolsProtocol):
         self._beside = 0
         super().on_message_complete()
 
+    def _target(self) -> bytes:
+        target: bytes = self.url
+        return target
+
     def _reads_head(self) -> bool:
         """uvicorn makes the scope at the first byte of a request, and its path at the end of the head."""
         return self.scope is not None and "raw_path" not in self.scope

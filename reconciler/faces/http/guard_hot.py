@@ -39,7 +39,7 @@ class HotGuard(FastGuard):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # ASGI knows nothing of these two
+        scope: dict[str, Any] = self.scope
         seen = self._seen
         if self._handed is not None:
             scope["begun"], self._handed = self._handed, None
