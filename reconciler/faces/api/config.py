@@ -2,27 +2,158 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 
+from reconciler import __version__
+from reconciler.engine.door import Changed
 from reconciler.engine.host import Host
+from reconciler.engine.project import Project
+from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute
+from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, change_file
+from reconciler.faces.api.config_document import meant, shown_document, shown_server
+from reconciler.faces.api.config_servers import server_rows
+from reconciler.faces.api.hosted import host_of, project_of
+from reconciler.faces.api.on_file import FileNow, file_now
+from reconciler.faces.http.access import principal_of
+from reconciler.faces.http.body import json_body
 from reconciler.faces.http.face import Face
+from reconciler.faces.http.preconditions import entity_tag, expected
 from reconciler.faces.http.problems import HttpProblem, as_problem
+from reconciler.merge_patch import apply
+
+PRODUCT = "mcp-reconciler"
+_TRIES = 10
+"""How often a new server is tried while others change the file."""
+_WORDS = {"no-transport": "Either command or url is required"}
+"""The sentences that clients of this dialect know, by the code of our own."""
+
+
+def routes() -> list[BaseRoute]:
+    """The routes of one project, each with the role that it needs at least; `/` needs none."""
+    return [
+        Route("/", get_root),
+        RoleRoute("/api/config", get_config, "viewer"),
+        RoleRoute("/api/config", patch_config, "editor", "PATCH", kinds=(JSON, MERGE_PATCH)),
+        RoleRoute("/api/mcp-servers", get_servers, "viewer"),
+        RoleRoute("/api/mcp-servers", post_server, "editor", "POST"),
+    ]
 
 
 def face(host: Host) -> Face:
     """The face of every project of a host."""
-    app = Starlette(exception_handlers={Exception: _show, HttpProblem: _show, HTTPException: _show})
+    app = Starlette(
+        routes=[Mount("/p/{project}", routes=routes()), *routes()],
+        exception_handlers={Exception: _show, HttpProblem: _show, HTTPException: _show},
+    )
+    app.router.redirect_slashes = False
     app.state.host = host
-    return Face(app, _said)
+    return Face(app, _said, open=frozenset({("GET", "/"), ("HEAD", "/")}))
 
 
-async def _show(_: Request, error: Exception) -> Response:
-    return _said(as_problem(error))
+async def get_root(request: Request) -> JSONResponse:
+    """`{"name", "version", "runtime", "serverless", "auth": {"setup", "authenticated"}}`: who answers here."""
+    known = _is_known(request)
+    auth = {"setup": True, "authenticated": known}
+    return JSONResponse(
+        {"name": PRODUCT, "version": __version__, "runtime": "python", "serverless": False, "auth": auth}
+    )
+
+
+def _is_known(request: Request) -> bool:
+    """Whether the token holds, where one is shown; wrong ones count as they do everywhere. Raises HttpProblem 429."""
+    if "principal" in request.scope:
+        return True
+    try:
+        principal_of(request.scope, host_of(request).root)
+    except HttpProblem as problem:
+        if problem.status == 429:
+            raise
+        return False
+    return True
+
+
+async def get_config(request: Request) -> JSONResponse:
+    """The whole configuration, resolved (`config_document`); ETag is that of the file."""
+    return _whole(await file_now(project_of(request)))
+
+
+async def patch_config(request: Request) -> JSONResponse:
+    """A merge patch (RFC 7396) -> the whole configuration after it. Nothing changes where it is refused."""
+    project, patch = project_of(request), await json_body(request, required=True)
+    if patch.get("mcpServers", {}) is None:
+        message = "mcpServers: null would remove every server at once; name each one that goes with null"
+        raise HttpProblem(400, "too-much", message)
+    before = await file_now(project)
+    if_match = expected(request, before.digest)
+    changed = await change_file(request, project, meant(patch, before.document), if_match=if_match)
+    return _whole(await file_now(project), changed)
+
+
+def _whole(now: FileNow, changed: Changed | None = None) -> JSONResponse:
+    headers = {"etag": entity_tag(now.digest), **({PLAN_HEADER: changed.plan_id} if changed else {})}
+    return JSONResponse(shown_document(now.document), headers=headers)
+
+
+async def get_servers(request: Request) -> JSONResponse:
+    """`{"servers": [...]}` (`config_servers`)."""
+    return JSONResponse({"servers": await server_rows(project_of(request))})
+
+
+async def post_server(request: Request) -> JSONResponse:
+    """The fields of a server, and perhaps its `id` -> 201 with the id and the fields, defaults filled in."""
+    project, fields = project_of(request), await json_body(request, required=True)
+    server_id = fields.pop("id", None) or str(uuid.uuid4())
+    if not isinstance(server_id, str):
+        raise HttpProblem(400, "bad-id", "id: it must be text")
+    now, changed = await _add(request, project, server_id, {"mcpServers": {server_id: fields}})
+    answer = {"id": server_id, **shown_server(now.document, server_id)}
+    return JSONResponse(answer, 201, headers={PLAN_HEADER: changed.plan_id})
+
+
+async def _add(request: Request, project: Project, server_id: str, patch: Mapping[str, Any]) -> tuple[FileNow, Changed]:
+    """Write a server that is not there yet, whoever else writes; and the file after that."""
+    for tried in range(_TRIES):
+        before = await file_now(project)
+        if server_id in before.document.servers or server_id in project.ledger.document.servers:
+            raise HttpProblem(409, "exists", f"mcpServers.{server_id}: there is a server with this id")
+        try:
+            changed = await change_file(request, project, patch, if_match=before.digest)
+        except HttpProblem as problem:
+            if problem.status != 412 or tried == _TRIES - 1:
+                raise
+            continue
+        now = await file_now(project)
+        if server_id in now.document.servers:
+            return now, changed
+        written = apply(before.document.written, patch)  # somebody took it away again at once
+        return FileNow(replace(before.document, written=written), changed.etag), changed
+    raise AssertionError("every turn ends or goes on")
+
+
+async def _show(request: Request, error: Exception) -> Response:
+    problem = as_problem(error)
+    if isinstance(error, HTTPException) and problem.status == 404:
+        return JSONResponse({"error": "Not Found", "path": request.url.path}, 404)
+    return _said(problem)
 
 
 def _said(problem: HttpProblem) -> Response:
-    body = {"error": "unauthorized" if problem.status == 401 else str(problem)}
-    return JSONResponse(body, problem.status, problem.headers)
+    match problem:
+        case InvalidChange():
+            said = ", ".join(
+                f"{'.'.join(map(str, path))}: {_WORDS.get(code, text)}" for path, code, text in problem.issues
+            )
+        case HttpProblem(status=401):
+            said = "unauthorized"
+        case _:
+            said = str(problem)
+    return JSONResponse({"error": said}, problem.status, problem.headers)

@@ -1,0 +1,40 @@
+"""How the dialects of other products change the file: through the one door, without waiting for sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from reconciler.engine.door import Changed, ChangeRefused, change
+from reconciler.engine.project import Project
+from reconciler.faces.api.access import principal
+from reconciler.faces.http.problems import HttpProblem
+
+PLAN_HEADER = "x-reconciler-plan"
+"""Names the plan that a write caused."""
+
+_STATUS = {"invalid": 400, "stale": 412, "read-only": 403}
+
+
+class InvalidChange(HttpProblem):
+    """400: the file would have mistakes. `issues` are (path, sentence), one for each."""
+
+    def __init__(self, refused: ChangeRefused) -> None:
+        super().__init__(400, "invalid", str(refused))
+        self.issues = [(problem.path or (), problem.code, problem.detail) for problem in refused.problems]
+
+
+async def change_file(
+    request: Request, project: Project, patch: Mapping[str, Any], *, if_match: str | None = None
+) -> Changed:
+    """Write a merge patch in the name of whoever asks. Raises HttpProblem where the file stays as it is."""
+    try:
+        return await change(project, patch, if_match=if_match, principal=principal(request), wait=0)
+    except ChangeRefused as refused:
+        if refused.problems:
+            raise InvalidChange(refused) from refused
+        message = project.environment.hide(str(refused))
+        status = 409 if refused.code == "invalid" else _STATUS.get(refused.code, 409)
+        raise HttpProblem(status, refused.code, message) from refused

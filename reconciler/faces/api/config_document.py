@@ -1,0 +1,94 @@
+"""The configuration as the config dialect shows it, and what a patch of what was shown means for the file. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.merge_patch import equal
+from reconciler.model.document import Document, hidden, masked_document, masked_fields
+from reconciler.model.secret import masked, tells_secret
+from reconciler.model.written import SERVER_FIELDS
+
+Shown = dict[str, Any]
+
+
+def shown_document(document: Document) -> Shown:
+    """The whole configuration: settings as written, and each server as `shown_server` says."""
+    servers = {server_id: shown_server(document, server_id) for server_id in document.servers}
+    return {**masked_document(document.settings, hidden), "mcpServers": servers}
+
+
+def shown_server(document: Document, server_id: str) -> Shown:
+    """One server as written, with the defaults of the config dialect filled in. Secrets are references or `***`."""
+    written, facts = document.servers[server_id], document.facts(server_id)
+    fields = {
+        name: _named_hidden(value, secret=tells_secret(name)) if _is_free(name) else value
+        for name, value in masked_fields(written, hidden).items()
+        if name != "disabled"
+    }
+    return {
+        **fields,
+        "name": facts["name"],
+        "enabled": written.get("enabled", not written.get("disabled", False)),
+        "requireApproval": facts["requireApproval"] is not False,
+        "oauth": fields.get("oauth", False),
+    }
+
+
+def _is_free(name: str) -> bool:
+    """Whether people write into this field of a server what they like."""
+    return name == "metadata" or name not in SERVER_FIELDS
+
+
+def _named_hidden(value: Any, *, secret: bool) -> Any:
+    """`value` without the literals that stand under names such as `token`."""
+    if isinstance(value, dict):
+        return {name: _named_hidden(member, secret=secret or tells_secret(name)) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_named_hidden(item, secret=secret) for item in value]
+    return masked(value, hidden, True) if secret and isinstance(value, str) else value
+
+
+def meant(patch: Mapping[str, Any], document: Document) -> Shown:
+    """The part of a patch that says something else than what was read.
+
+    Who reads the configuration, changes one thing and sends all of it back means that one thing: what repeats a value
+    of the file as it was shown is left out. Where a server comes back with every field that was shown, its filled-in
+    defaults are left out as well; a patch that names only some fields is written as it says.
+    """
+    settings = {name: value for name, value in patch.items() if name != "mcpServers"}
+    told = _news(settings, masked_document(document.settings, hidden), document.settings)
+    servers = patch.get("mcpServers")
+    if isinstance(servers, dict):
+        changed = {server_id: _server_news(server_id, value, document) for server_id, value in servers.items()}
+        return {**told, "mcpServers": {key: new for key, new in changed.items() if new != {} or servers[key] == {}}}
+    return {**told, "mcpServers": servers} if "mcpServers" in patch else told
+
+
+def _server_news(server_id: str, value: Any, document: Document) -> Any:
+    if not isinstance(value, dict) or server_id not in document.servers:
+        return value
+    written, shown = document.servers[server_id], shown_server(document, server_id)
+    filled = {name for name in shown if name not in written or _is_other_word(written[name], shown[name])}
+    repeated = filled if shown.keys() <= value.keys() else set()
+    rest = {name: v for name, v in value.items() if name not in repeated or not equal(v, shown[name])}
+    return _news(rest, shown, {name: v for name, v in written.items() if name not in filled})
+
+
+def _is_other_word(written: Any, shown: Any) -> bool:
+    """Whether a value is shown as a boolean that is not one in the file: `writes` has no word in this dialect."""
+    return isinstance(shown, bool) and not isinstance(written, bool)
+
+
+def _news(patch: Mapping[str, Any], shown: Mapping[str, Any], written: Mapping[str, Any]) -> Shown:
+    """What of `patch` is neither what `written` says nor how that is `shown`."""
+    told: Shown = {}
+    for name, value in patch.items():
+        before, behind = shown.get(name), written.get(name)
+        if isinstance(value, dict) and isinstance(before, dict) and isinstance(behind, dict):
+            if inner := _news(value, before, behind):
+                told[name] = inner
+        elif name not in written or name not in shown or not equal(value, before):
+            told[name] = value
+    return told
