@@ -204,6 +204,11 @@ _BUILT = {
     "API-4:vault-whole": "a stored secret that was acknowledged outlives any kill and a full disk",
     "API-4:vault-key": "the key is in the keyring, in a file for its owner alone or in a variable; a lost one is said",
     "API-4:rotation": "a rotation seals everything under another key, and the old one opens nothing any more",
+    "AUTH-1:learnt-addresses": "an address that a server told us gets a packet only where it is public, or the file names it",
+    "AUTH-1:client-credentials": "a program signs in with its id and secret, which go nowhere but to the issuer it belongs to",
+    "AUTH-1:azure": "a program signs in at Microsoft Entra, and is told in one sentence why it cannot",
+    "AUTH-1:one-token": "a token is fetched once for everybody who needs it, ahead of its end, and anew when it is refused",
+    "AUTH-1:conformance": "the official conformance suite passes for signing in, every scored scenario at both revisions",
     "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",
     "OPS-1:events-logs": "events and the logs of each server can be read",
 }
