@@ -61,13 +61,24 @@ class Environment:
                 values[name] = resolve(SecretRef("env", name))
         return values
 
-    def outdated(self, document: Document, server_id: str) -> list[str]:
-        """Names of the references that have another value now than when the server was started."""
-        return [
-            reference.name
-            for reference, value in self._used.get(server_id, {}).items()
-            if self._now(reference, document.written.get("envFile")) != value
-        ]
+    def outdated(self, document: Document, server_id: str) -> str | None:
+        """Why the server would be started with other values now than it was; None where it would not."""
+        file, used = document.written.get("envFile"), self._used.get(server_id, {})
+        differ = [reference for reference, value in used.items() if self._now(reference, file) != value]
+        kinds = {
+            "its environment changed": [each.name for each in differ if each.scheme != "secret"],
+            "its stored secret changed": [each.name for each in differ if each.scheme == "secret"],
+        }
+        return "; ".join(f"{why}: {', '.join(names)}" for why, names in kinds.items() if names) or None
+
+    def behind(self, document: Document) -> dict[str, list[str]]:
+        """The servers that were started without the newest value of a stored secret, each with the names of these."""
+        found: dict[str, list[str]] = {}
+        for server_id in document.servers.keys() & self._used.keys():
+            for reference, value in self._used[server_id].items():
+                if reference.scheme == "secret" and self._now(reference, None) not in (None, value):
+                    found.setdefault(server_id, []).append(reference.name)
+        return found
 
     def has(self, document: Document, reference: SecretRef) -> bool:
         """Whether the reference has a value now."""

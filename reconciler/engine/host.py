@@ -61,7 +61,8 @@ class Host:
         self._locks.append(lock)
         self.projects[project.name] = project
         project.public_url = lambda: self.facts.url
-        self._reporters += [asyncio.create_task(work) for work in (self._report(project), project.tokens.follow())]
+        works = (self._report(project), project.tokens.follow(), project.secrets.follow())
+        self._reporters += [asyncio.create_task(work) for work in works]
         for tell in self.added:
             tell(project)
         return project

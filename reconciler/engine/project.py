@@ -21,6 +21,7 @@ from reconciler.engine.loop import Worker
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
 from reconciler.engine.remembered import Remembered
+from reconciler.engine.secrets import StoredSecrets
 from reconciler.engine.tokens import Tokens
 from reconciler.gate.approvals import Approvals, Audit, Now, World
 from reconciler.gate.gate import Gate
@@ -86,6 +87,7 @@ class Project:
         self.events = Events(self.records, self.environment.hide)
         self.tokens = Tokens(state, self.events.say)
         self.ledger = Ledger(state, Accepted())
+        self.secrets = StoredSecrets(self.vault, self.environment, self.ledger, self.retry, self.events.say)
         self.hub = Hub(self._open, self._told)
         self.public_url: Callable[[], str | None] = lambda: None
         """Where the engine listens, None while it does not; the host says so."""
@@ -119,6 +121,7 @@ class Project:
         if aside is not None:
             self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
         self.tokens.start()
+        await self.secrets.unlock()
         self.ledger.begin_with(self._load())
         await self.gate.approvals.start()
         self.remembered.start()
@@ -168,8 +171,7 @@ class Project:
         status, reason = self.status_of(server_id)
         serves = live is not None and live.state == "ready"
         if serves:
-            outdated = self.environment.outdated(self.ledger.document, server_id)
-            down = f"its environment changed: {', '.join(outdated)}" if outdated else None
+            down = self.environment.outdated(self.ledger.document, server_id)
         else:
             down = self.environment.hide(reason) if status == "error" else None
         return ObservedServer(

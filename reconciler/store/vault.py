@@ -73,6 +73,13 @@ class Vault:
         """The product's own names that begin so (`@sign-in/`)."""
         return tuple(name for name, _ in self._sorted() if name.startswith(_INTERNAL) and name.startswith(prefix))
 
+    def unlock(self) -> None:
+        """Fetch the key now, where there is a vault. What is asked for later then waits for nobody."""
+        with self._guard:
+            contents = self._current()
+            if contents:
+                self._key_of(contents)
+
     def key_holder(self) -> Holder | None:
         """Who keeps the key; None before the first secret."""
         with self._guard:

@@ -170,22 +170,22 @@ def test_what_a_server_was_started_with_is_outdated_once_it_differs(environment:
     token = environment.folder / "token"
     token.write_text("one", encoding="utf-8")
     environment.resolver(document, "a")(SecretRef("file", "token"))
-    assert environment.outdated(document, "a") == []
+    assert environment.outdated(document, "a") is None
     token.write_text("two", encoding="utf-8")
-    assert environment.outdated(document, "a") == ["token"]
-    assert environment.outdated(document, "b") == []
+    assert environment.outdated(document, "a") == "its environment changed: token"
+    assert environment.outdated(document, "b") is None
     token.unlink()
-    assert environment.outdated(document, "a") == ["token"]
+    assert environment.outdated(document, "a") == "its environment changed: token"
     environment.resolver(document, "a")
-    assert environment.outdated(document, "a") == []
+    assert environment.outdated(document, "a") is None
 
 
 def test_a_name_that_was_unset_is_outdated_once_it_is_set(environment: Environment) -> None:
     document = Document({"version": 1, "mcpServers": {"a": {"command": "x"}}})
     environment.forwarding([NAME], environment.resolver(document, "a"))
-    assert environment.outdated(document, "a") == []
+    assert environment.outdated(document, "a") is None
     environment.offer({NAME: "now set"})
-    assert environment.outdated(document, "a") == [NAME]
+    assert environment.outdated(document, "a") == f"its environment changed: {NAME}"
 
 
 # What is never shown

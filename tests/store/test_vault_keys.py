@@ -191,7 +191,7 @@ def test_a_rotation_can_move_the_key(state: StateDir, monkeypatch: pytest.Monkey
 class Ring(KeyringBackend):
     """A keyring in memory."""
 
-    priority = 5
+    priority: float = 5
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
