@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from reconciler.faces.api.asked import read_asked
+from reconciler.faces.api.description import Says
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal, Role
 
@@ -22,16 +24,32 @@ MERGE_PATCH = "application/merge-patch+json"
 
 
 class RoleRoute(Route):
-    """A route with the `least` role that may use it, and the media `kinds` that its body may have."""
+    """A route with the `least` role that may use it, and the media `kinds` that its body may have.
+
+    With `says` nothing reaches the endpoint that is not as described there. Where `least` is None nobody is asked who
+    they are; the face says so too (`Face.open`).
+    """
 
     def __init__(
-        self, path: str, endpoint: Endpoint, least: Role, method: str = "GET", *, kinds: Collection[str] = (JSON,)
+        self,
+        path: str,
+        endpoint: Endpoint,
+        least: Role | None,
+        method: str = "GET",
+        *,
+        kinds: Collection[str] = (JSON,),
+        says: Says | None = None,
     ) -> None:
-        self.least: Role = least
+        self.least = least
+        self.kinds = tuple(kinds)
+        self.says = says
 
         async def guarded(request: Request) -> Response:
-            require(request, least)
+            if least is not None:
+                require(request, least)
             _check_content_type(request, kinds)
+            if says is not None:
+                await read_asked(request, says)
             return await endpoint(request)
 
         super().__init__(path, guarded, methods=[method], name=getattr(endpoint, "__name__", path))
