@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx2
 
@@ -44,10 +46,18 @@ def _refused(response: httpx2.Response, answer: dict[str, Any], who: str, secret
     parts = [part for part in (code, words) if isinstance(part, str) and part]
     if isinstance(words, str) and words.startswith("AADSTS"):
         parts = [_TRACE.sub("", words)]
-    said = clean(": ".join(parts).replace(secret, HIDDEN) if secret else ": ".join(parts)).rstrip(".")
+    said = clean(_without(secret, ": ".join(parts))).rstrip(".")
     message = f"{who} refused (HTTP {status}){f': {said}' if said else ''}."
     wait = seconds_to_wait(response.headers.get("retry-after"), datetime.now(UTC))
     return HttpRefused(message, status=status, terminal=status in _REFUSALS, retry_after=wait, code="auth")
+
+
+def _without(secret: str, text: str) -> str:
+    """A text without the secret, also where it is repeated as it was sent."""
+    basic = base64.b64encode(secret.encode()).decode()
+    for form in (secret, quote_plus(secret), quote(secret, safe=""), basic, basic.rstrip("=")):
+        text = text.replace(form, HIDDEN) if form else text
+    return text
 
 
 def _lifetime(told: Any) -> float:
