@@ -201,6 +201,7 @@ _BUILT = {
     "API-3:null-removes": "null for a server removes its entry from the file, and its session",
     "API-4:secrets-never-render": "no secret appears in a plan, a rendering or a message",
     "API-4:vault": "a stored secret is sealed for its name, its version and its vault, and only its key opens it",
+    "API-4:secret-references": "a reference gets what is stored, and a new version of it opens its servers anew",
     "API-4:vault-whole": "a stored secret that was acknowledged outlives any kill and a full disk",
     "API-4:vault-key": "the key is in the keyring, in a file for its owner alone or in a variable; a lost one is said",
     "API-4:rotation": "a rotation seals everything under another key, and the old one opens nothing any more",
