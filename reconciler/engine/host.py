@@ -39,6 +39,8 @@ class Host:
         self.facts = EngineFacts(now_text())
         self.added: list[Callable[[Project], None]] = []
         """Called with every project that is hosted from now on."""
+        self.removed: list[Callable[[Project], None]] = []
+        """Called with every project that is hosted no more."""
         self._root: str | None = None
         self._followers: dict[str, Follower] = {}
         self._locks: list[int] = []

@@ -60,7 +60,7 @@ def all_faces(host: Host, gateway: Gateway) -> Mapping[FaceName, Face]:
         "own": Face(application(host)),
         "config": config.face(host),
         "list_servers": list_servers.face(host),
-        "connect": connect.face(host),
+        "connect": connect.face(host, gateway),
     }
 
 

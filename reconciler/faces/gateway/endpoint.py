@@ -22,6 +22,8 @@ from reconciler.faces.http.problems import HttpProblem
 
 _PATH = re.compile(r"(?:/p/(?P<project>[^/]+))?/mcp(?:/g/(?P<group>[^/]+)|/s/(?P<server>[^/]+))?/?")
 _MOST_PATHS = 1024
+SESSIONLESS = "sessionless"
+"""Set in an ASGI scope by another face: a client of the handshake era begins no session."""
 
 
 class Gateway:
@@ -58,6 +60,8 @@ class Gateway:
             value = read_body(await exchange.body(self.office.limits.body), self.office.limits.depth)
             if stateless or _has_envelope(value):
                 await self._stateless.post(exchange, place, value)
+            elif exchange.scope.get(SESSIONLESS):
+                await self._handshake.once(exchange, place, value)
             else:
                 await self._handshake.post(exchange, place, value)
         elif exchange.method == "GET" and not stateless:
@@ -79,7 +83,7 @@ class Gateway:
             self._scopes.clear()
             self._hosted = len(host.projects)
         known = self._scopes.get(path)
-        if known is not None:
+        if known is not None and host.projects.get(known.project.name) is known.project:
             return known
         match = _PATH.fullmatch(path)
         if match is None:

@@ -16,6 +16,7 @@ from reconciler.faces.gateway.hot import Hot, KnownHead
 from reconciler.faces.gateway.lists import LISTS, greeting, list_body
 from reconciler.faces.gateway.messages import (
     BadMessage,
+    Message,
     Notification,
     Request,
     Response,
@@ -68,7 +69,22 @@ class HandshakeEra:
         if isinstance(message, Request) and message.method == "initialize":
             await self._initialize(exchange, place, message)
             return
-        session = self._session(exchange, place)
+        await self._answer(exchange, place, self._session(exchange, place), message)
+
+    async def once(self, exchange: Exchange, place: Place, value: Any) -> None:
+        """One message of a client that began no session: what it leaves behind ends with the answer. It can be told
+        and not asked. Raises HttpProblem, BadMessage."""
+        message = message_of(value)
+        if isinstance(message, Request) and message.method == "initialize":
+            await self._initialize(exchange, place, message)
+            return
+        session = ClientSession(place.principal, place.scope, HANDSHAKE_VERSIONS[-1], {}, self._limits)
+        try:
+            await self._answer(exchange, place, session, message)
+        finally:
+            session.close()
+
+    async def _answer(self, exchange: Exchange, place: Place, session: ClientSession, message: Message) -> None:
         if isinstance(message, Request):
             await self._requests(exchange, place, session, [message], whole=False)
         else:

@@ -46,15 +46,21 @@ class Office:
         self.revoked: dict[int, Principal] = {}
         """Those whose token was taken back, by identity."""
         self.at_revocation: list[Callable[[Principal], None]] = []
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[Project, Desk] = {}
+        host.removed.append(self._forget)
 
     def desk(self, project: Project) -> Desk:
         """What is kept for the clients of a project. Whoever loses a token of it loses what waits for them here."""
-        desk = self._desks.get(project.name)
+        desk = self._desks.get(project)
         if desk is None:
-            desk = self._desks[project.name] = Desk(Following(project), Logs(project))
+            desk = self._desks[project] = Desk(Following(project), Logs(project))
             project.tokens.listen(self._revoked)
         return desk
+
+    def _forget(self, project: Project) -> None:
+        """The project is hosted no more."""
+        self._desks.pop(project, None)
+        self.surfaces.forget(project)
 
     def _revoked(self, principals: Sequence[Principal]) -> None:
         for principal in principals:

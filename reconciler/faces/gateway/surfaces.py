@@ -80,6 +80,12 @@ class Surfaces:
 
         return stop
 
+    def forget(self, project: Project) -> None:
+        """Keep nothing of a project any more."""
+        shelf = self._shelves.pop(project, None)
+        if shelf is not None and shelf.stop is not None:
+            shelf.stop()
+
     def _shelf(self, project: Project) -> _Shelf:
         shelf = self._shelves.get(project)
         if shelf is None:

@@ -1,0 +1,76 @@
+"""The address of a server: as the file has it, as it may be shown, and what a client's spelling of it means. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote_plus
+
+from reconciler.model.document import hidden
+from reconciler.model.secret import SecretRef, masked, parse_template
+
+_TOKEN = re.compile(r"\$\{[^{}]*\}|[?&#]|[^$?&#]+|\$")
+
+
+def literal(text: str) -> str:
+    """A client's text as the file has it: this dialect knows no references."""
+    return text.replace("$", "$$")
+
+
+def shown(written: str) -> str:
+    """What may be seen: references as they are, literal secrets hidden."""
+    text = masked(written, hidden, False)
+    return text if parse_template(written).references else text.replace("$$", "$")
+
+
+def is_same(written: str, given: str, look_up: Callable[[SecretRef], str]) -> bool:
+    """Whether a client gave the address back: as the file has it, as it was shown, or as it is once its secrets are
+    looked up. `look_up` raises LookupError for what cannot be told."""
+    if given in (written, shown(written)):
+        return True
+    try:
+        return parse_template(written).resolve(look_up) == given
+    except LookupError:
+        return False
+
+
+def is_same_place(written: str, given: str) -> bool:
+    """Whether the addresses differ in nothing but what stands behind the `?`."""
+    return shown(_cut(written)[0]) == _cut(given)[0]
+
+
+def with_query_of(written: str, given: str) -> str:
+    """`written` with the query that a client gave. What it gave back as it was shown stays as the file has it."""
+    base, parameters = _cut(written)
+    known = {_read(shown(parameter)): parameter for parameter in parameters}
+    query = "&".join(known.get(_read(one), literal(one)) for one in _cut(given)[1])
+    return f"{base}?{query}" if query else base
+
+
+def query_references(written: str) -> Iterator[tuple[str, tuple[SecretRef, ...]]]:
+    """Name and references of every parameter of the query."""
+    for parameter in _cut(written)[1]:
+        yield _read(parameter)[0], parse_template(parameter).references
+
+
+def _cut(address: str) -> tuple[str, list[str]]:
+    """What stands before the query, and each parameter of it. A reference is never cut, a fragment is dropped."""
+    base, query, in_query = "", [""], False
+    for token in _TOKEN.findall(address):
+        if token == "#":
+            break
+        if token == "?" and not in_query:
+            in_query = True
+        elif token == "&" and in_query:
+            query.append("")
+        elif in_query:
+            query[-1] += token
+        else:
+            base += token
+    return base, [parameter for parameter in query if parameter]
+
+
+def _read(parameter: str) -> tuple[str, str]:
+    """Name and value as a server reads them."""
+    name, _, value = parameter.partition("=")
+    return unquote_plus(name), unquote_plus(value)
