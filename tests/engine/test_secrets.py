@@ -42,7 +42,8 @@ async def token_of(at: Desk, server: str) -> str:
 
 async def messages(at: Desk, kind: str) -> list[tuple[str | None, str]]:
     await at.project.events.flush()
-    return [(row["server"], row["message"]) for row in await at.project.records.events(0, 1000, None) if row["kind"] == kind]
+    rows = await at.project.records.events(0, 1000, None)
+    return [(row["server"], row["message"]) for row in rows if row["kind"] == kind]
 
 
 def beside(at: Desk) -> Vault:
