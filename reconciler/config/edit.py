@@ -41,15 +41,29 @@ def edit(text: str, patch: dict[str, Any], *, file: str) -> str:
         return text
     root, have = _read(text, file, patch)
     want = apply(have, patch)
+    for result in edits(text, root, patch, file=file):
+        if result == text or _holds(result, file, want):
+            return result
+    raise no_edit(file, patch)
+
+
+def edits(text: str, root: Node | None, patch: dict[str, Any], *, file: str) -> Iterator[str]:
+    """The same for whoever has read `text` already, as `root`, and reads the results: the first that reads as it should
+    is the edit. Raises EditRefused."""
+    have = {} if root is None or root.value is None else root.value
+    want = apply(have, patch)
     if equal(have, want):
-        return text
+        yield text
+        return
     try:
-        for result in _rewrites(text, file, root, want):
-            if _holds(result, file, want):
-                return result
+        yield from _rewrites(text, file, root, want)
     except CannotEdit as reason:
         raise EditRefused(f"{file}: {reason}", patch) from None
-    raise EditRefused(f"{file}: no careful edit of the text makes this change; it has to be made by hand", patch)
+
+
+def no_edit(file: str, patch: dict[str, Any]) -> EditRefused:
+    """What is said when none of the edits reads as it should."""
+    return EditRefused(f"{file}: no careful edit of the text makes this change; it has to be made by hand", patch)
 
 
 def parse(text: str, file: str) -> tuple[Node | None, list[Problem]]:

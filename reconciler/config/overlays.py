@@ -45,6 +45,35 @@ class Layers:
         found = self._setter(path)
         return found is not None and found[1] == len(path)
 
+    def split(self, patch: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        """The patch of each file: what a file decides changes there, what none sets in the main one.
+
+        What is removed goes from every file that has it.
+        """
+        parts: tuple[dict[str, Any], ...] = tuple({} for _ in self.trees)
+        for path, value in self._leaves(patch, ()):
+            for index in self._deciding(path, value):
+                inner = parts[index]
+                for step in path[:-1]:
+                    inner = inner.setdefault(step, {})
+                inner[path[-1]] = value
+        return parts
+
+    def _leaves(self, patch: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        for key, value in patch.items():
+            here = (*path, key)
+            if isinstance(value, dict) and any(isinstance(_value_at(tree, here), dict) for tree in self.trees):
+                yield from self._leaves(value, here)
+            else:
+                yield here, value
+
+    def _deciding(self, path: Path, value: Any) -> list[int]:
+        if value is None:
+            return [index for index, tree in enumerate(self.trees) if _value_at(tree, path) is not None]
+        found = self._setter(path)
+        decides = found is not None and found[1] == len(path)
+        return [next(i for i, tree in enumerate(self.trees) if found and tree is found[0]) if decides else 0]
+
     def value_place(self, path: Path) -> Place | None:
         """Like `place`, but of the value itself where there is one."""
         node = self._node(path) if path else None
@@ -88,6 +117,11 @@ def _reach(tree: Node, path: Path) -> tuple[int, Node]:
             return depth, node
         node = found
     return len(path), node
+
+
+def _value_at(tree: Node, path: Path) -> Any:
+    node = find(tree, path)
+    return None if node is None else node.value
 
 
 def _beginning(tree: Node) -> Place:

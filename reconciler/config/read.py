@@ -55,6 +55,10 @@ class Reading:
         """
         return self._layers.place(path)
 
+    def split(self, patch: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        """The part of a merge patch that goes into each source."""
+        return self._layers.split(patch)
+
     def document(self, hide: Fingerprint = hidden) -> Document:
         """The document of a reading without errors; raises ValueError otherwise."""
         if self.written is None:

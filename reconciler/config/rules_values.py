@@ -17,6 +17,11 @@ _VARIABLE = re.compile(r"[^=\x00-\x1f\x7f]+")
 _RESERVED_HEADERS = {"host", "content-length", "transfer-encoding", "connection"}
 
 
+def fits_header(value: str) -> bool:
+    """Whether a text can be sent as the value of a header."""
+    return _HEADER_VALUE.fullmatch(value) is not None
+
+
 def check_values(server_id: str, server: dict[str, Any], findings: Findings) -> None:
     """Find every unusable text in the fields of one server."""
     path: Path = ("mcpServers", server_id)
@@ -92,6 +97,6 @@ def _check_headers(headers: Mapping[str, str], path: Path, findings: Findings) -
         elif seen.setdefault(lower, name) != name:
             detail = f"{quoted(seen[lower])} and {quoted(name)} are the same header"
             findings.error_at_key("duplicate-header", detail, here, "delete one of the two")
-        if not _HEADER_VALUE.fullmatch(value):
+        if not fits_header(value):
             detail = f"{named(here)} holds a line end, a control character, or a space at an end"
             findings.error("bad-header-value", detail, here, "write it on one line without spaces around it")

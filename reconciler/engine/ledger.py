@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from reconciler.canonical import digest
+from reconciler.engine.events import now_text
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import RECONNECT_FIELDS, Document, masked_fields
 from reconciler.model.server import Server, server_of
-from reconciler.store.accepted import write_accepted
-from reconciler.store.state_dir import StateDir
+from reconciler.store.accepted import StateDamaged, read_accepted, set_aside, write_accepted
+from reconciler.store.state_dir import StateDir, fingerprint
+
+
+def load_accepted(state: StateDir, default_project: str, say: Callable[[str, str], None]) -> Accepted:
+    """What the disk has. What is damaged there is set aside, said, and counts as nothing. Raises StateTooNew."""
+    try:
+        return read_accepted(state, default_project=default_project)
+    except StateDamaged as damage:
+        aside = set_aside(damage.path, now_text().replace(":", ""))
+        say("state", f"{damage}; it is kept as {aside.name} and nothing counts as applied")
+        return Accepted(document=Document(default_project=default_project, hide=fingerprint(state.key())))
 
 
 class Ledger:

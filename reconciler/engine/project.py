@@ -8,20 +8,22 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
 
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
 from reconciler.engine.hints import Hints
-from reconciler.engine.ledger import Ledger
-from reconciler.engine.life import Life, next_try_in
+from reconciler.engine.holds import Holds
+from reconciler.engine.ledger import Ledger, load_accepted
+from reconciler.engine.life import Life, next_try_in, word_of
 from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
 from reconciler.engine.remembered import Remembered
 from reconciler.engine.secrets import StoredSecrets
+from reconciler.engine.times import Times, remembered_times
 from reconciler.engine.tokens import Tokens
 from reconciler.gate.approvals import Approvals, Audit, Now, World
 from reconciler.gate.gate import Gate
@@ -36,11 +38,10 @@ from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
 from reconciler.sessions.session import End, Era, Notify, Opened, SessionError
 from reconciler.sessions.sign_in import SignIns
 from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
-from reconciler.store.accepted import StateDamaged, read_accepted, set_aside
+from reconciler.sessions.uplink import Uplinks
 from reconciler.store.approval_rows import ApprovalRows
 from reconciler.store.audit_rows import AuditRows
 from reconciler.store.files import text_digest
-from reconciler.store.observed import read_observed
 from reconciler.store.records import Records
 from reconciler.store.sources import Snapshot, Sources, read_sources
 from reconciler.store.state_dir import StateDir, fingerprint
@@ -50,15 +51,6 @@ LAST_WORDS = 5.0
 """Seconds that an end waits for what is being written."""
 RETRY_WAIT = 30.0
 """Seconds a call waits for a session that is on its way."""
-
-
-@dataclass(slots=True)
-class Times:
-    """When a server was first accepted, last changed, last connected: texts, None when never."""
-
-    created: str
-    updated: str
-    connected: str | None = None
 
 
 @dataclass(slots=True)
@@ -79,20 +71,25 @@ class Project:
         self.state = state
         self.waiting = Waiting()
         self.followed = Followed()
+        self.read_only = False
+        """Whether the file may not be changed from here; the host says so."""
+        self._known: Snapshot | None = None
         self.applying = asyncio.Lock()
         self.pinning = asyncio.Lock()
         self.vault = Vault(state)
         self.environment = Environment(sources.main.resolve().parent, self.vault.get)
         self.records = Records(state.records)
+        self.holds = Holds(self.records)
         self.events = Events(self.records, self.environment.hide)
         self.tokens = Tokens(state, self.events.say)
         self.ledger = Ledger(state, Accepted())
         self.secrets = StoredSecrets(self.vault, self.environment, self.ledger, self.retry, self.events.say)
         self.hub = Hub(self._open, self._told)
+        self.uplinks = Uplinks(self.wake)
         self.public_url: Callable[[], str | None] = lambda: None
         """Where the engine listens, None while it does not; the host says so."""
         self.sign_ins = SignIns(
-            lambda: self.vault,  # type: ignore[attr-defined]
+            lambda: self.vault,
             lambda: self.public_url(),
             self._sign_in_ended,
         )
@@ -122,10 +119,13 @@ class Project:
             self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
         self.tokens.start()
         await self.secrets.unlock()
-        self.ledger.begin_with(self._load())
+        self.ledger.begin_with(load_accepted(self.state, self.sources.project, self.events.say))
+        await self.holds.start()
+        if aside is not None:
+            await self.holds.lost(self.ledger.accepted, now_text())
         await self.gate.approvals.start()
         self.remembered.start()
-        self._remember_times()
+        self.times = remembered_times(self.state, self.ledger.document.servers)
         self.lock.look()
         self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
         for server_id in self.ledger.document.servers:
@@ -151,9 +151,14 @@ class Project:
 
     async def read(self) -> Snapshot:
         """What the files say now."""
-        snapshot = await asyncio.to_thread(read_sources, self.sources)
-        self.followed.problems = list(snapshot.reading.problems)
+        snapshot = await asyncio.to_thread(read_sources, self.sources, known=self._known)
+        self.took(snapshot)
         return snapshot
+
+    def took(self, snapshot: Snapshot) -> None:
+        """This is what the files say now; it is not read again while they say the same."""
+        self._known = snapshot
+        self.followed.problems = list(snapshot.reading.problems)
 
     def desired(self, snapshot: Snapshot) -> Document:
         """The document of a snapshot without errors."""
@@ -190,24 +195,9 @@ class Project:
 
     def status_of(self, server_id: str) -> tuple[Status, str]:
         """The seeds' word for a server and a sentence: why it is so."""
-        worker, slot = self._workers.get(server_id), self.hub.slot(server_id)
-        life = worker.life if worker else Life()
-        if slot.live is not None and slot.live.state == "ready":
-            return (
-                "connected",
-                f"the new version failed, the old one serves: {life.failure}" if life.failed_spec else "",
-            )
-        match life.phase:
-            case "Connecting" | "Ready":
-                return "connecting", life.reason
-            case "Backoff":
-                return ("connecting" if slot.opening else "error"), life.reason
-            case "Stalled":
-                return "error", life.reason
-            case "Pending" | "Draining" | "Closed" | "Disabled":
-                return "disconnected", life.reason
-            case never:
-                assert_never(never)
+        worker, base = self._workers.get(server_id), self.public_url()
+        dial_at = f"ws{base[4:]}/connect/{self.name}/{server_id}" if base else None
+        return word_of(worker.life if worker else Life(), self.hub.slot(server_id), dial_at)
 
     def worker(self, server_id: str) -> Worker | None:
         """Who drives the server; None when it was never accepted."""
@@ -367,21 +357,6 @@ class Project:
     def _cookie(self) -> str:
         """What marks our child processes: the same for every engine of this state, and for no other that may run."""
         return f"{self.state.path.name}-{text_digest(os.fsencode(self.state.path.resolve()))[7:19]}"
-
-    def _load(self) -> Accepted:
-        try:
-            return read_accepted(self.state, default_project=self.sources.project)
-        except StateDamaged as damage:
-            aside = set_aside(damage.path, now_text().replace(":", ""))
-            self.events.say("state", f"{damage}; it is kept as {aside.name} and nothing counts as applied")
-            hide = fingerprint(self.state.key())
-            return Accepted(document=Document(default_project=self.sources.project, hide=hide))
-
-    def _remember_times(self) -> None:
-        report = read_observed(self.state) or {}
-        for row in report.get("servers", []):
-            if row.get("id") in self.ledger.document.servers and row.get("createdAt"):
-                self.times[row["id"]] = Times(row["createdAt"], row["updatedAt"], row.get("lastConnectedAt"))
 
     def _times(self, server_id: str) -> Times:
         now = now_text()

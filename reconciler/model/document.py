@@ -141,6 +141,14 @@ class Document:
             self._launch_digests[server_id] = digest(masked_fields(launch, self.hide)) if launch else None
         return self._launch_digests[server_id]
 
+    def dormant_digest(self, server_id: str) -> str | None:
+        """What a person would say yes to were the server enabled and no mock: what it would run or contact."""
+        facts = self.facts(server_id)
+        if "mock" not in facts:
+            return self.launch_digest(server_id)
+        launch = launch_facts({name: value for name, value in facts.items() if name != "mock"})
+        return digest(masked_fields(launch, self.hide)) if launch else None
+
     def masked(self) -> dict[str, Any]:
         """`written` with every literal secret replaced by what `hide` makes of it."""
         return masked_document(self.written, self.hide)

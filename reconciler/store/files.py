@@ -13,25 +13,39 @@ _BUSY = {errno.EBUSY, errno.EXDEV}
 _PRIVATE = 0o600
 
 
-def write_whole(path: Path, text: str | bytes, *, mode: int | None = None) -> None:
+class NotAsRead(Exception):
+    """The file is not what was read any more; it stands as somebody else saved it."""
+
+
+def write_whole(path: Path, text: str | bytes, *, mode: int | None = None, expected: str | None = None) -> None:
     """Replace `path` in one step: temporary file, fsync, rename, fsync of the directory. A link stays a link.
 
     The mode of an existing file is kept unless `mode` is given (new files: 0600), its owner where we may. A file that
-    cannot be renamed over (a single-file bind mount) is written in place, after a copy beside it. Raises OSError;
-    then the old file stands.
+    cannot be renamed over (a single-file bind mount) is written in place, after a copy beside it. `expected` is the
+    digest of what is to be replaced. Raises NotAsRead, OSError; then the old file stands.
     """
     target = Path(os.path.realpath(path))
     data = text.encode("utf-8") if isinstance(text, str) else text
     facts = _facts(target)
     temporary = _temporary(target, data, facts, _mode(facts, mode))
     try:
+        _check_is(target, expected)
         temporary.replace(target)
+    except NotAsRead:
+        temporary.unlink()
+        raise
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno not in _BUSY:
             raise
         _write_in_place(target, data)
     _sync_directory(target.parent)
+
+
+def _check_is(target: Path, expected: str | None) -> None:
+    """As late as can be: what is saved after this look is written over."""
+    if expected is not None and text_digest(target.read_bytes()) != expected:
+        raise NotAsRead(str(target))
 
 
 def _facts(target: Path) -> os.stat_result | None:

@@ -33,9 +33,18 @@ class Snapshot:
     digests: tuple[tuple[str, str], ...]
     """Shown path and digest of every file that was read."""
 
+    @property
+    def etag(self) -> str:
+        """What a change may be made for: the digest of the file, of all of them where there are overlays."""
+        digests = [digest for _, digest in self.digests]
+        return digests[0] if len(digests) == 1 else text_digest("".join(digests).encode("ascii"))
 
-def read_sources(sources: Sources, *, strict: bool = False) -> Snapshot:
-    """Read every file and what they say together. A file that cannot be read is a Problem, never an exception."""
+
+def read_sources(sources: Sources, *, strict: bool = False, known: Snapshot | None = None) -> Snapshot:
+    """Read every file and what they say together. A file that cannot be read is a Problem, never an exception.
+
+    `known` is what they said before, read alike: it is the answer where the texts are still the same.
+    """
     texts: dict[str, str] = {}
     digests: list[tuple[str, str]] = []
     problems: list[Problem] = []
@@ -47,6 +56,8 @@ def read_sources(sources: Sources, *, strict: bool = False) -> Snapshot:
             digests.append((shown, text[1]))
     if problems:
         return Snapshot(Reading.refused(problems), texts, tuple(digests))
+    if known is not None and known.reading.sources and known.digests == tuple(digests):
+        return known
     reading = read([Source(name, text) for name, text in texts.items()], default_project=sources.project, strict=strict)
     return Snapshot(reading, texts, tuple(digests))
 

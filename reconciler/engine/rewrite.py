@@ -1,0 +1,132 @@
+"""A merge patch on the text of a project's files: checked whole before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.config.edit import EditRefused, edit, edits, no_edit
+from reconciler.config.read import Reading, Source, read
+from reconciler.merge_patch import apply, diff, equal
+from reconciler.plan.pointers import differing
+from reconciler.problems import Problem, errors
+from reconciler.store.files import NotAsRead, text_digest, write_whole
+from reconciler.store.sources import Snapshot, Sources
+
+_BOM = "\ufeff"
+
+
+class ChangeRefused(Exception):
+    """Nothing was changed; the message says why.
+
+    `code` is not-allowed, held, invalid, own-setting, blocked, stale, read-only, edit-refused, too-many-held or vault.
+    `problems` are all mistakes that the file would have had, where that is the reason; `patch` is the change to be made
+    by hand, without secrets, where the file may not be written.
+    """
+
+    def __init__(
+        self, code: str, message: str, problems: Iterable[Problem] = (), patch: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.problems = tuple(problems)
+        self.patch = patch
+
+
+class MovedOn(Exception):
+    """A file was saved by somebody else meanwhile: nothing of ours was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What the files are to say. `texts` are the new ones by path, none where nothing changes."""
+
+    before: Snapshot
+    after: Snapshot
+    texts: Mapping[Path, str]
+
+
+def rewrite(sources: Sources, before: Snapshot, want: Any) -> Rewritten:
+    """The texts that say `want`, with as little changed as can be. Raises ChangeRefused."""
+    patch = diff(before.reading.written, want)
+    if not patch:
+        return Rewritten(before, before, {})
+    reading = _read_edited(sources, before, patch)
+    wrong = errors(reading.problems)
+    main = sources.shown(sources.main)
+    if wrong:
+        raise ChangeRefused("invalid", f"{main} would have errors after the change: {wrong[0].detail}", wrong)
+    if not equal(reading.written, want):
+        raise ChangeRefused("edit-refused", _hidden_by(reading, want) if len(reading.sources) > 1 else _UNSOUND)
+    paths = {sources.shown(path): path for path in sources.paths}
+    raw = {source.name: _with_bom(source.text, before, source.name) for source in reading.sources}
+    digests = tuple((name, text_digest(text.encode("utf-8"))) for name, text in raw.items())
+    after = Snapshot(reading, {source.name: source.text for source in reading.sources}, digests)
+    texts = {paths[name]: text for name, text in raw.items() if after.texts[name] != before.texts[name]}
+    return Rewritten(before, after, texts)
+
+
+_UNSOUND = "the edit does not hold"
+
+
+def _read_edited(sources: Sources, before: Snapshot, patch: Mapping[str, Any]) -> Reading:
+    """What the files say with the patch in them. Raises ChangeRefused."""
+    reading = before.reading
+    (main, *overlays), (own, *others) = reading.sources, reading.split(dict(patch))
+    tree = reading.trees[0]
+    assert tree is not None
+    try:
+        rest = [
+            Source(one.name, edit(one.text, part, file=one.name)) for one, part in zip(overlays, others, strict=True)
+        ]
+        want = apply(tree.value, own)
+        for text in edits(main.text, tree, own, file=main.name):
+            found = read([Source(main.name, text), *rest], default_project=sources.project)
+            root = found.trees[0]
+            if root is not None and equal(root.value, want):
+                return found
+        raise no_edit(main.name, own)
+    except EditRefused as refused:
+        raise ChangeRefused("edit-refused", str(refused)) from refused
+
+
+def _hidden_by(reading: Reading, want: Any) -> str:
+    path, _, _ = next(iter(_differences(reading, want)))
+    return f"{reading.place(path)} says otherwise, and hides what the main file would say"
+
+
+def _differences(reading: Reading, want: Any) -> Iterator[Any]:
+    return differing(reading.written, want)
+
+
+def _with_bom(text: str, before: Snapshot, name: str) -> str:
+    """The text as it is to stand in the file; a byte order mark that was there stays."""
+    old = before.texts[name]
+    had = dict(before.digests)[name] != text_digest(old.encode("utf-8"))
+    return _BOM + text if had else text
+
+
+def write(rewritten: Rewritten, sources: Sources) -> None:
+    """Write the texts, each only over what was read. Raises MovedOn, OSError; then every file is as it was."""
+    digests = dict(rewritten.before.digests)
+    done: list[Path] = []
+    try:
+        for path, text in rewritten.texts.items():
+            write_whole(path, text, expected=digests[sources.shown(path)])
+            done.append(path)
+    except (NotAsRead, OSError) as error:
+        for path in done:
+            write_whole(
+                path, _with_bom(rewritten.before.texts[sources.shown(path)], rewritten.before, sources.shown(path))
+            )
+        if isinstance(error, NotAsRead):
+            raise MovedOn from error
+        raise
+
+
+def is_writable(paths: Iterable[Path]) -> bool:
+    """Whether we may write them all."""
+    return all(os.access(path, os.W_OK) for path in paths)
