@@ -43,6 +43,10 @@ STANDS, LONGEST_PAUSE = 30.0, 60.0
 """Seconds: a standing stream that ends sooner is opened again ever later, at the most this late."""
 _SESSION_ID = "mcp-session-id"
 _WHO_ARE_YOU = (401, 403)
+_TRIES = 3
+"""Of one request: without a token or with an old one, with one that others just got, with one of its own."""
+_NOTHING_ELSE = httpx2.Auth()
+"""In place of user information in the URL, which would be shown instead of what a Credential says."""
 _UNRELATED = frozenset({401, 403, 407, 429, 502, 503, 504})
 """Statuses that say nothing about which protocol era is spoken: asking on would only make it worse."""
 
@@ -102,8 +106,9 @@ class HttpClient(httpx2.AsyncClient):
         who = self._credential
         if who is None or not same_origin(self._target.url, request.url):
             return await super().send(request, **options)
+        options = {**options, "auth": _NOTHING_ELSE}
         value = who.header() or await who.prepare()
-        for tries in (1, 2, 3):
+        for tries in range(1, _TRIES + 1):
             if value is not None:
                 request.headers["authorization"] = value
             response = await super().send(request, **options)
@@ -111,11 +116,11 @@ class HttpClient(httpx2.AsyncClient):
                 break
             try:
                 challenge = Challenge(response.status_code, response.headers.get("www-authenticate"))
-                better = await who.refused(value, challenge, tries) if tries < 3 else None
+                better = await who.refused(value, challenge, tries)
             except BaseException:
                 await response.aclose()
                 raise
-            if better is None:
+            if better is None or tries == _TRIES:
                 break
             await response.aclose()
             value = better
