@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, assert_never
 
 from reconciler.engine.backoff import Wait, next_try
+from reconciler.model.observed import Status
+from reconciler.sessions.hub import Slot
 from reconciler.sessions.session import End, SessionError
 
+WAITS_FOR_DIAL = "waits for the server to dial in"
+"""How the reason of an uplink that is not connected begins."""
 Phase = Literal["Pending", "Connecting", "Ready", "Draining", "Closed", "Backoff", "Stalled", "Disabled"]
 
 
@@ -47,6 +51,26 @@ class Life:
         """Try again at once: a person asked, or the server changed."""
         self.failures, self.failed_spec = 0, None
         self.next_at, self.next_retry_at = 0.0, None
+
+
+def word_of(life: Life, slot: Slot, dial_at: str | None) -> tuple[Status, str]:
+    """The seeds' word for a server and a sentence: why it is so. `dial_at` is where it would dial in."""
+    if slot.live is not None and slot.live.state == "ready":
+        return "connected", f"the new version failed, the old one serves: {life.failure}" if life.failed_spec else ""
+    match life.phase:
+        case "Connecting" | "Ready":
+            return "connecting", life.reason
+        case "Backoff":
+            return ("connecting" if slot.opening else "error"), life.reason
+        case "Stalled":
+            return "error", life.reason
+        case "Pending":
+            place = f"{WAITS_FOR_DIAL} at {dial_at}" if dial_at else WAITS_FOR_DIAL
+            return "disconnected", life.reason.replace(WAITS_FOR_DIAL, place, 1)
+        case "Draining" | "Closed" | "Disabled":
+            return "disconnected", life.reason
+        case never:
+            assert_never(never)
 
 
 def next_try_in(life: Life | None, now: datetime) -> str:

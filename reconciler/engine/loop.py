@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeGuard
 
 from reconciler.engine.backoff import STABLE
-from reconciler.engine.life import Life, Phase, end_of, words_of
+from reconciler.engine.life import WAITS_FOR_DIAL, Life, Phase, end_of, words_of
 from reconciler.model.server import Server, Uplink
 from reconciler.sessions.hub import Hub, Instance
 from reconciler.sessions.session import End, SessionError
+from reconciler.sessions.uplink import Uplinks
 
 RESYNC = 60.0
 
@@ -25,6 +26,7 @@ class World(Protocol):
     """What a worker asks of its project."""
 
     hub: Hub
+    uplinks: Uplinks
 
     def wanted(self, server_id: str) -> Server | None:
         """The accepted server, None once it is gone."""
@@ -105,6 +107,9 @@ class Worker:
         if self._wake.is_set() or self._restart:
             return False
         want, slot = self._world.wanted(self.id), self._hub.slot(self.id)
+        if _dials_in(want):
+            others = [slot.live, *slot.draining] if slot.live else slot.draining
+            return slot.opening is None and all(_dialled_in(other, want) for other in others)
         if not _is_opened_by_us(want):
             return slot.live is None and slot.opening is None and not slot.draining
         return self._serves(want) or self.life.failed_spec == want.spec
@@ -155,6 +160,8 @@ class Worker:
 
     def _step(self) -> float:
         want, slot = self._world.wanted(self.id), self._hub.slot(self.id)
+        if _dials_in(want):
+            return self._await_dial(want)
         if not _is_opened_by_us(want):
             return self._close(want)
         if want.spec != self._spec:  # what failed before says nothing about a changed server
@@ -173,8 +180,54 @@ class Worker:
             return min(self.life.next_at - self._now(), self._resync())
         return self._begin(want)
 
+    def _await_dial(self, want: Server) -> float:
+        """The server comes by itself: whatever dials in is proven, and then takes the place of the one before it."""
+        slot = self._hub.slot(self.id)
+        if want.spec != self._spec:
+            self._spec, self._fell_back, self.life.failure = want.spec, False, None
+        self._leave_others(want)
+        if slot.live is not None and slot.live.state == "closed":
+            self._hung_up(slot.live)
+        opening = slot.opening
+        if opening is not None and opening.state == "ready":
+            return self._serve(opening, want)
+        if opening is not None and opening.state == "closed":
+            self._hub.abandon(self.id)
+            self.life.failure = opening.failure or SessionError(words_of(opening.end), code="ended")
+        opened = self._world.uplinks.take(self.id)
+        if opened is not None:
+            self._hub.abandon(self.id)
+            self._hub.open(want, self.wake, opened)
+            if slot.live is None:
+                self._phase("Connecting", "it dialled in")
+        if slot.live is not None:
+            return self._serve_on(slot.live, want)
+        if slot.opening is None:
+            self._phase("Pending", _waits_for_dial(self.life.failure))
+        return self._resync()
+
+    def _leave_others(self, want: Server) -> None:
+        """What serves or is opened in another way goes; so does everything when the server is to dial in anew."""
+        slot = self._hub.slot(self.id)
+        if self._restart:
+            self._world.uplinks.turn_away(self.id)
+        if slot.opening is not None and (self._restart or not _dialled_in(slot.opening, want)):
+            self._hub.abandon(self.id)
+        if slot.live is not None and (self._restart or not _dialled_in(slot.live, want)):
+            self._hub.retire(self.id)
+            self.life.ready_spec, self.life.failure = None, None
+        self.life.forget_failures()
+        self._restart = False
+
+    def _hung_up(self, live: Instance) -> None:
+        self._hub.slot(self.id).live = None
+        self.life.ready_spec, self.life.failure = None, None
+        self.life.restarts += 1
+        self._world.went_down(live, live.end or end_of(live.failure))
+
     def _close(self, want: Server | None) -> float:
         slot = self._hub.slot(self.id)
+        self._world.uplinks.turn_away(self.id)
         self._hub.abandon(self.id)
         self._hub.retire(self.id)
         self.life.forget_failures()
@@ -183,8 +236,6 @@ class Worker:
             self._phase("Draining", "finishing calls in flight")
         elif want is None:
             self._phase("Closed", "")
-        elif want.enabled:
-            self._phase("Pending", "waits for the server to dial in")
         else:
             self._phase("Disabled", "disabled in the file")
         return self._resync()
@@ -250,6 +301,8 @@ class Worker:
         ready = self._world.last_ready(self.id)
         if self._fell_back or self.life.failed_spec != want.spec or ready is None or ready.spec == want.spec:
             return False
+        if _dials_in(ready):
+            return False
         self._fell_back = True
         self._hub.open(ready, self.wake)
         return True
@@ -286,3 +339,17 @@ class Worker:
 def _is_opened_by_us(want: Server | None) -> TypeGuard[Server]:
     """Whether there should be a session that we open: not of a server that is gone, disabled, or dials in itself."""
     return want is not None and want.enabled and not isinstance(want.transport, Uplink)
+
+
+def _dials_in(want: Server | None) -> TypeGuard[Server]:
+    """Whether there should be a session that the server begins itself."""
+    return want is not None and want.enabled and isinstance(want.transport, Uplink)
+
+
+def _dialled_in(instance: Instance, want: Server) -> bool:
+    """Whether this is a session of `want` that the server began."""
+    return instance.server.spec == want.spec and isinstance(instance.server.transport, Uplink)
+
+
+def _waits_for_dial(failure: SessionError | None) -> str:
+    return f"{WAITS_FOR_DIAL}; the last one that did was turned away: {failure}" if failure else WAITS_FOR_DIAL

@@ -19,8 +19,7 @@ from reconciler.sessions.session import (
     RESUMED,
     Caller,
     End,
-    Notify,
-    Opened,
+    Open,
     Progress,
     RpcError,
     Sent,
@@ -32,8 +31,6 @@ from reconciler.sessions.stale import Stale
 from reconciler.sessions.wishes import NONE, UPDATED, Granter, Wishes
 
 State = Literal["opening", "ready", "draining", "closed"]
-Open: TypeAlias = Callable[[Server, str, Notify], Opened]
-"""Server, instance id and where notifications go -> the connection to enter."""
 Told: TypeAlias = Callable[[str, str, Mapping[str, Any]], None]
 """Takes notifications of serving sessions: server id, method, params. Changed lists come when they are read again."""
 
@@ -317,13 +314,14 @@ class Hub:
             found = self._slots[server_id] = Slot()
         return found
 
-    def open(self, server: Server, on_change: Callable[[], None]) -> Instance:
-        """Start proving a new session of `server`.
+    def open(self, server: Server, on_change: Callable[[], None], opened: Open | None = None) -> Instance:
+        """Start proving a new session of `server`; `opened` is the way to it where it came to us by itself.
 
         `on_change` is called whenever it gets ready, changes, ends, and when it has left `draining`.
         """
         slots = self._spawns if isinstance(server.transport, Stdio) else self._starts
-        instance = Instance(server, self._opened, slots, on_change, self._told)
+        slots = asyncio.Semaphore() if opened else slots
+        instance = Instance(server, opened or self._opened, slots, on_change, self._told)
         self.slot(server.id).opening = instance
         return instance
 

@@ -181,6 +181,8 @@ class Session(Protocol):
 
 
 Opened: TypeAlias = AbstractAsyncContextManager[Session]
+Open: TypeAlias = Callable[[Server, str, Notify], Opened]
+"""Server, instance id and where notifications go -> the connection to enter."""
 
 
 class Opener(Protocol):

@@ -10,6 +10,7 @@ from reconciler.engine.loop import Worker
 from reconciler.model.server import Server
 from reconciler.sessions.hub import Hub, Instance
 from reconciler.sessions.session import End
+from reconciler.sessions.uplink import Uplinks
 from tests.sessions.puppets import Troupe
 
 
@@ -20,6 +21,7 @@ class Stage:
         self.troupe = Troupe()
         self.said = self.troupe.said
         self.hub = Hub(self.troupe.open)
+        self.uplinks = Uplinks(lambda _: None)
         self.accepted: dict[str, Server] = {}
         self.ready: dict[str, Server] = {}
         self.ends: list[End] = []
