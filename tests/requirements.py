@@ -194,6 +194,7 @@ _BUILT = {
     "GATE-3:stale": "a plan tells of a launch that the lock does not have, and how the lock of a revision differs",
     "GATE-3:before-live": "pinned tools are listed before their server is up",
     "GATE-3:command": "lock writes, checks, shows and accepts, one server without touching the others",
+    "API-1:list": "the list of a project has every member of the seed in its type, and null where nobody knows",
     "API-3:client": "each call of that product's client, in its order, gives what it expects",
     "API-3:json-on-every-2xx": "every success is JSON, and a content type on GET is fine",
     "API-3:atomic": "what is refused names every mistake by its path, and changes nothing",

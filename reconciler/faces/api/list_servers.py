@@ -1,6 +1,8 @@
-"""`/api/mcp/servers`: the list-servers dialect."""
+"""`/api/mcp/servers`: the list-servers dialect, and its neighbours under `/api/mcp`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -8,15 +10,121 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from reconciler.engine.host import Host
+from reconciler.engine.project import Project
+from reconciler.faces.api import list_servers_live, list_servers_probe
+from reconciler.faces.api.access import RoleRoute
+from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, change_file
+from reconciler.faces.api.config_document import meant
+from reconciler.faces.api.hosted import host_of
+from reconciler.faces.api.list_servers_asked import id_for, read_patch, read_server, text_of
+from reconciler.faces.api.list_servers_rows import server_detail, server_row
+from reconciler.faces.api.on_file import file_now
+from reconciler.faces.api.seen import servers_of
+from reconciler.faces.api.whose import is_theirs, known_server
+from reconciler.faces.http.body import json_body
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, as_problem
+
+_TRIES = 10
+"""How often a new server is tried while others change the file."""
+
+
+def routes() -> list[RoleRoute]:
+    """Every route, each with the role that it needs at least: first those of fixed names, then those with an id."""
+    both = ("/api/mcp/servers", "/api/mcp")
+    return [
+        *(RoleRoute(path, list_servers, "viewer") for path in both),
+        *(RoleRoute(path, create_server, "editor", "POST") for path in both),
+        *list_servers_probe.routes(),
+        *list_servers_live.routes(both),
+        *(RoleRoute(f"{path}/{{id}}", get_server, "viewer") for path in both),
+        *(RoleRoute(f"{path}/{{id}}", update_server, "editor", "PATCH") for path in both),
+        *(RoleRoute(f"{path}/{{id}}", delete_server, "editor", "DELETE") for path in both),
+    ]
 
 
 def face(host: Host) -> Face:
     """The face of every project of a host."""
-    app = Starlette(exception_handlers={Exception: _show, HttpProblem: _show, HTTPException: _show})
+    app = Starlette(routes=routes(), exception_handlers={Exception: _show, HttpProblem: _show, HTTPException: _show})
+    app.router.redirect_slashes = False
     app.state.host = host
     return Face(app, _said)
+
+
+async def list_servers(request: Request) -> JSONResponse:
+    """`?projectId=` -> `{"success", "servers": [...]}`; an unknown project has none."""
+    named = request.query_params.getlist("projectId")
+    if len(named) != 1 or not named[0]:
+        raise HttpProblem(400, "no-project", "projectId is required, once")
+    project = host_of(request).projects.get(named[0])
+    if project is None or not is_theirs(request, project):
+        return JSONResponse({"success": True, "servers": []})
+    rows = [server_row(project, seen) for seen in await servers_of(project)]
+    return JSONResponse({"success": True, "servers": rows})
+
+
+async def get_server(request: Request) -> JSONResponse:
+    """`{"success", "server": {...}}`: what the list has, and what it runs, what it is and what went wrong last."""
+    project, seen = await known_server(request)
+    return JSONResponse({"success": True, "server": server_detail(project, seen)})
+
+
+async def create_server(request: Request) -> JSONResponse:
+    """`{"projectId", "name", "transportType", ...}` -> `{"success", "message", "serverId"}`."""
+    body = await json_body(request, required=True)
+    named = text_of(body, "projectId")
+    if not named:
+        raise HttpProblem(400, "no-project", "projectId is required")
+    project = host_of(request).projects.get(named)
+    if project is None or not is_theirs(request, project):
+        raise HttpProblem(404, "unknown-project", "Project not found")
+    fields = read_server(body)
+    for tried in range(_TRIES):
+        before = await file_now(project)
+        taken = {*before.document.servers, *project.ledger.document.servers}
+        server_id = id_for(fields["name"], taken)
+        patch = {"mcpServers": {server_id: {**fields, "name": None} if fields["name"] == server_id else fields}}
+        try:
+            changed = await change_file(request, project, patch, if_match=before.digest)
+        except HttpProblem as problem:
+            if problem.status != 412 or tried == _TRIES - 1:
+                raise
+            continue
+        said = (
+            f"MCP server created; it {waits}"
+            if (waits := _waits(project, server_id))
+            else "MCP server created successfully"
+        )
+        answer = {"success": True, "message": said, "serverId": server_id}
+        return JSONResponse(answer, headers={PLAN_HEADER: changed.plan_id})
+    raise AssertionError("every turn ends or goes on")
+
+
+async def update_server(request: Request) -> JSONResponse:
+    """Some of the members of a create -> `{"success"}`."""
+    project, seen = await known_server(request)
+    now, body = await file_now(project), await json_body(request, required=True)
+    fields = read_patch(body, now.document.servers.get(seen.server.id, seen.written))
+    patch = meant({"mcpServers": {seen.server.id: fields}}, now.document)
+    return await _write(request, project, seen.server.id, patch)
+
+
+async def delete_server(request: Request) -> JSONResponse:
+    """`{"success"}`; its session is closed first."""
+    project, seen = await known_server(request)
+    return await _write(request, project, seen.server.id, {"mcpServers": {seen.server.id: None}})
+
+
+async def _write(request: Request, project: Project, server_id: str, patch: dict[str, Any]) -> JSONResponse:
+    changed = await change_file(request, project, patch)
+    waits = _waits(project, server_id)
+    answer = {"success": True, **({"message": f"Written; it {waits}"} if waits else {})}
+    return JSONResponse(answer, headers={PLAN_HEADER: changed.plan_id})
+
+
+def _waits(project: Project, server_id: str) -> str | None:
+    found = (one for one in project.waiting.all if one.server == server_id)
+    return next((f"waits for approval {one.plan}" for one in found), None)
 
 
 async def _show(_: Request, error: Exception) -> Response:
@@ -24,5 +132,11 @@ async def _show(_: Request, error: Exception) -> Response:
 
 
 def _said(problem: HttpProblem) -> Response:
-    body = {"success": False, "message": "Unauthorized" if problem.status == 401 else str(problem)}
-    return JSONResponse(body, problem.status, problem.headers)
+    match problem:
+        case InvalidChange():
+            said = ", ".join(text for _, _, text in problem.issues)
+        case HttpProblem(status=401):
+            said = "Unauthorized"
+        case _:
+            said = str(problem)
+    return JSONResponse({"success": False, "message": said}, problem.status, problem.headers)

@@ -31,7 +31,7 @@ class Seen:
 
 
 async def servers_of(project: Project) -> list[Seen]:
-    """Every server, in the order of the file."""
+    """Every server, by id."""
     document, pending = project.ledger.document, {one.server: one for one in project.waiting.all}
     found = []
     for server_id, written in document.servers.items():
@@ -44,7 +44,7 @@ async def servers_of(project: Project) -> list[Seen]:
         for one in unborn:
             if one.server in desired.servers:
                 found.append(Seen(desired.server(one.server), desired.servers[one.server], one, False))
-    return found
+    return sorted(found, key=lambda seen: seen.server.id)
 
 
 def listing_of(project: Project, seen: Seen) -> Listing:
