@@ -135,6 +135,19 @@ class Client:
         """The file of tokens was changed: what was taken back holds no more when this returns."""
         return self._asking.post("/tokens/reread", {})
 
+    def secrets(self) -> Answer:
+        """`{"secrets": [{"name", "version", "createdAt", "updatedAt", "servers"}], "missing": [{"name", "servers"}],
+        "key"}`; no value of one."""
+        return self._asking.get("/secrets")
+
+    def store_secret(self, name: str, value: str) -> Answer:
+        """Its row, once it is on the disk. ApiError 400: bad-name, bad-value. 413: too-large. 503: the vault cannot."""
+        return self._asking.answer("PUT", f"/secrets/{quote(name, safe='')}", {"value": value})
+
+    def remove_secret(self, name: str) -> Answer:
+        """`{"removed", "servers"}`, with the servers that still use it. ApiError 404: unknown-secret."""
+        return self._asking.answer("DELETE", f"/secrets/{quote(name, safe='')}", None)
+
     def approvals(self, *, everything: bool = False) -> list[Answer]:
         """The calls that wait for an answer: id, server, tool, arguments, requestedAt, expiresAt, principal.
 

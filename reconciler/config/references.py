@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.config.findings import Findings
 from reconciler.config.overlays import Path
 from reconciler.config.words import did_you_mean, named, nearest
-from reconciler.model.document import Document, is_secret_path
+from reconciler.model.document import Document, is_secret_path, references_in
 from reconciler.model.secret import BadReference, SecretRef, Template, parse_template, secrets_in, tells_secret
 
 RESOLVED_FIELDS = ("command", "args", "cwd", "env", "url", "headers", "oauth", "azure")
@@ -123,6 +123,16 @@ def names_mentioned(document: Document) -> set[str]:
             for text, _ in texts(server.get(field), ()):
                 names |= _variables(text)
     return names
+
+
+def secrets_mentioned(document: Document) -> dict[str, list[str]]:
+    """The stored secrets that a document names, each with its servers, sorted."""
+    found: dict[str, set[str]] = {}
+    for server_id, server in document.servers.items():
+        for reference in references_in({field: server[field] for field in RESOLVED_FIELDS if field in server}):
+            if reference.startswith("${secret:"):
+                found.setdefault(reference[len("${secret:") : -1], set()).add(server_id)
+    return {name: sorted(found[name]) for name in sorted(found)}
 
 
 def _variables(text: str) -> set[str]:

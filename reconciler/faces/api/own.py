@@ -23,7 +23,7 @@ from reconciler.engine.rollback import NoSuchSerial, Target, patch_to, roll_back
 from reconciler.engine.rollback import Refused as RollbackRefused
 from reconciler.engine.saved import Stale, apply_saved
 from reconciler.engine.status import server_status, status
-from reconciler.faces.api import approvals, lock, tools
+from reconciler.faces.api import approvals, lock, secrets, tools
 from reconciler.faces.api.access import RoleRoute, principal, require
 from reconciler.faces.api.hosted import host_of, project_of
 from reconciler.faces.api.said import read_choice, read_consent, read_names, who_says_it
@@ -58,6 +58,7 @@ def routes() -> list[RoleRoute]:
         RoleRoute("/stop", post_stop, "owner", "POST"),
         *tools.routes(),
         *lock.routes(),
+        *secrets.routes(),
         *approvals.routes(),
     ]
 

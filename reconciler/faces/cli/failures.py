@@ -21,6 +21,7 @@ from reconciler.model.document import hidden
 from reconciler.model.secret import masked
 from reconciler.store.accepted import StateDamaged
 from reconciler.store.state_dir import StateBusy, base_directory
+from reconciler.store.vault_file import VaultError
 
 _OF_STATUS = {404: Exit.SYSTEM, 409: Exit.STALE, 422: Exit.INVALID, 423: Exit.BUSY}
 
@@ -88,6 +89,9 @@ def _as_stop(error: BaseException) -> Stop:
         case StateDamaged():
             hint = "start an engine (`reconciler watch`): it keeps the damaged file aside and begins anew"
             return Stop(Exit.SYSTEM, "state-damaged", str(error), hint)
+        case VaultError():
+            exit_code = Exit.SYSTEM if error.code.startswith("vault") else Exit.USAGE
+            return Stop(exit_code, error.code, str(error), error.hint)
         case StartFailed():
             exit_code = Exit.BUSY if error.exit_code == Exit.BUSY else Exit.SYSTEM
             return Stop(exit_code, "engine-not-started", str(error), "`reconciler doctor` looks for the cause")

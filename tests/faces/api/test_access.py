@@ -36,6 +36,9 @@ LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/approvals"): "viewer",
     ("GET", "/approvals/{call}"): "viewer",
     ("GET", "/audit"): "viewer",
+    ("GET", "/secrets"): "operator",
+    ("PUT", "/secrets/{name}"): "operator",
+    ("DELETE", "/secrets/{name}"): "operator",
     ("POST", "/apply"): "operator",
     ("POST", "/follow"): "operator",
     ("POST", "/rollback"): "operator",
@@ -108,7 +111,7 @@ async def test_no_spelling_of_a_path_gives_more(tmp_path: Path, method: str) -> 
 
 async def ask_as(engine: Hosted, role: Role, method: str, path: str) -> tuple[int, str | None]:
     """Status and code of the answer to whoever has the role; the owner comes by the local socket."""
-    body: Any = {} if method == "POST" else None
+    body: Any = {} if method in ("POST", "PUT") else None
     if role == "owner":
         opened = await asyncio.open_unix_connection(str(engine.state.socket))
         data = engine.request(method, f"/api/v1{path}", None, body)
