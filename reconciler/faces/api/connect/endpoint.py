@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,12 +12,14 @@ from starlette.routing import BaseRoute, Mount
 
 from reconciler.engine.host import Host
 from reconciler.faces.api.connect import connections, mcp, namespaces, tokens, tools, triggers
+from reconciler.faces.api.connect.holders import strongest
 from reconciler.faces.api.connect.mcp import Mcp
 from reconciler.faces.api.connect.writes import Turns
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, as_problem
 
 _HEALTH = (("GET", "/health"), ("GET", "/connect/health"))
+_OF_NO_NAMESPACE = ("health", "namespaces", "tokens")
 _CLIENTS_REPEAT = (408, 409)
 
 
@@ -26,7 +30,7 @@ def face(host: Host, gateway: Mcp) -> Face:
     app.router.redirect_slashes = False
     app.state.host = host
     app.state.turns = Turns()
-    return Face(app, _said, open=frozenset(_HEALTH))
+    return Face(_Entrance(host, app), _said, open=frozenset(_HEALTH))
 
 
 def routes(gateway: Mcp) -> list[BaseRoute]:
@@ -39,6 +43,28 @@ def routes(gateway: Mcp) -> list[BaseRoute]:
         *triggers.routes(),
         *mcp.routes(gateway),
     ]
+
+
+class _Entrance:
+    """Before any route: is there such a namespace, and as whom does somebody ask where the path names none?"""
+
+    def __init__(self, host: Host, app: Starlette) -> None:
+        self._host = host
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        first, _, below = scope["path"][1:].partition("/")
+        if first == "connect":
+            first = below.partition("/")[0]
+        if first not in _OF_NO_NAMESPACE:
+            self._check(first)
+        elif "principal" in scope:
+            scope["principal"] = strongest(scope, self._host)
+        await self._app(scope, receive, send)
+
+    def _check(self, name: str) -> None:
+        if name not in self._host.projects:
+            raise HttpProblem(404, "not-found", f'there is no namespace "{name[:63]}" here, and nothing else either')
 
 
 async def _show(_: Request, error: Exception) -> Response:
