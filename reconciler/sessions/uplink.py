@@ -108,7 +108,7 @@ class Link:
         self._ended.add_done_callback(lambda ended: on_end(ended.result()))
 
     def close(self, code: int, reason: str) -> None:
-        """The first call holds. What is queued is dropped."""
+        """End it with a farewell; the first call holds. What is queued is dropped."""
         if not self.over:
             self._farewell = (code, reason.encode()[:MOST_REASON].decode("utf-8", "ignore"))
             self._end("The session was closed.")

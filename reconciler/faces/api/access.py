@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeAlias, get_args
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -55,13 +55,13 @@ class RoleRoute(Route):
         super().__init__(path, guarded, methods=[method], name=getattr(endpoint, "__name__", path))
 
 
-def principal(request: Request) -> Principal:
+def principal(request: HTTPConnection) -> Principal:
     """Who asks, as the front found out."""
     found: Principal = request.scope["principal"]
     return found
 
 
-def require(request: Request, least: Role, what: str = "this") -> None:
+def require(request: HTTPConnection, least: Role, what: str = "this") -> None:
     """Return where whoever asks may do it. Raises HttpProblem 403."""
     asks = principal(request)
     if RANKS[asks.role] < RANKS[least]:

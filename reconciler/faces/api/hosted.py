@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.http.problems import HttpProblem
 
 
-def host_of(request: Request) -> Host:
+def host_of(request: HTTPConnection) -> Host:
     """The engine."""
     host: Host = request.app.state.host
     return host
 
 
-def project_of(request: Request) -> Project:
+def project_of(request: HTTPConnection) -> Project:
     """The project under `/p/<project>`, the first by name where none is named. Raises HttpProblem 404."""
     host = host_of(request)
     name = request.path_params.get("project") or host.root.name
@@ -23,3 +23,11 @@ def project_of(request: Request) -> Project:
     if project is None:
         raise HttpProblem(404, "unknown-project", f'this engine does not host "{name}"')
     return project
+
+
+def applied_server(request: Request, project: Project) -> str:
+    """The id of the server that the address names. Raises HttpProblem 404 where none such was applied."""
+    server: str = request.path_params["server"]
+    if server not in project.ledger.document.servers:
+        raise HttpProblem(404, "unknown-server", f'no server "{server}" was applied')
+    return server

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 
 from reconciler.engine.host import Host
-from reconciler.faces.api.connect import connections, mcp, namespaces, tokens, tools, triggers
+from reconciler.faces.api.connect import connections, mcp, namespaces, tokens, tools, triggers, uplink
 from reconciler.faces.api.connect.holders import strongest
 from reconciler.faces.api.connect.mcp import Mcp
 from reconciler.faces.api.connect.writes import Turns
@@ -30,7 +30,7 @@ def face(host: Host, gateway: Mcp) -> Face:
     app.router.redirect_slashes = False
     app.state.host = host
     app.state.turns = Turns()
-    return Face(_Entrance(host, app), _said, open=frozenset(_HEALTH))
+    return Face(_Entrance(host, app), _said, open=frozenset(_HEALTH), sockets=True)
 
 
 def routes(gateway: Mcp) -> list[BaseRoute]:
@@ -42,6 +42,7 @@ def routes(gateway: Mcp) -> list[BaseRoute]:
         *tools.routes(),
         *triggers.routes(),
         *mcp.routes(gateway),
+        *uplink.routes(),
     ]
 
 

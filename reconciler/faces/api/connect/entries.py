@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
@@ -52,7 +52,7 @@ class Entry:
         return f"{host.facts.url}/connect/{self.project.name}/{self.id}/mcp" if host.facts.url else None
 
 
-def namespace_of(request: Request) -> Project:
+def namespace_of(request: HTTPConnection) -> Project:
     """The project that the path names. Raises HttpProblem 404."""
     name: str = request.path_params["namespace"]
     project = host_of(request).projects.get(name)
@@ -61,7 +61,7 @@ def namespace_of(request: Request) -> Project:
     return project
 
 
-async def entry_of(request: Request) -> Entry:
+async def entry_of(request: HTTPConnection) -> Entry:
     """The connection that the path names. Raises HttpProblem 404."""
     project, wanted = namespace_of(request), request.path_params["connection"]
     found = await find_entry(project, wanted)
