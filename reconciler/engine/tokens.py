@@ -7,6 +7,8 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from reconciler.gate.gate import Principal
@@ -19,13 +21,26 @@ LOOK_SECONDS = 0.5
 Revoked: TypeAlias = Callable[[Sequence[Principal]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    digest: bytes
+    principal: Principal
+    until: datetime | None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Tokens:
     """The tokens of one project. The same token is always the same Principal object, until it is revoked."""
 
-    def __init__(self, state: StateDir, say: Callable[[str, str], None]) -> None:
+    def __init__(self, state: StateDir, say: Callable[[str, str], None], now: Callable[[], datetime] = _now) -> None:
         self._state = state
         self._say = say
-        self._principals: dict[bytes, tuple[bytes, Principal]] = {}
+        self._now = now
+        self._known: dict[bytes, _Known] = {}
+        self._first_end: datetime | None = None
         self._shown: dict[bytes, Principal] = {}
         self._listeners: set[Revoked] = set()
         self._seen: tuple[int, ...] | None = None
@@ -45,16 +60,19 @@ class Tokens:
         if known is not None:
             return known
         digest = hashlib.sha256(bearer).digest()
-        found = self._principals.get(digest)
-        if found is None or not hmac.compare_digest(found[0], digest):
+        found = self._known.get(digest)
+        if found is None or not hmac.compare_digest(found.digest, digest):
             return None
-        self._shown[bearer] = found[1]
-        return found[1]
+        if found.until is not None:
+            return found.principal if self._now() < found.until else None
+        self._shown[bearer] = found.principal
+        return found.principal
 
     def look(self) -> None:
-        """Read the file again if it is another one. What cannot be read lets nobody in."""
+        """Read the file again if it is another one, or if the time of a token is over. What cannot be read lets nobody
+        in."""
         seen = self._facts()
-        if seen == self._seen:
+        if seen == self._seen and (self._first_end is None or self._now() < self._first_end):
             return
         self._seen = seen
         self._take(self._read())
@@ -64,6 +82,10 @@ class Tokens:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.look()
+
+    def end(self) -> None:
+        """Take all of them back: the project is hosted no more."""
+        self._take(())
 
     def listen(self, revoked: Revoked) -> Callable[[], None]:
         """`revoked` is called with the principals whose tokens were just taken back; the answer stops it."""
@@ -84,15 +106,20 @@ class Tokens:
             return ()
 
     def _take(self, tokens: Sequence[Token]) -> None:
-        before = self._principals
-        self._principals, self._shown = {}, {}
+        before, now = self._known, self._now()
+        self._known, self._shown = {}, {}
         for token in tokens:
-            digest = bytes.fromhex(token.sha256)
-            principal = Principal(token.name, token.role)
-            known = before.get(digest)
-            self._principals[digest] = known if known and known[1] == principal else (digest, principal)
-        kept = {id(principal) for _, principal in self._principals.values()}
-        gone = [principal for _, principal in before.values() if id(principal) not in kept]
+            if token.holds(now):
+                known = _known(token)
+                same = before.get(known.digest)
+                self._known[known.digest] = same if same == known else known
+        self._first_end = min((known.until for known in self._known.values() if known.until is not None), default=None)
+        kept = {id(known.principal) for known in self._known.values()}
+        gone = [known.principal for known in before.values() if id(known.principal) not in kept]
         if gone:
             for listener in tuple(self._listeners):
                 listener(gone)
+
+
+def _known(token: Token) -> _Known:
+    return _Known(bytes.fromhex(token.sha256), Principal(token.name, token.role), token.until)

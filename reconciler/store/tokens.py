@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -48,15 +48,27 @@ class NoSuchToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One that was handed out. `sha256` is the digest of its text, 64 hex digits; `created_at` is UTC, ISO 8601."""
+    """One that was handed out. `sha256` is the digest of its text, 64 hex digits; `created_at` is UTC, ISO 8601, and
+    so is `expires_at`, None for one that holds until it is taken back."""
 
     name: str
     role: Role
     sha256: str
     created_at: str
+    expires_at: str | None = None
+
+    @property
+    def until(self) -> datetime | None:
+        """When it ends to hold."""
+        return datetime.fromisoformat(self.expires_at) if self.expires_at is not None else None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether its time is not over."""
+        return self.until is None or now < self.until
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "role": self.role, "sha256": self.sha256, "createdAt": self.created_at}
+        end = {"expiresAt": self.expires_at} if self.expires_at is not None else {}
+        return {"name": self.name, "role": self.role, "sha256": self.sha256, "createdAt": self.created_at, **end}
 
 
 def token_digest(text: bytes) -> str:
@@ -78,7 +90,10 @@ def read_tokens(state: StateDir) -> tuple[Token, ...]:
 def _token(row: Mapping[str, Any]) -> Token:
     if row["role"] not in ROLES or not re.fullmatch(r"[0-9a-f]{64}", row["sha256"]):
         raise ValueError
-    return Token(str(row["name"]), row["role"], row["sha256"], str(row["createdAt"]))
+    expires: str | None = row.get("expiresAt")
+    if expires is not None and datetime.fromisoformat(expires).tzinfo is None:
+        raise ValueError
+    return Token(str(row["name"]), row["role"], row["sha256"], str(row["createdAt"]), expires)
 
 
 def ensure_tokens(state: StateDir) -> None:
@@ -95,16 +110,29 @@ def _ensure(state: StateDir) -> None:
     _write(state, [_made(role, role, text) for role, text in made])
 
 
-def create_token(state: StateDir, role: Role, name: str | None = None) -> tuple[Token, str]:
+def create_token(
+    state: StateDir, role: Role, name: str | None = None, until: datetime | None = None
+) -> tuple[Token, str]:
     """A new token and its text, which nothing keeps. Raises BadName, TokensDamaged, OSError."""
     text = _new_text()
+    token = _made(name or f"{role}-{secrets.token_hex(3)}", role, text)
+    if until is not None:
+        token = replace(token, expires_at=until.astimezone(UTC).isoformat(timespec="seconds"))
+    adopt_token(state, token)
+    return token, text
+
+
+def adopt_token(state: StateDir, token: Token) -> None:
+    """Let a token in: a new one, or one that holds in another project too. Those whose time is over are forgotten.
+
+    Raises BadName, TokensDamaged, OSError.
+    """
+    now = datetime.now(UTC)
     with _alone(state):
         _ensure(state)
-        tokens = read_tokens(state)
-        token = _made(name or f"{role}-{secrets.token_hex(3)}", role, text)
+        tokens = [known for known in read_tokens(state) if known.holds(now)]
         _check_name(token.name, tokens)
         _write(state, [*tokens, token])
-    return token, text
 
 
 def _check_name(name: str, tokens: Sequence[Token]) -> None:

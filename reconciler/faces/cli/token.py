@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from reconciler.client import Client, NoEngine
 from reconciler.faces.cli.context import Options, shared
 from reconciler.faces.cli.exits import Exit, Stop
+from reconciler.faces.cli.paint import Painter
 from reconciler.faces.cli.reach import find
 from reconciler.faces.cli.talk import data, data_json, tell
 from reconciler.store.state_dir import StateDir
@@ -19,6 +21,7 @@ from reconciler.store.tokens import (
     ROLES,
     BadName,
     NoSuchToken,
+    Token,
     TokensDamaged,
     create_token,
     ensure_tokens,
@@ -92,16 +95,29 @@ def _create(options: Options, state: StateDir, role: Any, name: str | None) -> N
 
 
 def _list(options: Options, state: StateDir) -> None:
-    tokens = read_tokens(state)
+    now = datetime.now(UTC)
+    tokens = [token for token in read_tokens(state) if token.holds(now)]
     if options.json:
-        rows = [{"name": token.name, "role": token.role, "createdAt": token.created_at} for token in tokens]
-        data_json({"tokens": rows})
+        data_json({"tokens": [_row(token) for token in tokens]})
     elif tokens:
-        safe = options.paint.safe
-        cells = [[(safe(t.name), "heading"), (t.role, "plain"), (safe(t.created_at), "muted")] for t in tokens]
-        data(options.paint.table(("NAME", "ROLE", "CREATED"), cells))
+        data(options.paint.table(_columns(tokens), [_cells(options.paint, token, tokens) for token in tokens]))
     else:
         tell("there are no tokens yet: the first start makes two")
+
+
+def _row(token: Token) -> dict[str, Any]:
+    return {name: value for name, value in token.to_json().items() if name != "sha256"}
+
+
+def _columns(tokens: Sequence[Token]) -> tuple[str, ...]:
+    """When one ends is shown where one does."""
+    return ("NAME", "ROLE", "CREATED", "EXPIRES")[: 4 if any(token.expires_at for token in tokens) else 3]
+
+
+def _cells(paint: Painter, token: Token, tokens: Sequence[Token]) -> list[tuple[str, Any]]:
+    texts = (token.name, token.role, token.created_at, token.expires_at or "")[: len(_columns(tokens))]
+    roles: tuple[Any, ...] = ("heading", "plain", "muted", "muted")
+    return [(paint.safe(text), role) for text, role in zip(texts, roles, strict=False)]
 
 
 def _revoke(options: Options, state: StateDir, name: str) -> None:
