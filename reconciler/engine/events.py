@@ -25,7 +25,8 @@ class Events:
         self._records = records
         self._hide = hide
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
-        self._writing: set[asyncio.Task[int]] = set()
+        self._followers: set[asyncio.Queue[dict[str, Any] | None]] = set()
+        self._writing: set[asyncio.Task[None]] = set()
 
     def say(self, kind: str, message: str, server: str | None = None) -> None:
         """Something happened: `kind` is one word, `message` a sentence without any secret that was handed out."""
@@ -33,12 +34,26 @@ class Events:
         for queue in self._listeners:
             if queue.qsize() < _BACKLOG:
                 queue.put_nowait(event)
-        task = asyncio.create_task(self._records.add_event(event["at"], kind, server, event["message"]))  # type: ignore[arg-type]  # "at" is text
+        task = asyncio.create_task(self._record(event))
         self._writing.add(task)
         task.add_done_callback(self._written)
 
-    def _written(self, task: asyncio.Task[int]) -> None:
-        """An event that cannot be recorded was still told; it must not stop anything."""
+    async def _record(self, event: dict[str, Any]) -> None:
+        """An event that cannot be recorded is told all the same, without an id."""
+        id, count = None, 1
+        try:
+            id, count = await self._records.add_event(event["at"], event["kind"], event["server"], event["message"])
+        finally:
+            recorded = {"id": id, **event, "count": count}
+            for queue in tuple(self._followers):
+                if queue.qsize() >= _BACKLOG:
+                    self._followers.discard(queue)
+                    queue.put_nowait(None)
+                else:
+                    queue.put_nowait(recorded)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        """What cannot be recorded must not stop anything."""
         self._writing.discard(task)
         if not task.cancelled():
             task.exception()
@@ -52,6 +67,17 @@ class Events:
             yield queue
         finally:
             self._listeners.discard(queue)
+
+    @asynccontextmanager
+    async def follow(self) -> AsyncIterator[asyncio.Queue[dict[str, Any] | None]]:
+        """A queue of everything recorded from now on, as the records have it, in order. None ends it for a follower
+        that does not keep up: what it missed is in the records, from the last id it heard."""
+        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._followers.add(queue)
+        try:
+            yield queue
+        finally:
+            self._followers.discard(queue)
 
     async def flush(self) -> None:
         """Return when everything said so far is recorded."""

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from reconciler.store.accepted import set_aside
 from reconciler.store.database import Damaged, connect
@@ -19,6 +19,14 @@ KEPT_EVENTS = 5000
 KEPT_EXITS = 5
 
 _BESIDE = ("-wal", "-shm")
+_EVENT = ("id", "at", "kind", "server", "message", "count")
+
+
+class Recorded(NamedTuple):
+    """Where an event stands, and how many times it happened there, one after the other."""
+
+    id: int
+    count: int
 
 
 class Records:
@@ -69,8 +77,8 @@ class Records:
         """Digests of every saved plan that was used."""
         return {row[0] for row in await self._read("select digest from consumed", ())}
 
-    async def add_event(self, at: str, kind: str, server: str | None, message: str) -> int:
-        """Append an event; the same one again directly after itself is only counted. Returns its id."""
+    async def add_event(self, at: str, kind: str, server: str | None, message: str) -> Recorded:
+        """Append an event; the same one again directly after itself is only counted."""
         [whole] = _whole([message])
         return await self._run(lambda: self._add_event(at, kind, server, whole))
 
@@ -81,7 +89,17 @@ class Records:
             "where id > ? and (? is null or server = ?) order by id desc limit ?) order by id",
             (after, server, server, limit),
         )
-        return [dict(zip(("id", "at", "kind", "server", "message", "count"), row, strict=True)) for row in rows]
+        return [dict(zip(_EVENT, row, strict=True)) for row in rows]
+
+    async def events_from(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """The first `limit` events with an id above `after`, oldest first."""
+        rows = await self._read("select * from events where id > ? order by id limit ?", (after, limit))
+        return [dict(zip(_EVENT, row, strict=True)) for row in rows]
+
+    async def kept_events(self) -> tuple[int, int]:
+        """The ids of the first and the last event that is kept; zeros where there is none."""
+        [(first, last)] = await self._read("select coalesce(min(id), 0), coalesce(max(id), 0) from events", ())
+        return first, last
 
     async def add_exit(self, row: Mapping[str, Any]) -> None:
         """Remember how a session ended: server, instance, at, code, reason, stderr lines. Five are kept per server."""
@@ -149,17 +167,17 @@ class Records:
             self._database.close()
             self._database = None
 
-    def _add_event(self, at: str, kind: str, server: str | None, message: str) -> int:
+    def _add_event(self, at: str, kind: str, server: str | None, message: str) -> Recorded:
         database = self._now()
-        last = database.execute("select id, kind, server, message from events order by id desc limit 1").fetchone()
-        if last and last[1:] == (kind, server, message):
+        last = database.execute("select * from events order by id desc limit 1").fetchone()
+        if last and last[2:5] == (kind, server, message):
             database.execute("update events set count = count + 1, at = ? where id = ?", (at, last[0]))
-            return int(last[0])
+            return Recorded(last[0], last[5] + 1)
         row = database.execute(
             "insert into events (at, kind, server, message) values (?, ?, ?, ?)", (at, kind, server, message)
         )
         database.execute("delete from events where id <= ?", ((row.lastrowid or 0) - KEPT_EVENTS,))
-        return row.lastrowid or 0
+        return Recorded(row.lastrowid or 0, 1)
 
 
 def _transacted(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

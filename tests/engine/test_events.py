@@ -94,3 +94,41 @@ def test_the_time_is_utc_in_milliseconds() -> None:
     text = now_text()
     assert len(text) == len("2026-11-21T04:00:00.000Z")
     assert text.endswith("Z")
+
+
+async def test_who_follows_hears_what_the_records_have_in_order(records: Records) -> None:
+    events = Events(records, str)
+    async with events.follow() as queue:
+        for number in range(20):
+            events.say("connected", f"number {number // 2}", "a")
+        await events.flush()
+        heard = [queue.get_nowait() for _ in range(20)]
+    assert [(event["id"], event["count"]) for event in heard if event] == [(n // 2 + 1, n % 2 + 1) for n in range(20)]
+    assert heard[1::2] == await records.events(0, 100, None)
+    events.say("connected", "late")
+    await events.flush()
+    assert queue.empty()
+
+
+async def test_who_follows_and_does_not_keep_up_is_told_so_and_finds_the_rest_in_the_records(records: Records) -> None:
+    events = Events(records, str)
+    async with events.follow() as slow:
+        for number in range(_BACKLOG + 5):
+            events.say("connected", str(number))
+        await events.flush()
+        heard = [slow.get_nowait() for _ in range(_BACKLOG)]
+        assert slow.get_nowait() is None
+        assert slow.empty()
+    assert heard[-1] is not None
+    assert len(await records.events_from(heard[-1]["id"], 100)) == 5
+
+
+async def test_who_follows_hears_what_cannot_be_recorded_without_an_id(records: Records) -> None:
+    await records._run(lambda: records._now().execute("drop table events").rowcount)
+    events = Events(records, str)
+    async with events.follow() as queue:
+        events.say("error", "the disk is full")
+        await events.flush()
+        heard = queue.get_nowait()
+    assert heard is not None
+    assert (heard["id"], heard["message"], heard["count"]) == (None, "the disk is full", 1)

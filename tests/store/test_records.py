@@ -112,7 +112,7 @@ async def test_of_many_who_consume_a_plan_at_once_one_gets_it(path: Path) -> Non
 async def test_the_same_event_directly_after_itself_is_counted(path: Path) -> None:
     async with records(path) as kept:
         for at in ("1", "2", "3"):
-            await kept.add_event(at, "error", "a", "it failed")
+            assert (await kept.add_event(at, "error", "a", "it failed")) == (1, int(at))
         await kept.add_event("4", "error", "b", "it failed")
         await kept.add_event("5", "error", "a", "it failed")
         assert [(row["at"], row["server"], row["count"]) for row in await kept.events(0, 10, None)] == [
@@ -124,11 +124,20 @@ async def test_the_same_event_directly_after_itself_is_counted(path: Path) -> No
 
 async def test_events_are_read_from_an_id_on_of_one_server_and_the_last_of_them(path: Path) -> None:
     async with records(path) as kept:
-        ids = [await kept.add_event(AT, "down", "ab"[n % 2], str(n)) for n in range(6)]
+        ids = [(await kept.add_event(AT, "down", "ab"[n % 2], str(n))).id for n in range(6)]
         await kept.add_event(AT, "applying", None, "everything")
         assert [row["message"] for row in await kept.events(0, 3, None)] == ["4", "5", "everything"]
         assert [row["message"] for row in await kept.events(ids[2], 10, "a")] == ["4"]
         assert await kept.events(1000, 10, None) == []
+        assert [row["message"] for row in await kept.events_from(ids[2], 3)] == ["3", "4", "5"]
+        assert [row["count"] for row in await kept.events_from(ids[5], 3)] == [1]
+        assert await kept.kept_events() == (ids[0], ids[5] + 1)
+
+
+async def test_without_events_there_is_no_id(path: Path) -> None:
+    async with records(path) as kept:
+        assert await kept.kept_events() == (0, 0)
+        assert await kept.events_from(0, 10) == []
 
 
 async def test_old_events_are_forgotten(path: Path) -> None:
