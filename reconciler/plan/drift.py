@@ -24,7 +24,15 @@ def session_down(observed: Observed, accepted: Document, server_id: str) -> Sess
         case "connected":
             stale = seen.spec is not None and seen.spec != accepted.spec_digest(server_id)
             return SessionDown("the session still has earlier settings", seen.since) if stale else None
+        case "disconnected" if _dials_in(accepted, server_id):
+            return None
         case "disconnected" | "error":
             return SessionDown(f"session is {'in error' if seen.status == 'error' else 'disconnected'}", seen.since)
         case _:
             assert_never(seen.status)
+
+
+def _dials_in(accepted: Document, server_id: str) -> bool:
+    """Whether its session is the server's to begin: nothing here is to be repaired while it stays away."""
+    facts = accepted.facts(server_id)
+    return bool(facts["type"] == "uplink" and not facts.get("mock", {}).get("enabled", "mock" in facts))
