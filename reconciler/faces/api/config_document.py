@@ -54,8 +54,8 @@ def meant(patch: Mapping[str, Any], document: Document) -> Shown:
     """The part of a patch that says something else than what was read.
 
     Who reads the configuration, changes one thing and sends all of it back means that one thing: what repeats a value
-    of the file as it was shown is left out. Where a server comes back with every field that was shown, its filled-in
-    defaults are left out as well; a patch that names only some fields is written as it says.
+    of the file as it was shown is left out. Where a server comes back with every field that was shown, some of them
+    as they are in the file, its filled-in defaults are left out as well; any other patch is written as it says.
     """
     settings = {name: value for name, value in patch.items() if name != "mcpServers"}
     told = _news(settings, masked_document(document.settings, hidden), document.settings)
@@ -71,9 +71,10 @@ def _server_news(server_id: str, value: Any, document: Document) -> Any:
         return value
     written, shown = document.servers[server_id], shown_server(document, server_id)
     filled = {name for name in shown if name not in written or _is_other_word(written[name], shown[name])}
-    repeated = filled if shown.keys() <= value.keys() else set()
-    rest = {name: v for name, v in value.items() if name not in repeated or not equal(v, shown[name])}
-    return _news(rest, shown, {name: v for name, v in written.items() if name not in filled})
+    repeated = {name for name, member in value.items() if name in shown and equal(member, shown[name])}
+    read_back = shown.keys() <= value.keys() and repeated - filled
+    rest = {name: member for name, member in value.items() if not (read_back and name in filled & repeated)}
+    return _news(rest, shown, {name: member for name, member in written.items() if name not in filled})
 
 
 def _is_other_word(written: Any, shown: Any) -> bool:
