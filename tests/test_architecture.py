@@ -39,6 +39,7 @@ PROTOCOL_LIBRARY = ("mcp", "mcp_types")
 DOORS = {
     ("sessions", "reconciler.sessions.remote"),  # it imports mcp, which costs most of a second
     ("sessions", "reconciler.sessions.machine_sign_in"),  # so does this
+    ("sessions", "reconciler.sessions.sdk_sign_in"),  # and this
     ("sessions", "mcp"),
     ("store", "cryptography"),  # only a state with a key in it needs it
     ("store", "keyring"),  # an optional library, and only a vault whose key is there needs it

@@ -30,6 +30,8 @@ class Environment:
     def __init__(self, folder: Path, stored: Callable[[str], str | None]) -> None:
         self.folder = folder
         self._stored = stored
+        self.held: Callable[[], Iterable[str]] = tuple
+        """Secrets of this moment that are nobody's reference: the tokens of sign-ins."""
         self._offered: dict[str, str] = {}
         self._handed_out: set[str] = set()
         self._used: dict[str, dict[SecretRef, str | None]] = {}
@@ -97,7 +99,8 @@ class Environment:
 
     def hide(self, text: str) -> str:
         """`text` without any value that was handed out, and without the secrets written out for what was started."""
-        for value in sorted(self._handed_out, key=len, reverse=True):
+        held = {value for value in self.held() if len(value) >= _SHORTEST_SECRET}
+        for value in sorted(self._handed_out | held, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
 

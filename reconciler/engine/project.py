@@ -88,11 +88,8 @@ class Project:
         self.uplinks = Uplinks(self.wake)
         self.public_url: Callable[[], str | None] = lambda: None
         """Where the engine listens, None while it does not; the host says so."""
-        self.sign_ins = SignIns(
-            lambda: self.vault,
-            lambda: self.public_url(),
-            self._sign_in_ended,
-        )
+        self.sign_ins = SignIns(self.vault, lambda: self.public_url(), self._sign_in_ended)
+        self.environment.held = self.sign_ins.secrets
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
         self.lock = ProjectLock(sources, self.ledger, self.events.say)
         self._hints = Hints(self.ledger, self.hub, self.records, lambda: self.offers.touch())

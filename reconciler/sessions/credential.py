@@ -35,12 +35,24 @@ class Credential(Protocol):
         ...
 
 
-class SignInNeeded(SessionError):
-    """A person has to sign in first, or to allow more (`ends` is False: the session goes on without)."""
+class NotSignedIn(SessionError):
+    """A session cannot go on; where only one request needed more than was allowed, it can: `ends` is False."""
 
-    def __init__(self, message: str, *, ends: bool = True) -> None:
+    ends = True
+
+
+class SignInNeeded(NotSignedIn):
+    """A person has to sign in first, or to allow more."""
+
+    def __init__(self, message: str) -> None:
         super().__init__(message, terminal=True, code="sign-in")
-        self.ends = ends
+
+
+class SignInFailed(NotSignedIn):
+    """A sign-in cannot come about, or came to nothing, as things are."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, terminal=True, code="sign-in-failed")
 
 
 class SignInRefused(Exception):

@@ -116,11 +116,11 @@ class HttpClient(httpx2.AsyncClient):
                 break
             try:
                 challenge = Challenge(response.status_code, response.headers.get("www-authenticate"))
-                better = await who.refused(value, challenge, tries)
+                better = await who.refused(value, challenge, tries) if tries < _TRIES else None
             except BaseException:
                 await response.aclose()
                 raise
-            if better is None or tries == _TRIES:
+            if better is None:
                 break
             await response.aclose()
             value = better

@@ -67,13 +67,15 @@ def settings_of(server: Server, resolve: Resolve) -> Settings | None:
         return None
     oauth = transport.oauth if isinstance(transport.oauth, Mapping) else {}
     if transport.azure is not None:
-        return _azure(_resolved(transport.azure, resolve))
+        return _azure(resolved(transport.azure, resolve))
     if oauth.get("grant") == "client_credentials":
-        return _client_credentials(transport.url.resolve(resolve), _resolved(oauth, resolve))
+        return _client_credentials(transport.url.resolve(resolve), resolved(oauth, resolve))
     return None
 
 
-def _resolved(written: Mapping[str, Any], resolve: Resolve) -> dict[str, Any]:
+def resolved(written: Mapping[str, Any], resolve: Resolve) -> dict[str, Any]:
+    """Settings with their references opened. Raises Unresolved."""
+
     def value(one: Any) -> Any:
         if isinstance(one, str):
             return parse_template(one).resolve(resolve).strip()

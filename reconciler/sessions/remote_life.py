@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from reconciler.sessions.credential import NotSignedIn
 from reconciler.sessions.http_failures import HttpRefused
 from reconciler.sessions.session import End, SessionError
 
@@ -71,6 +72,8 @@ class Life:
 
     def heed(self, error: SessionError) -> None:
         """What a failed request means for the session: 429 asks for quiet, 401 ends it, 5xx makes it doubtful."""
+        if isinstance(error, NotSignedIn) and error.ends:
+            self.finish(error)
         if not isinstance(error, HttpRefused):
             return
         if error.status == 429:

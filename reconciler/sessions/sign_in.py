@@ -5,72 +5,164 @@ Loads neither the SDK nor an HTTP library: what needs them is behind `door`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Iterator
+from weakref import WeakValueDictionary
 
 from reconciler.model.server import Remote, Server
+from reconciler.sessions.account import Account, Around
 from reconciler.sessions.credential import Credential, SignInRefused
+from reconciler.sessions.grants import CameBack, Site, site_of
 from reconciler.sessions.machine import Machines
-from reconciler.sessions.session import Resolve
+from reconciler.sessions.pending_sign_in import PendingSignIn
+from reconciler.sessions.session import Resolve, SessionError
+from reconciler.sessions.shelf import forget_records
+from reconciler.store.vault import Vault, VaultError
 
 CALLBACK = "/oauth/mcp/callback"
-
-
-class Vault(Protocol):
-    """Where tokens are kept (store.vault)."""
-
-    def get(self, name: str) -> str | None: ...
-
-    def put(self, name: str, value: str) -> None: ...
-
-    def remove(self, name: str) -> bool: ...
+WITHOUT_LISTENER = "http://127.0.0.1:7717"
+"""Where a browser is sent when the engine listens nowhere: the page is not found, and its address is pasted."""
+_UNKNOWN = "No sign-in waits here: the link was used before, or is older than 10 minutes."
 
 
 class SignIns:
     """The sign-ins of one project, by server id.
 
     `public_url` is where the engine listens, None while it does not; `look_again` is called with the id of a server
-    when a sign-in is over, whatever came of it.
+    when somebody came back from signing in, whatever came of it.
     """
 
-    def __init__(
-        self, vault: Callable[[], Vault], public_url: Callable[[], str | None], look_again: Callable[[str], None]
-    ) -> None:
+    def __init__(self, vault: Vault, public_url: Callable[[], str | None], look_again: Callable[[str], None]) -> None:
         self._vault = vault
         self._public_url = public_url
         self._look_again = look_again
         self._machines = Machines()
+        self._around = Around(vault, self._redirect, self._new_page)
+        self._accounts: dict[str, Account] = {}
+        """The last one that a session of the server was opened with."""
+        self._others: WeakValueDictionary[Site, Account] = WeakValueDictionary()
+        """Those that sessions still use, too."""
+        self._waiting: dict[str, PendingSignIn] = {}
+        """By state."""
 
     def auth(self, server: Server, resolve: Resolve) -> Credential | None:
         """What a session with the server shows; None where nothing is configured. Raises SessionError."""
         machine = self._machines.auth(server, resolve)
         if machine is not None:
             return machine
-        if not isinstance(server.transport, Remote) or not server.transport.oauth:
+        transport = server.transport
+        if not isinstance(transport, Remote) or not transport.oauth:
+            self._accounts.pop(server.id, None)
+            for account in self._of(server.id):
+                account.give_up()
             return None
-        return None
+        site = site_of(server, transport, resolve)
+        account = self._others.get(site) or Account(site, self._around)
+        self._others[site] = account
+        self._accounts[server.id] = account
+        return account
 
     def auth_url(self, server_id: str) -> str | None:
         """Where a person signs in to this server, while one has to."""
-        return None
+        account = self._accounts.get(server_id)
+        return account.url if account else None
 
     def knows(self, state: str) -> bool:
         """Whether a sign-in of ours waits under this state."""
-        return False
+        return state in self._waiting
+
+    @property
+    def listens(self) -> bool:
+        """Whether a browser finds its way back to us."""
+        return self._public_url() is not None
 
     async def begin(self, server_id: str) -> str:
         """The URL at which a person signs in from now on. Raises SignInRefused, SessionError."""
-        raise SignInRefused(f'"{server_id}" signs in with nobody')
+        account = self._accounts.get(server_id)
+        if account is None:
+            hint = "write `oauth: true` for a remote server, and enable it"
+            raise SignInRefused(f'Nobody signs in to "{server_id}": {hint}.')
+        return await account.page()
 
     async def finish(self, state: str, code: str | None, iss: str | None, error: str | None) -> str:
         """What the authorization server sent the browser back with; the id of the server that is signed in now.
 
         Raises SignInRefused; a state holds once.
         """
-        raise SignInRefused("no sign-in waits under this state: it was used before, or is older than 10 minutes")
+        pending = self._waiting.pop(state, None)
+        if pending is None or not pending.waits:
+            raise SignInRefused(_UNKNOWN)
+        try:
+            await pending.came_back(_brought(state, code, iss, error))
+        except SessionError as failure:
+            raise SignInRefused(str(failure)) from None
+        return pending.server
 
-    async def forget(self, server_id: str) -> None:
-        """Remove every token of the server; who uses it next has to sign in."""
+    async def wait(self, server_id: str, seconds: float) -> str | None:
+        """Wait until a sign-in to the server is over that waits now: None for a good one, else why it was not.
+
+        Raises TimeoutError.
+        """
+        waiting = {one.task for one in self._waiting.values() if one.server == server_id}
+        if not waiting:
+            return _UNKNOWN
+        done, _ = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise TimeoutError
+        failure = next(iter(done)).exception()
+        return None if failure is None else str(failure)
+
+    async def forget(self, server_id: str) -> bool:
+        """Remove every token of the server: who uses it next has to sign in. Whether there was one.
+
+        Raises SessionError.
+        """
+        self._machines.forget(server_id)
+        for account in self._of(server_id):
+            await account.forget()
+        try:
+            return await asyncio.to_thread(forget_records, self._vault, server_id)
+        except (VaultError, OSError) as error:
+            raise SessionError(f"The sign-in cannot be forgotten: {error}", terminal=True, code="vault") from None
+
+    def moved(self) -> None:
+        """The engine listens elsewhere than before: sign-ins that would come back to the wrong place begin anew."""
+        redirect, moved = self._redirect(), set[str]()
+        for pending in tuple(self._waiting.values()):
+            if pending.redirect != redirect:
+                moved.add(pending.server)
+                pending.give_up()
+        for server_id in moved:
+            self._look_again(server_id)
+
+    def secrets(self) -> Iterator[str]:
+        """What must never be shown."""
+        for account in tuple(self._others.values()):
+            yield from account.secrets
 
     async def close(self) -> None:
-        """End what waits."""
+        """End what waits; what was given to us is kept."""
+        await asyncio.gather(*(account.settle() for account in tuple(self._others.values())))
+
+    def _redirect(self) -> str:
+        return f"{self._public_url() or WITHOUT_LISTENER}{CALLBACK}"
+
+    def _of(self, server_id: str) -> list[Account]:
+        return [account for site, account in tuple(self._others.items()) if site.server == server_id]
+
+    def _new_page(self, pending: PendingSignIn) -> None:
+        self._waiting[pending.state] = pending
+        pending.task.add_done_callback(lambda _: self._over(pending))
+
+    def _over(self, pending: PendingSignIn) -> None:
+        self._waiting.pop(pending.state, None)
+        if pending.answered:
+            self._look_again(pending.server)
+
+
+def _brought(state: str, code: str | None, iss: str | None, error: str | None) -> CameBack | SessionError:
+    if error is not None:
+        return SessionError(f"The authorization server says no: {error}.", code="sign-in-failed")
+    if not code:
+        return SessionError("The authorization server sent no code.", code="sign-in-failed")
+    return CameBack(state, code, iss)
