@@ -7,20 +7,26 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import __version__
+from reconciler.engine.change import Consent, apply_file
 from reconciler.engine.events import now_text
+from reconciler.engine.folder import Folder, FolderRefused
 from reconciler.engine.follow import AutoApprove, Follower
 from reconciler.engine.project import Project
 from reconciler.engine.status import EngineFacts, status
 from reconciler.store.files import write_whole
 from reconciler.store.observed import write_observed
+from reconciler.store.set_aside import set_state_aside
 from reconciler.store.sources import Sources, project_name
 from reconciler.store.state_dir import state_dir_of
 
 REPORT_SECONDS = 1.0
 """observed.json is at most this much behind."""
+LOOK_SECONDS = 1.0
+"""How often a directory that is hosted is looked at."""
 
 
 class SameName(Exception):
@@ -28,6 +34,19 @@ class SameName(Exception):
 
     def __init__(self, name: str) -> None:
         super().__init__(f'two files are called "{name}": give one of them another `project:`')
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosted:
+    """What goes with a project while it is hosted: the lock of its state, and what runs beside it."""
+
+    lock: int
+    works: list[asyncio.Task[None]]
+
+    async def end_works(self) -> None:
+        for work in self.works:
+            work.cancel()
+        await asyncio.gather(*self.works, return_exceptions=True)
 
 
 class Host:
@@ -41,13 +60,16 @@ class Host:
         """Called with every project that is hosted from now on."""
         self.removed: list[Callable[[Project], None]] = []
         """Called with every project that is hosted no more."""
+        self.folder: Folder | None = None
+        """The directory that is hosted, where one is."""
         self._root: str | None = None
+        self._socket: Path | None = None
         self._followers: dict[str, Follower] = {}
-        self._locks: list[int] = []
-        self._reporters: list[asyncio.Task[None]] = []
+        self._hosted: dict[str, _Hosted] = {}
+        self._changing = asyncio.Lock()
 
     async def add(self, sources: Sources, base: Path) -> Project:
-        """Host the project of a file. Raises StateBusy when another engine has it, StateTooNew."""
+        """Host the project of a file. Raises SameName, StateBusy when another engine has it, StateTooNew."""
         name = await asyncio.to_thread(project_name, sources)
         if name in self.projects:
             raise SameName(name)
@@ -60,14 +82,73 @@ class Host:
         except BaseException:
             os.close(lock)
             raise
-        self._locks.append(lock)
         self.projects[project.name] = project
         project.public_url = lambda: self.facts.url
         works = (self._report(project), project.tokens.follow(), project.secrets.follow())
-        self._reporters += [asyncio.create_task(work) for work in works]
+        self._hosted[name] = _Hosted(lock, [asyncio.create_task(work) for work in works])
         for tell in self.added:
             tell(project)
         return project
+
+    async def create(self, name: str, who: str) -> Project:
+        """Begin a project: its file is written into the directory that is hosted, and is followed from now on.
+
+        `who` says yes to what the file begins with. Raises FolderRefused.
+        """
+        async with self._changing:
+            folder = self._needed_folder(f'"{name[:63]}" cannot be created')
+            path = await asyncio.to_thread(folder.write, name, tuple(self.projects))
+            try:
+                project = await self.add(folder.sources(path), folder.base)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            await apply_file(project, Consent(who, None), lambda _: None)
+            self._follow_new(folder, project)
+            return project
+
+    async def remove(self, name: str) -> None:
+        """Take a project away: its sessions end, nobody comes in any more, and its file is gone. What was done in it
+        stays on record. Raises FolderRefused."""
+        async with self._changing:
+            project = self.projects.get(name)
+            if project is None:
+                raise FolderRefused("unknown", f'there is no project "{name[:63]}"')
+            folder = self._needed_folder(f'"{name}" cannot be taken away')
+            if project is self.root:
+                raise FolderRefused("root", f'"{name}" also answers where no project is named, and stays')
+            await asyncio.to_thread(folder.delete, project.sources)
+            await self._end(project)
+            await asyncio.to_thread(set_state_aside, project.state, now_text().replace(":", ""))
+
+    async def take_in_new(self) -> None:
+        """Host every file that comes into the directory, until cancelled. One that goes away changes nothing: its
+        project holds what was applied."""
+        folder = self._needed_folder("nothing can be looked for")
+        known = set(await asyncio.to_thread(folder.files))
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            async with self._changing:
+                known |= {project.sources.main for project in self.projects.values()}
+                for path in set(await asyncio.to_thread(folder.files)) - known:
+                    known.add(path)
+                    await self._try_to_take_in(folder, path)
+
+    def _needed_folder(self, what: str) -> Folder:
+        if self.folder is None:
+            message = f"{what}: this engine hosts single files; `reconciler watch DIR` hosts a directory"
+            raise FolderRefused("no-folder", message)
+        return self.folder
+
+    async def _try_to_take_in(self, folder: Folder, path: Path) -> None:
+        try:
+            self._follow_new(folder, await self.add(folder.sources(path), folder.base))
+        except Exception as error:  # one file's trouble never keeps others out
+            self.root.events.say("hosting", f"{folder.sources(path).shown(path)} is not hosted: {error}")
+
+    def _follow_new(self, folder: Folder, project: Project) -> None:
+        self._write_facts(project)
+        self.follow(project, "all" if folder.auto_approve == "all" else "no", poll=folder.poll)
 
     @property
     def root(self) -> Project:
@@ -77,15 +158,20 @@ class Host:
     def announce(self, socket: Path) -> None:
         """Write down, in every project's directory, who holds it and how to reach us."""
         self._root = self.root.name
+        self._socket = socket
+        for project in self.projects.values():
+            self._write_facts(project)
+
+    def _write_facts(self, project: Project) -> None:
         facts = {
             "pid": os.getpid(),
             "startedAt": self.facts.started_at,
-            "socket": str(socket),
+            "socket": str(self._socket),
             "url": self.facts.url,
             "version": __version__,
+            "project": project.name,
         }
-        for project in self.projects.values():
-            write_whole(project.state.engine_file, json.dumps({**facts, "project": project.name}), mode=0o600)
+        write_whole(project.state.engine_file, json.dumps(facts), mode=0o600)
 
     def follow(self, project: Project, auto_approve: AutoApprove, *, poll: bool = False) -> Follower:
         """Follow the project's file from now on; whoever follows it already goes on doing so."""
@@ -103,15 +189,29 @@ class Host:
         """End every project; returns when no process of ours is left."""
         for follower in self._followers.values():
             await follower.stop()
-        for reporter in self._reporters:
-            reporter.cancel()
-        await asyncio.gather(*self._reporters, return_exceptions=True)
+        for hosted in self._hosted.values():
+            await hosted.end_works()
         for project in self.projects.values():
-            await project.stop()
-            write_observed(project.state, _at_rest(status(project, None)))
-            project.state.engine_file.unlink(missing_ok=True)
-        for lock in self._locks:
-            os.close(lock)
+            await self._put_to_rest(project)
+        for hosted in self._hosted.values():
+            os.close(hosted.lock)
+
+    async def _end(self, project: Project) -> None:
+        """Host one project no more."""
+        await self.unfollow(project)
+        hosted = self._hosted.pop(project.name)
+        await hosted.end_works()
+        del self.projects[project.name]
+        project.tokens.end()
+        for tell in self.removed:
+            tell(project)
+        await self._put_to_rest(project)
+        os.close(hosted.lock)
+
+    async def _put_to_rest(self, project: Project) -> None:
+        await project.stop()
+        write_observed(project.state, _at_rest(status(project, None)))
+        project.state.engine_file.unlink(missing_ok=True)
 
     async def _report(self, project: Project) -> None:
         """Keep observed.json close to the truth."""

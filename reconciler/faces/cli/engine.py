@@ -6,10 +6,11 @@ import asyncio
 import importlib
 import importlib.util
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
+from reconciler.engine.folder import Folder
 from reconciler.engine.follow import AutoApprove
 from reconciler.engine.host import Host, SameName
 from reconciler.faces.cli.exits import Exit, Stop
@@ -27,9 +28,12 @@ async def serve(
     auto_approve: str,
     poll: bool,
     on_ready: Callable[[Host], Awaitable[None]] | None,
+    directory: Path | None = None,
 ) -> int:
     """See hosting.run_engine."""
     host = Host()
+    if directory is not None:
+        host.folder = Folder(directory, base, cast(AutoApprove, auto_approve), poll)
     interrupted = _stop_on_signals(host)
     try:
         for sources in projects:
@@ -38,10 +42,11 @@ async def serve(
             if follow:
                 for project in host.projects.values():
                     host.follow(project, cast(AutoApprove, auto_approve), poll=poll)
-            beside = asyncio.create_task(_beside(host, on_ready))
+            beside = [asyncio.create_task(work) for work in _beside(host, on_ready)]
             await host.stopping.wait()
-            beside.cancel()
-            await asyncio.gather(beside, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await host.stop()
     return 130 if interrupted.is_set() else 0
@@ -54,9 +59,16 @@ async def _add(host: Host, sources: Sources, base: Path) -> None:
         raise Stop(Exit.INVALID, "same-project", str(error)) from error
 
 
-async def _beside(host: Host, on_ready: Callable[[Host], Awaitable[None]] | None) -> None:
+def _beside(host: Host, on_ready: Callable[[Host], Awaitable[None]] | None) -> Iterator[Coroutine[None, None, None]]:
+    """What runs while the engine does."""
+    if host.folder is not None:
+        yield host.take_in_new()
     if on_ready is not None:
-        await on_ready(host)
+        yield _run(on_ready(host))
+
+
+async def _run(work: Awaitable[None]) -> None:
+    await work
 
 
 def _stop_on_signals(host: Host) -> asyncio.Event:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from reconciler.client import Answer, ApiError, Client, NoEngine
 from reconciler.faces.cli.listening import Listening
@@ -105,14 +106,17 @@ def run_engine(
     auto_approve: str = "no",
     poll: bool = False,
     on_ready: Callable[..., Awaitable[None]] | None = None,
+    directory: Path | None = None,
 ) -> int:
     """Host `projects` in this process until it is told to stop. Answers the exit code: 0, or 130 after SIGINT.
 
-    Raises StateBusy when another engine holds one of them. `on_ready(host)` runs beside the engine.
+    Raises StateBusy when another engine holds one of them. `on_ready(host)` runs beside the engine. `directory` is
+    where they stand, if whatever comes into it is to be hosted too.
     """
     from reconciler.faces.cli.engine import new_loop, serve  # a door: the engine and its server take 0.3 s to load
 
-    running = serve(projects, base, listening, follow=follow, auto_approve=auto_approve, poll=poll, on_ready=on_ready)
+    how: Any = {"follow": follow, "auto_approve": auto_approve, "poll": poll, "directory": directory}
+    running = serve(projects, base, listening, on_ready=on_ready, **how)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(running)
 

@@ -58,8 +58,9 @@ def command(
 ) -> int:
     """Make it so whenever the file is saved.
 
-    A DIR stands for its reconciler.yaml and every *.reconciler.yaml in it. What would run a new command or loosen a
-    rule waits for a yes, `reconciler approve`, while the rest of the same save goes live.
+    A DIR stands for its reconciler.yaml and every *.reconciler.yaml in it; in the foreground for those that come later
+    too. What would run a new command or loosen a rule waits for a yes, `reconciler approve`, while the rest of the
+    same save goes live.
 
     An engine that runs already is told to follow the file. Ctrl-C ends the engine and every server it runs.
     """
@@ -75,7 +76,8 @@ def command(
     if not free:
         return Exit.DONE
     teller = Teller(options.paint_talk, [sources.shown(sources.main) for sources in free])
-    return run_engine(free, options.base, listening, follow=True, auto_approve=auto, poll=poll, on_ready=teller.listen)
+    how: Any = {"follow": True, "auto_approve": auto, "poll": poll, "directory": _directory(targets)}
+    return run_engine(free, options.base, listening, on_ready=teller.listen, **how)
 
 
 def _projects(options: Options, targets: tuple[Path, ...]) -> list[Sources]:
@@ -85,6 +87,11 @@ def _projects(options: Options, targets: tuple[Path, ...]) -> list[Sources]:
     if options.files:
         raise Stop(Exit.USAGE, "usage", "files are named twice: after -f and as arguments", "leave out one of them")
     return [sources for target in targets for sources in _in_target(target.absolute())]
+
+
+def _directory(targets: tuple[Path, ...]) -> Path | None:
+    """The one directory that was named: what comes into it is hosted too."""
+    return targets[0].absolute() if len(targets) == 1 and targets[0].is_dir() else None
 
 
 def _in_target(target: Path) -> list[Sources]:

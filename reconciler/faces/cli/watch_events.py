@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -38,6 +38,7 @@ class _Host(Protocol):
 
     projects: dict[str, Any]
     facts: Any
+    added: list[Callable[[Any], None]]
 
     @property
     def root(self) -> Any: ...
@@ -55,7 +56,14 @@ class Teller:
         tell(f"following {', '.join(self.files)} (process {os.getpid()}); Ctrl-C ends the engine and its servers")
         for project in host.projects.values():
             self._tell_clients(project, host)
-        await asyncio.gather(*(self._tell_events(project) for project in host.projects.values()))
+        async with asyncio.TaskGroup() as telling:
+
+            def begin(project: _Project) -> None:
+                telling.create_task(self._tell_events(project))
+
+            for project in host.projects.values():
+                begin(project)
+            host.added.append(begin)
 
     def _tell_clients(self, project: _Project, host: _Host) -> None:
         """The token itself is for the eyes of a person alone."""
