@@ -40,7 +40,7 @@ class Front:
         place = place_of(scope["path"], scope["query_string"])
         face = self._faces[place.face]
         try:
-            self._door.admit(scope)
+            self._door.admit(scope, visited=_spot(scope) in face.visited)
             scope["door"] = self._door
             await self._app(scope, place, face)(scope, receive, send)
         except HttpProblem as problem:
@@ -61,7 +61,7 @@ class Front:
         """Who answers. Nobody does without a token, but where the face says so, and for /healthz."""
         if scope["path"] == "/healthz":
             return _healthy
-        if (scope.get("method"), scope["path"]) not in face.open:
+        if (scope.get("method"), scope["path"]) not in face.open and _spot(scope) not in face.visited:
             principal_of(scope, _Accepted(self._projects(place)), face.local)
         if scope["type"] == "websocket" and not face.sockets:
             raise HttpProblem(404, "no-socket", "nothing here speaks WebSocket")
@@ -94,6 +94,14 @@ class Front:
         except RuntimeError:  # the answer has begun
             with suppress(RuntimeError):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _spot(scope: Scope) -> tuple[str, str]:
+    """Method and path, without the project that the path may name."""
+    path: str = scope["path"]
+    if path.startswith("/p/"):
+        path = "/" + "/".join(path.split("/", 3)[3:])
+    return scope.get("method", ""), path
 
 
 class _Accepted:

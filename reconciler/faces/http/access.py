@@ -92,8 +92,11 @@ class Door:
         self._origin = f"{public.scheme}://{public.netloc}".lower() if public.netloc else None
         self._seen: set[bytes | None] = set()
 
-    def admit(self, scope: Scope) -> None:
-        """Return where the request was meant for us; neither token nor body were looked at. Raises HttpProblem."""
+    def admit(self, scope: Scope, *, visited: bool = False) -> None:
+        """Return where the request was meant for us; neither token nor body were looked at. Raises HttpProblem.
+
+        `visited`: pages of other sites may send a browser there.
+        """
         host = origin = site = None
         for name, value in scope["headers"]:
             if name == b"host":
@@ -108,7 +111,7 @@ class Door:
             self._check_host(host)
         if origin is not None:
             self._check_origin(origin, host or b"")
-        if site == b"cross-site":
+        if site == b"cross-site" and not visited:
             raise HttpProblem(403, "cross-site", "a page of another site made this request")
 
     def _check_host(self, host: bytes | None) -> None:

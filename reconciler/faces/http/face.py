@@ -24,5 +24,7 @@ class Face:
     said: Callable[[HttpProblem], Response] = HttpProblem.response
     local: Principal = OWNER
     open: frozenset[tuple[str, str]] = frozenset()
+    visited: frozenset[tuple[str, str]] = frozenset()
+    """Those of the open ones that pages of other sites send a browser to, below `/p/<project>` as well."""
     sockets: bool = False
     """Whether its app takes WebSockets; elsewhere an upgrade is answered with 404."""
