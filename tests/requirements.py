@@ -196,6 +196,8 @@ _BUILT = {
     "GATE-3:before-live": "pinned tools are listed before their server is up",
     "GATE-3:command": "lock writes, checks, shows and accepts, one server without touching the others",
     "API-1:list": "the list of a project has every member of the seed in its type, and null where nobody knows",
+    "API-1:whose": "a project is named once and known by its own tokens; an unknown one has no servers",
+    "API-1:neighbours": "create, get, update, delete, connect, disconnect, lists, resources and prompts work beside it",
     "API-3:whole": "the whole configuration is shown resolved, with references or stars where secrets are",
     "API-3:round-trip": "what was read and is sent back changes nothing, and one change in it changes that one thing",
     "API-3:client": "each call of that product's client, in its order, gives what it expects",

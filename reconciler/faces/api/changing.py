@@ -15,7 +15,8 @@ from reconciler.faces.http.problems import HttpProblem
 PLAN_HEADER = "x-reconciler-plan"
 """Names the plan that a write caused."""
 
-_STATUS = {"invalid": 400, "stale": 412, "read-only": 403}
+_STATUS = {"not-allowed": 403, "own-setting": 403, "read-only": 403, "stale": 412, "vault": 503, "not-recorded": 503}
+"""The status of a refusal by its code; the rest are 409."""
 
 
 class InvalidChange(HttpProblem):
@@ -36,5 +37,4 @@ async def change_file(
         if refused.problems:
             raise InvalidChange(refused) from refused
         message = project.environment.hide(str(refused))
-        status = 409 if refused.code == "invalid" else _STATUS.get(refused.code, 409)
-        raise HttpProblem(status, refused.code, message) from refused
+        raise HttpProblem(_STATUS.get(refused.code, 409), refused.code, message) from refused

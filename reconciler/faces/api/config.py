@@ -17,6 +17,7 @@ from reconciler import __version__
 from reconciler.engine.door import Changed
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
+from reconciler.faces.api import callback
 from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, change_file
 from reconciler.faces.api.config_document import meant, shown_document, shown_server
@@ -29,6 +30,7 @@ from reconciler.faces.http.face import Face
 from reconciler.faces.http.preconditions import entity_tag, expected
 from reconciler.faces.http.problems import HttpProblem, as_problem
 from reconciler.merge_patch import apply
+from reconciler.sessions.sign_in import CALLBACK
 
 PRODUCT = "mcp-reconciler"
 _TRIES = 10
@@ -45,6 +47,7 @@ def routes() -> list[BaseRoute]:
         RoleRoute("/api/config", patch_config, "editor", "PATCH", kinds=(JSON, MERGE_PATCH)),
         RoleRoute("/api/mcp-servers", get_servers, "viewer"),
         RoleRoute("/api/mcp-servers", post_server, "editor", "POST"),
+        *callback.routes(),
     ]
 
 
@@ -56,7 +59,8 @@ def face(host: Host) -> Face:
     )
     app.router.redirect_slashes = False
     app.state.host = host
-    return Face(app, _said, open=frozenset({("GET", "/"), ("HEAD", "/")}))
+    open_paths = (("GET", "/"), ("HEAD", "/"), ("GET", CALLBACK))
+    return Face(app, _said, open=frozenset(open_paths), visited=frozenset({("GET", CALLBACK)}))
 
 
 async def get_root(request: Request) -> JSONResponse:
@@ -93,13 +97,13 @@ async def patch_config(request: Request) -> JSONResponse:
         message = "mcpServers: null would remove every server at once; name each one that goes with null"
         raise HttpProblem(400, "too-much", message)
     before = await file_now(project)
-    if_match = expected(request, before.digest)
+    if_match = expected(request, before.etag)
     changed = await change_file(request, project, meant(patch, before.document), if_match=if_match)
     return _whole(await file_now(project), changed)
 
 
 def _whole(now: FileNow, changed: Changed | None = None) -> JSONResponse:
-    headers = {"etag": entity_tag(now.digest), **({PLAN_HEADER: changed.plan_id} if changed else {})}
+    headers = {"etag": entity_tag(now.etag), **({PLAN_HEADER: changed.plan_id} if changed else {})}
     return JSONResponse(shown_document(now.document), headers=headers)
 
 
@@ -126,7 +130,7 @@ async def _add(request: Request, project: Project, server_id: str, patch: Mappin
         if server_id in before.document.servers or server_id in project.ledger.document.servers:
             raise HttpProblem(409, "exists", f"mcpServers.{server_id}: there is a server with this id")
         try:
-            changed = await change_file(request, project, patch, if_match=before.digest)
+            changed = await change_file(request, project, patch, if_match=before.etag)
         except HttpProblem as problem:
             if problem.status != 412 or tried == _TRIES - 1:
                 raise

@@ -15,12 +15,11 @@ from reconciler.faces.api import list_servers_live, list_servers_probe
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, change_file
 from reconciler.faces.api.config_document import meant
-from reconciler.faces.api.hosted import host_of
 from reconciler.faces.api.list_servers_asked import id_for, read_patch, read_server, text_of
 from reconciler.faces.api.list_servers_rows import server_detail, server_row
 from reconciler.faces.api.on_file import file_now
 from reconciler.faces.api.seen import servers_of
-from reconciler.faces.api.whose import is_theirs, known_server
+from reconciler.faces.api.whose import known_server, named_project
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, as_problem
@@ -54,29 +53,22 @@ def face(host: Host) -> Face:
 async def list_servers(request: Request) -> JSONResponse:
     """`?projectId=` -> `{"success", "servers": [...]}`; an unknown project has none."""
     named = request.query_params.getlist("projectId")
-    if len(named) != 1 or not named[0]:
-        raise HttpProblem(400, "no-project", "projectId is required, once")
-    project = host_of(request).projects.get(named[0])
-    if project is None or not is_theirs(request, project):
-        return JSONResponse({"success": True, "servers": []})
-    rows = [server_row(project, seen) for seen in await servers_of(project)]
+    project = named_project(request, named[0] if len(named) == 1 else None, "viewer")
+    rows = [server_row(project, seen) for seen in await servers_of(project)] if project else []
     return JSONResponse({"success": True, "servers": rows})
 
 
 async def get_server(request: Request) -> JSONResponse:
     """`{"success", "server": {...}}`: what the list has, and what it runs, what it is and what went wrong last."""
-    project, seen = await known_server(request)
+    project, seen = await known_server(request, "viewer")
     return JSONResponse({"success": True, "server": server_detail(project, seen)})
 
 
 async def create_server(request: Request) -> JSONResponse:
     """`{"projectId", "name", "transportType", ...}` -> `{"success", "message", "serverId"}`."""
     body = await json_body(request, required=True)
-    named = text_of(body, "projectId")
-    if not named:
-        raise HttpProblem(400, "no-project", "projectId is required")
-    project = host_of(request).projects.get(named)
-    if project is None or not is_theirs(request, project):
+    project = named_project(request, text_of(body, "projectId"), "editor")
+    if project is None:
         raise HttpProblem(404, "unknown-project", "Project not found")
     fields = read_server(body)
     for tried in range(_TRIES):
@@ -85,7 +77,7 @@ async def create_server(request: Request) -> JSONResponse:
         server_id = id_for(fields["name"], taken)
         patch = {"mcpServers": {server_id: {**fields, "name": None} if fields["name"] == server_id else fields}}
         try:
-            changed = await change_file(request, project, patch, if_match=before.digest)
+            changed = await change_file(request, project, patch, if_match=before.etag)
         except HttpProblem as problem:
             if problem.status != 412 or tried == _TRIES - 1:
                 raise
@@ -102,7 +94,7 @@ async def create_server(request: Request) -> JSONResponse:
 
 async def update_server(request: Request) -> JSONResponse:
     """Some of the members of a create -> `{"success"}`."""
-    project, seen = await known_server(request)
+    project, seen = await known_server(request, "editor")
     now, body = await file_now(project), await json_body(request, required=True)
     fields = read_patch(body, now.document.servers.get(seen.server.id, seen.written))
     patch = meant({"mcpServers": {seen.server.id: fields}}, now.document)
@@ -111,7 +103,7 @@ async def update_server(request: Request) -> JSONResponse:
 
 async def delete_server(request: Request) -> JSONResponse:
     """`{"success"}`; its session is closed first."""
-    project, seen = await known_server(request)
+    project, seen = await known_server(request, "editor")
     return await _write(request, project, seen.server.id, {"mcpServers": {seen.server.id: None}})
 
 

@@ -109,7 +109,7 @@ async def get_prompts(request: Request) -> JSONResponse:
 
 async def _listing(request: Request) -> Listing:
     """What the server shows, once a session that is on its way is there. Raises HttpProblem, NotLive."""
-    project, seen = await known_server(request)
+    project, seen = await known_server(request, "viewer")
     if seen.accepted and seen.server.enabled and project.serving(seen.server.id) is None:
         await project.ready(seen.server.id)
     if project.serving(seen.server.id) is None:
@@ -152,7 +152,7 @@ async def get_prompt(request: Request) -> JSONResponse:
 
 async def _asked(request: Request, body: Mapping[str, Any], method: str, params: dict[str, Any]) -> JSONResponse:
     """The answer of a server, through the gate."""
-    project, seen = await known_server(request, text_of(body, "id"))
+    project, seen = await known_server(request, "client", text_of(body, "id"))
     result = await project.gate.ask(principal(request), seen.server.id, method, params)
     return JSONResponse({"success": True, "result": result})
 
@@ -161,7 +161,7 @@ async def _named(request: Request, unknown: str) -> tuple[Project, Seen]:
     """The server of the path or of the body's `id`."""
     body = await json_body(request)
     try:
-        return await known_server(request, request.path_params.get("id") or text_of(body, "id"))
+        return await known_server(request, "editor", request.path_params.get("id") or text_of(body, "id"))
     except HttpProblem as problem:
         if problem.status == 404:
             raise HttpProblem(404, "unknown-server", unknown) from problem

@@ -23,7 +23,7 @@ from reconciler.faces.api.list_servers_rows import (
     transport_type,
 )
 from reconciler.faces.api.seen import Seen, failure_of, servers_of
-from reconciler.faces.api.whose import asked_project
+from reconciler.faces.api.whose import meant_project
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.server import Remote
@@ -44,7 +44,7 @@ def routes() -> list[RoleRoute]:
 async def validate(request: Request) -> JSONResponse:
     """The members of a create -> `{"valid", "message", "status", "capabilities", "serverInfo"}`."""
     body = await json_body(request, required=True)
-    project = asked_project(request)
+    project = meant_project(request, "viewer")
     try:
         fields = read_transport(body)
         wrong = _mistakes(fields)
@@ -126,7 +126,7 @@ async def detect_transport(request: Request) -> JSONResponse:
 
 
 async def _named_by_url(request: Request) -> tuple[Project, Seen | None]:
-    body, project = await json_body(request, required=True), asked_project(request)
+    body, project = await json_body(request, required=True), meant_project(request, "viewer")
     url = text_of(body, "url")
     if not url:
         raise HttpProblem(400, "no-url", "url is required")
