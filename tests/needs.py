@@ -27,12 +27,19 @@ def _can_mount() -> bool:
     return _has("unshare") and subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
+@cache
+def _can_have_a_network() -> bool:
+    words = ("unshare", "--net", "--mount", "--propagation", "private", "--", "ip", "link", "set", "lo", "up")
+    return _has("unshare") and _has("ip") and subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
 ABILITIES: Mapping[str, Callable[[], bool]] = {
     "root, who alone gives files away and becomes somebody else": lambda: os.getuid() == 0,
     "mounts of its own, for a disk that is full or read-only": _can_mount,
+    "a network of its own, in which packets are seen": _can_have_a_network,
     "a resettable peak of memory (proc_pid_clear_refs(5))": lambda: os.access("/proc/self/clear_refs", os.W_OK),
 }
-ROOT, MOUNTS, PEAK_OF_MEMORY = ABILITIES
+ROOT, MOUNTS, NETWORK, PEAK_OF_MEMORY = ABILITIES
 
 
 def pytest_configure(config: pytest.Config) -> None:

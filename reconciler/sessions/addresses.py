@@ -24,6 +24,7 @@ _NOT_PUBLIC_V4 = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",
             "127.0.0.0/8",
+            "168.63.129.16/32",
             "169.254.0.0/16",
             "172.16.0.0/12",
             "192.0.0.0/24",
@@ -37,7 +38,7 @@ _NOT_PUBLIC_V4 = tuple(
         ),
     )
 )
-"""IANA IPv4 special-purpose registry, multicast and the reserved class E."""
+"""IANA IPv4 special-purpose registry, multicast, the reserved class E, and where Azure's machines find their host."""
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))

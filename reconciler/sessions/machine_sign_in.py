@@ -196,8 +196,9 @@ class ClientTokens:
 
 
 def _response(challenge: Challenge) -> httpx2.Response:
-    headers = {} if challenge.header is None else {"www-authenticate": challenge.header}
-    return httpx2.Response(challenge.status, headers=headers)
+    """The refusal as the SDK wants to see it. Bytes: a header may hold what HTTP does not allow in text."""
+    header = challenge.header or ""
+    return httpx2.Response(challenge.status, headers=[(b"www-authenticate", header.encode())])
 
 
 def _issuer(written: str) -> httpx2.URL:

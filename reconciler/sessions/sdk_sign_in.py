@@ -64,7 +64,7 @@ async def sign_in(site: Site, attempt: Attempt, publish: Publish, registered: Re
         while provider.context.current_tokens is None:
             response = _refusal(request, attempt) if outgoing is request else await learnt.ask(outgoing)
             outgoing = await flow.asend(response)
-    except (OAuthFlowError, OAuthRegistrationError, OAuthTokenError, ValueError) as error:
+    except (OAuthFlowError, OAuthRegistrationError, OAuthTokenError, ValueError, httpx2.InvalidURL) as error:
         raise _failed(error, site, attempt) from None
     finally:
         await flow.aclose()

@@ -108,6 +108,7 @@ class EvilHttp:
     behaviour: Behaviour
     port: int = 0
     tls: ssl.SSLContext | None = None
+    host: str = "127.0.0.1"
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     open: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -122,7 +123,7 @@ class EvilHttp:
     async def start(self) -> None:
         self._arrived = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -137,7 +138,7 @@ class EvilHttp:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/mcp"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}/mcp"
 
     def seen(self, rpc: str) -> list[Request]:
         """The requests of one JSON-RPC (else HTTP) method."""

@@ -85,6 +85,7 @@ class House:
             "authorization_endpoint": f"{url}/authorize",
             "token_endpoint": f"{url}/token",
             "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
             **more,
         }
 
