@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.engine.events import now_text
 from reconciler.engine.execute import OnFailure, Outcome, Report, execute
-from reconciler.engine.pending import Pending, key_of, waiting_marks
+from reconciler.engine.pending import Marks, Pending, key_of, waiting_marks
 from reconciler.engine.project import Project, utc_now
 from reconciler.engine.status import status
 from reconciler.model.document import Document
@@ -41,11 +41,21 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Who said yes to what. `servers` None means the whole plan; `allow` lifts guards by name."""
+    """Who said yes to what. `servers` None means the whole plan; `allow` lifts guards by name.
+
+    `seen`: that person was shown this very plan. Only then what is held is taken up.
+    """
 
     who: str
     servers: frozenset[str] | None = frozenset()
     allow: frozenset[str] = frozenset()
+    seen: bool = False
+
+    def to(self, plan: Plan) -> Collection[str]:
+        """The servers of a plan to which it is a yes of somebody who was shown it."""
+        if not self.seen:
+            return ()
+        return frozenset(action.server for action in plan.actions) if self.servers is None else self.servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +140,17 @@ async def apply_plan(
     report: Report,
     *,
     only: frozenset[str] | None = None,
+    whole: bool = True,
     on_failure: OnFailure = "continue",
     wait: float = 120.0,
 ) -> Applied:
     """Take up everything in `plan` that nobody has to be asked about (any more), and wait until it settled.
 
     The caller holds `project.applying`. What waits is kept in `project.waiting`; with `only`, nothing but these
-    servers' actions is taken up.
+    servers' actions is taken up. `whole`: the plan leads to all that the file says.
     """
     known = plan_id(plan)
-    waiting = waiting_marks(plan, consent.servers)
+    waiting = waiting_marks(plan, consent.servers, project.holds.keep(plan, consent.to(plan)))
     if consent.servers is not None:
         remembered = project.waiting.held(plan).items()
         waiting |= {server: marks for server, marks in remembered if server not in consent.servers}
@@ -147,7 +158,9 @@ async def apply_plan(
         chosen = tuple(action for action in plan.actions if action.server in only or action.server in waiting)
         plan = replace(plan, actions=chosen, drift=())
     outcomes = await _take_up(project, plan, waiting, report, on_failure, wait)
-    project.waiting.update(plan, known, waiting, now_text())
+    project.waiting.update(plan, known, waiting, now_text(), project.holds.writer)
+    if whole:
+        await project.holds.settle(plan.desired, project.ledger.accepted)
     applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
     if _taken(plan, waiting):
         await _remember(project, applied, consent)
@@ -159,19 +172,33 @@ async def apply_plan(
     return applied
 
 
-async def apply_apart(project: Project, plan: Plan, consent: Consent, *, wait: float = 120.0) -> Applied:
-    """Take up a whole plan that is not the file's: whatever waits goes on waiting. The caller holds `project.applying`.
-
-    Guards hold: what is blocked is not taken up.
-    """
-    plan = replace(plan, drift=())
-    waiting = waiting_marks(plan, None)
+async def apply_apart(project: Project, plan: Plan, waiting: Marks, who: str, *, wait: float = 120.0) -> Applied:
+    """Take up a plan that is not the file's, but for what is `waiting`. The caller holds `project.applying`."""
     outcomes = await _take_up(project, plan, waiting, lambda _: None, "continue", wait)
     applied = Applied(plan, plan_id(plan), project.ledger.accepted.serial, outcomes)
     if _taken(plan, waiting):
-        await _remember(project, applied, consent)
+        await _remember(project, applied, Consent(who, None))
     project.changed_at.set()
     return applied
+
+
+async def show_waiting(project: Project, snapshot: Snapshot) -> None:
+    """Look anew at what waits, as after a change of the file and at a start: nothing is taken up.
+
+    What the file says besides, and nobody wanted to have applied yet, does not wait.
+    """
+    if errors(snapshot.reading.problems):
+        return
+    await project.holds.settle(project.desired(snapshot), project.ledger.accepted)
+    waited = {pending.server for pending in project.waiting.all}
+    if not waited and not project.holds.servers and not project.holds.launches:
+        return
+    plan = plan_to(project, project.desired(snapshot), snapshot)
+    held = project.holds.keep(plan)
+    others = frozenset(action.server for action in plan.actions) - waited - held.keys()
+    waiting = {**waiting_marks(plan, others, held), **project.waiting.held(plan)}
+    project.waiting.update(plan, plan_id(plan), waiting, now_text(), project.holds.writer)
+    project.changed_at.set()
 
 
 def _taken(plan: Plan, waiting: Mapping[str, object]) -> list[Action]:
@@ -228,7 +255,7 @@ async def approve(
         named = frozenset(p.server for p in chosen if p.action == "delete" and "protected" not in p.marks)
         plan = plan_to(project, project.desired(snapshot), snapshot, named=named)
         yes = frozenset(action.server for action in plan.actions if key_of(action) in keys)
-        return await apply_plan(project, plan, Consent(who, yes), report, only=yes, wait=wait)
+        return await apply_plan(project, plan, Consent(who, yes, seen=True), report, only=yes, wait=wait)
 
 
 def _with_settings(project: Project, chosen: list[Pending]) -> list[Pending]:

@@ -5,106 +5,247 @@ Other edits of the file that were not taken up yet stay so. The file stays the s
 
 from __future__ import annotations
 
-import os
+import asyncio
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.config.edit import EditRefused, edit
-from reconciler.config.read import Source, read
-from reconciler.engine.change import Applied, Consent, apply_apart, plan_to
+from reconciler.engine.apart import accepted_with
+from reconciler.engine.change import Applied, apply_apart, plan_to, show_waiting
+from reconciler.engine.events import now_text
+from reconciler.engine.holds import held_by, unseen
+from reconciler.engine.pending import Marks, Pending, waiting_marks
 from reconciler.engine.project import Project
+from reconciler.engine.put_away import PutAway, put_away, secret_uses
+from reconciler.engine.rewrite import ChangeRefused, MovedOn, Rewritten, is_writable, rewrite, write
 from reconciler.gate.principal import Principal
 from reconciler.merge_patch import apply, equal
-from reconciler.problems import Problem, errors
-from reconciler.store.files import text_digest, write_whole
+from reconciler.model.document import hidden, masked_document
+from reconciler.plan.actions import PROJECT, Plan
+from reconciler.problems import errors
+from reconciler.store.hold_rows import Hold, TooManyHolds
 from reconciler.store.sources import Snapshot
+from reconciler.store.vault import VaultError
 
+__all__ = ["ChangeRefused", "Changed", "Prospect", "change", "prospect"]
 
-class ChangeRefused(Exception):
-    """The file stays as it is. `code` is held, invalid, stale, read-only or edit-refused; the message says why.
-
-    `problems` are all mistakes that the file would have had, where that is the reason.
-    """
-
-    def __init__(self, code: str, message: str, problems: Iterable[Problem] = ()) -> None:
-        super().__init__(message)
-        self.code = code
-        self.problems = tuple(problems)
+WRITERS = ("editor", "operator", "owner")
+SAY_YES = ("operator", "owner")
+"""Their write is a yes to what it causes, but for what is guarded, and for what another wrote and nobody has seen."""
+OWN_SETTINGS = ("version", "project")
+"""What everything else is understood by: never changed from outside."""
+TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The file after a change. `etag` is the digest of its text, `applied` what became of the plan it caused."""
+    """The files after a change. `etag` is their digest, `applied` what became of the plan it caused, `waits` what of it
+    waits for a yes."""
 
     etag: str
     applied: Applied
+    waits: tuple[Pending, ...] = ()
 
     @property
     def plan_id(self) -> str:
-        """What seed dialects name in X-Reconciler-Plan."""
-        return self.applied.plan_id
+        """What names the plan in answers: where something waits, the id under which a person answers it."""
+        return self.waits[0].plan if self.waits else self.applied.plan_id
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a patch would do, before anything is done. `plan` is what it causes, `waiting` what of it would wait."""
+
+    file: Rewritten
+    plan: Plan
+    waiting: Marks
+    secrets: Mapping[str, str]
+    holds: tuple[Hold, ...] = ()
 
 
 async def change(
     project: Project, patch: Mapping[str, Any], *, if_match: str | None, principal: Principal, wait: float = 120.0
 ) -> Changed:
-    """Write a merge patch into the main file, and take up what it causes: `principal` says yes to all of it.
+    """Write a merge patch into the files, and take up what it causes as far as `principal` may say yes to it.
 
-    `if_match` is the digest of the main file that the change was made for, None for whatever it is now. `wait` are
-    the seconds that sessions have to become so. Raises ChangeRefused.
+    `if_match` is the ETag that the change was made for, None for whatever there is now: what somebody else saves
+    meanwhile stays, and the patch is made again for it. `wait` are the seconds that sessions have to become so. Goes on
+    when the caller is cancelled. Raises ChangeRefused.
     """
+    if principal.role not in WRITERS:
+        message = f'"{principal.name}" has the role {principal.role}, and may not change the file'
+        raise ChangeRefused("not-allowed", message)
+    task = asyncio.create_task(_change(project, patch, if_match, principal, wait), name="a change of the file")
+    _running.add(task)
+    task.add_done_callback(_ended)
+    return await asyncio.shield(task)
+
+
+_running: set[asyncio.Task[Changed]] = set()
+
+
+def _ended(task: asyncio.Task[Changed]) -> None:
+    """Nobody may be waiting for its end any more."""
+    _running.discard(task)
+    if not task.cancelled():
+        task.exception()
+
+
+async def _change(
+    project: Project, patch: Mapping[str, Any], if_match: str | None, principal: Principal, wait: float
+) -> Changed:
     async with project.applying:
-        before = await project.read()
-        text = _changed_text(project, before, patch, if_match)
-        accepted = project.ledger.document
-        desired = replace(accepted, written=apply(accepted.written, dict(patch)))
-        named = frozenset(server for server, value in (patch.get("mcpServers") or {}).items() if value is None)
-        plan = plan_to(project, desired, before, named=named)
-        try:
-            write_whole(project.sources.main, text)
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise ChangeRefused("read-only", f"{_main(project)} cannot be written: {why}") from error
-        await project.read()
-        applied = await apply_apart(project, plan, Consent(principal.name, None), wait=wait)
-        return Changed(text_digest(text.encode("utf-8")), applied)
+        if principal.role not in SAY_YES and not project.ledger.accepted.exists:
+            project.ledger.begin()  # from now on there are rules, and somebody who says yes to weaker ones
+            await project.ledger.commit()
+        for _ in range(TRIES):
+            found = await prospect(project, patch, if_match=if_match, principal=principal)
+            _check_may_write(project, found, patch)
+            try:
+                await _write(project, found)
+                break
+            except MovedOn:
+                continue
+        else:
+            raise ChangeRefused("stale", f"{_main(project)} is being saved all the time")
+        project.events.say("changed", f"{principal.name} changed {_main(project)}")
+        return await _take_up(project, found, principal, wait)
 
 
-def _changed_text(project: Project, before: Snapshot, patch: Mapping[str, Any], if_match: str | None) -> str:
+async def prospect(
+    project: Project, patch: Mapping[str, Any], *, if_match: str | None, principal: Principal
+) -> Prospect:
+    """What the patch would do; nothing is changed. Raises ChangeRefused where it could not be made."""
+    before = await project.read()
+    written = _readable(project, before, if_match)
+    asked, named = _asked(patch, written)
+    accepted = project.ledger.accepted
+    put = put_away(
+        asked,
+        written,
+        lambda: secret_uses(written, accepted.document.written),
+        lambda: [secret.name for secret in project.vault.list()],
+        anew=principal.role not in SAY_YES,
+    )
+    want = apply(written, put.patch)
+    _check(project, put, written, want)
+    file = await asyncio.to_thread(rewrite, project.sources, before, want)
+    old, new = project.desired(before), project.desired(file.after)
+    desired = accepted_with(accepted.document, old, new, put.patch, first=PROJECT not in project.holds.servers)
+    plan = replace(plan_to(project, desired, file.after, named=named), drift=())
+    if plan.blocked:
+        ways = "; ".join(f"{blocked.message}: {blocked.way_out}" for blocked in plan.blocked)
+        raise ChangeRefused("blocked", ways)
+    if principal.role in SAY_YES:
+        waiting = waiting_marks(plan, None, unseen(project.holds, plan, put.patch))
+        return Prospect(file, plan, waiting, put.values)
+    holds = held_by(plan, old, new, put.patch, accepted.yeses, (principal.name, now_text()))
+    return Prospect(file, plan, _waiting(plan, holds), put.values, tuple(holds))
+
+
+def _waiting(plan: Plan, holds: Iterable[Hold]) -> Marks:
+    """What of a plan waits when nobody said yes to anything."""
+    servers = {hold.server for hold in holds}
+    held = {a.server: tuple(sorted(a.marks)) or ("launch",) for a in plan.actions if a.server in servers}
+    return waiting_marks(plan, frozenset(), held)
+
+
+def _readable(project: Project, before: Snapshot, if_match: str | None) -> Mapping[str, Any]:
+    """What the files say. Raises ChangeRefused where they may not be changed now."""
     main, held = _main(project), project.followed.held
     if held is not None:
         raise ChangeRefused("held", f"the file is not believed: {held}")
     wrong = errors(before.reading.problems)
     if wrong or before.reading.written is None:
         raise ChangeRefused("invalid", f"{main} has errors; mend it first{f': {wrong[0].detail}' if wrong else ''}")
-    if if_match is not None and text_digest(before.texts[main].encode("utf-8")) != if_match:
+    if if_match is not None and before.etag != if_match:
         raise ChangeRefused("stale", f"{main} is not what the change was made for")
-    if not os.access(project.sources.main, os.W_OK):
-        raise ChangeRefused("read-only", f"{main} cannot be written")
-    return rewritten(project, before, patch, apply(before.reading.written, dict(patch)))
+    return before.reading.written
 
 
-def rewritten(project: Project, before: Snapshot, patch: Mapping[str, Any], want: Any) -> str:
-    """The main file's text after a patch, checked: together with the overlays it says what is wanted.
+def _asked(patch: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """The patch, and the servers whose removal it names. Null for all servers names none, and leaves an empty map."""
+    servers = patch.get("mcpServers")
+    if "mcpServers" in patch and servers is None:
+        if len(written["mcpServers"]) > 1:
+            message = f"all {len(written['mcpServers'])} servers would be deleted and nobody named them"
+            raise ChangeRefused("blocked", f"{message}: name each with null")
+        return {**patch, "mcpServers": dict.fromkeys(written["mcpServers"])}, frozenset()
+    named = (server for server, value in servers.items() if value is None) if isinstance(servers, dict) else ()
+    return dict(patch), frozenset(named)
 
-    Raises ChangeRefused.
+
+def _check(project: Project, put: PutAway, written: Mapping[str, Any], want: Mapping[str, Any]) -> None:
+    if put.problems:
+        raise ChangeRefused("invalid", put.problems[0].detail, put.problems)
+    for name in OWN_SETTINGS:
+        if not equal(written.get(name), want.get(name)):
+            message = f'"{name}" is changed in {_main(project)} alone, by whoever has the file'
+            raise ChangeRefused("own-setting", message)
+
+
+def _check_may_write(project: Project, found: Prospect, patch: Mapping[str, Any]) -> None:
+    """Raises ChangeRefused with the patch that somebody else may write."""
+    if project.read_only:
+        why = "is not changed from here (--read-only): commit the patch"
+    elif is_writable(found.file.texts):
+        return
+    else:
+        why = "cannot be written"
+    raise ChangeRefused("read-only", f"{_main(project)} {why}", patch=masked_document(patch, hidden))
+
+
+async def _write(project: Project, found: Prospect) -> None:
+    """First what is held, so that nothing is ever in the file that is not; then the secrets; then the texts.
+
+    Raises ChangeRefused, MovedOn; then the secrets are what they were. What is held in vain is let go of later.
     """
-    main = _main(project)
     try:
-        text = edit(before.texts[main], dict(patch), file=main)
-    except EditRefused as refused:
-        raise ChangeRefused("edit-refused", str(refused)) from refused
-    texts = {**before.texts, main: text}
-    reading = read([Source(*item) for item in texts.items()], default_project=project.sources.project)
-    wrong = errors(reading.problems)
-    if wrong:
-        raise ChangeRefused("invalid", f"{main} would have errors after the change: {wrong[0].detail}", wrong)
-    if reading.written is None or not equal(reading.written, want):
-        others = ", ".join(name for name in texts if name != main)
-        hides = f"an overlay ({others}) hides what the main file would say"
-        raise ChangeRefused("edit-refused", hides if others else "the edit does not hold")
-    return text
+        await project.holds.add(found.holds)
+        undo = await asyncio.to_thread(_store, project, found.secrets)
+    except TooManyHolds as error:
+        raise ChangeRefused("too-many-held", f"{error}: `reconciler approve` lists it") from error
+    except VaultError as error:
+        raise ChangeRefused("vault", f"{error}; {error.hint}") from error
+    except (OSError, sqlite3.Error) as error:
+        raise ChangeRefused("not-recorded", f"the state cannot be written: {error}") from error
+    try:
+        await asyncio.to_thread(write, found.file, project.sources)
+    except (MovedOn, OSError) as error:
+        await asyncio.to_thread(_restore, project, undo)
+        if isinstance(error, MovedOn):
+            raise
+        why = error.strerror or str(error)
+        raise ChangeRefused("read-only", f"{_main(project)} cannot be written: {why}") from error
+    project.took(found.file.after)
+
+
+def _store(project: Project, secrets: Mapping[str, str]) -> Mapping[str, str | None]:
+    """Put the secrets away; answers what was there before."""
+    before = {name: project.vault.get(name) for name in secrets}
+    changed = {name: value for name, value in secrets.items() if before[name] != value}
+    if changed:
+        project.vault.put_all(changed)
+    return {name: before[name] for name in changed}
+
+
+def _restore(project: Project, before: Mapping[str, str | None]) -> None:
+    for name, value in before.items():
+        if value is None:
+            project.vault.remove(name)
+        else:
+            project.vault.put(name, value)
+
+
+async def _take_up(project: Project, found: Prospect, principal: Principal, wait: float) -> Changed:
+    plan = found.plan
+    applied = await apply_apart(project, plan, found.waiting, principal.name, wait=wait)
+    if found.secrets:
+        project.secrets.look()
+    await show_waiting(project, found.file.after)
+    waits = tuple(pending for pending in project.waiting.all if pending.server in found.waiting)
+    return Changed(found.file.after.etag, applied, waits)
 
 
 def _main(project: Project) -> str:

@@ -135,7 +135,7 @@ class Follower:
             self._believed = texts
             self._release(project.sources.main)
             plan = plan_to(project, project.desired(snapshot), snapshot)
-            if plan.actions or plan.drift or project.waiting.all:
+            if plan.actions or plan.drift or project.waiting.all or project.holds.servers:
                 everything = self._auto == "all" or (self._auto == "start" and self._first)
                 await apply_plan(project, plan, Consent("watch", None if everything else frozenset()), _ignore, wait=0)
             project.changed_at.set()

@@ -5,9 +5,12 @@ No yes to everything lifts a hold: not that of `watch --auto-approve`, nor a res
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from reconciler.engine.pending import Marks
 from reconciler.merge_patch import apply, equal
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
@@ -15,9 +18,6 @@ from reconciler.plan.actions import PROJECT, Action, Plan
 from reconciler.plan.strictness import compare_rules
 from reconciler.store.hold_rows import Hold, HoldRows
 from reconciler.store.records import Records
-
-Marks = Mapping[str, tuple[str, ...]]
-"""Servers that wait, with why."""
 
 ANY = "*"
 """The server of a hold on whatever the file says that was not taken up yet."""
@@ -63,11 +63,14 @@ class Holds:
 
     def keep(self, plan: Plan, seen: Collection[str] = ()) -> Marks:
         """What of a plan stays as it is whoever said yes to everything; `seen` are servers that a person was shown."""
-        return {a.server: _marks(a) for a in plan.actions if a.server not in seen and self._holds_back(a)}
+        return {a.server: _marks(a) for a in plan.actions if a.server not in seen and self._holds_back(plan, a)}
 
-    def _holds_back(self, action: Action) -> bool:
-        is_named = action.server in self.servers or ANY in self.servers
-        return (is_named and bool(action.marks or action.server == PROJECT)) or self.holds_launch(action)
+    def _holds_back(self, plan: Plan, action: Action) -> bool:
+        if self.holds_launch(action):
+            return True
+        if action.server not in self.servers and ANY not in self.servers:
+            return False
+        return bool(action.marks) or action.server == PROJECT or _runs_other(plan.base, plan.desired, action.server)
 
     def holds_launch(self, action: Action) -> bool:
         """Whether it is exactly this launch that nobody said yes to."""
@@ -78,8 +81,9 @@ class Holds:
         servers = {server for server in self.servers if _is_settled(server, file, accepted)}
         launches = self.launches & accepted.yeses
         if servers or launches:
-            await self._rows.release(servers, launches)
-            await self.start()
+            with suppress(sqlite3.Error):  # what cannot be let go of stays held
+                await self._rows.release(servers, launches)
+                await self.start()
 
 
 def _marks(action: Action) -> tuple[str, ...]:
@@ -101,25 +105,34 @@ def _is_settled(server: str, file: Document, accepted: Accepted) -> bool:
     return (launch is None or launch in accepted.yeses) and equal(file.facts(server), applied.facts(server))
 
 
+def _runs_other(before: Document, after: Document, server: str) -> bool:
+    """Whether a server would run or contact something else, were it enabled; a new one does."""
+    launch = after.dormant_digest(server) if server in after.servers else None
+    return launch is not None and launch != (before.dormant_digest(server) if server in before.servers else None)
+
+
 def held_by(
     plan: Plan,
     before: Document,
     after: Document,
     patch: Mapping[str, Any],
     yeses: Collection[str],
-    *,
-    who: str,
-    at: str,
+    by: tuple[str, str],
 ) -> list[Hold]:
-    """What has to be held of a write by somebody who may not say yes.
+    """What has to be held of a write by somebody who may not say yes: everything that runs, contacts or allows more.
 
-    `plan` is what it causes; `before` and `after` are the file. What a server would run is held also while it is off.
+    `plan` is what it causes; `before` and `after` are the file, and `by` is who wrote when. A launch that is known is
+    held too: what holds for one server may be looser than what holds for the one it was allowed for.
     """
+    who, at = by
     holds = [Hold(a.server, a.launch or "", who, at, ", ".join(a.notes)) for a in plan.actions if a.marks]
     for server in _touched(patch, after):
-        launch, words = _news(server, before, after, yeses)
-        if words:
-            holds.append(Hold(server, launch, who, at, ", ".join(words)))
+        known, launch = server in before.servers, after.dormant_digest(server)
+        runs = ("new launch",) if _runs_other(before, after, server) else ()
+        rules = compare_rules(before.facts(server), after.facts(server)).notes() if known else ()
+        if runs or rules:
+            digest = launch if runs and launch and launch not in yeses else ""
+            holds.append(Hold(server, digest, who, at, ", ".join((*runs, *rules))))
     if before.settings.get("envFile") != after.settings.get("envFile"):
         holds.append(Hold(PROJECT, "", who, at, "new environment"))
     return holds
@@ -132,34 +145,13 @@ def _touched(patch: Mapping[str, Any], after: Document) -> Iterable[str]:
     return [server for server in patch.get("mcpServers") or {} if server in after.servers]
 
 
-def _news(server: str, before: Document, after: Document, yeses: Collection[str]) -> tuple[str, list[str]]:
-    """The launch that is new in the file, "" for none, and what is new in words."""
-    launch = after.dormant_digest(server)
-    known = server in before.servers
-    was = before.dormant_digest(server) if known else None
-    is_new = launch is not None and launch not in yeses and launch != was
-    rules = compare_rules(before.facts(server), after.facts(server)).notes() if known else ()
-    return (launch or "") if is_new else "", [*(["new launch"] if is_new else []), *rules]
-
-
-def unseen(holds: Holds, accepted: Accepted, plan: Plan, patch: Mapping[str, Any]) -> Marks:
-    """What waits of a write by somebody who may say yes: launches that were seen neither before nor in this very patch.
-
-    It would start what another wrote, as by enabling it.
-    """
-    kept = holds.keep(plan)
+def unseen(holds: Holds, plan: Plan, patch: Mapping[str, Any]) -> Marks:
+    """What waits of a write by somebody who may say yes: launches of others that this very patch does not show."""
     return {
-        action.server: kept[action.server]
+        action.server: _marks(action)
         for action in plan.actions
-        if action.server in kept
-        and (holds.holds_launch(action) or ("launch" in action.marks and _sleeps_unseen(action.server, accepted)))
-        and not _shows(patch, action, plan.desired)
+        if holds.holds_launch(action) and not _shows(patch, action, plan.desired)
     }
-
-
-def _sleeps_unseen(server: str, accepted: Accepted) -> bool:
-    launch = accepted.document.dormant_digest(server) if server in accepted.document.servers else None
-    return launch is not None and launch not in accepted.yeses
 
 
 def _shows(patch: Mapping[str, Any], action: Action, desired: Document) -> bool:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.canonical import digest
 from reconciler.plan.actions import PROJECT, Action, Create, Plan, ProjectChanged, word
 
+Marks = Mapping[str, tuple[str, ...]]
+"""Servers that wait, with why."""
 GUARDED = {"mass-delete", "protected"}
 """Marks of a deletion that the guard stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One action that waits. `plan` is the id of the plan in which it was first seen, so that it can be answered."""
+    """One action that waits. `plan` is the id of the plan in which it was first seen, so that it can be answered.
+
+    `by` is who wrote it, where that was somebody who may not say yes.
+    """
 
     plan: str
     server: str
@@ -23,6 +28,7 @@ class Pending:
     marks: tuple[str, ...]
     since: str
     key: str
+    by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `pending` in status."""
@@ -32,6 +38,7 @@ class Pending:
             "action": self.action,
             "marks": list(self.marks),
             "since": self.since,
+            "by": self.by,
         }
 
 
@@ -47,7 +54,9 @@ class Waiting:
         """Everything that waits, by server."""
         return [self._pending[server] for server in sorted(self._pending)]
 
-    def update(self, plan: Plan, plan_id: str, marks: dict[str, tuple[str, ...]], now: str) -> None:
+    def update(
+        self, plan: Plan, plan_id: str, marks: Marks, now: str, writer: Callable[[str], str | None] = lambda _: None
+    ) -> None:
         """`marks` are the waiting servers of `plan` with why; one that waited before keeps its id and its time."""
         self._denied &= {key_of(action) for action in plan.actions}
         pending = {}
@@ -57,11 +66,11 @@ class Waiting:
             key = key_of(action)
             if key in self._denied:
                 continue
-            known = self._pending.get(action.server)
-            pending[action.server] = (
+            known, server = self._pending.get(action.server), action.server
+            pending[server] = (
                 known
                 if known and known.key == key
-                else Pending(plan_id, action.server, word(action), marks[action.server], now, key)
+                else Pending(plan_id, server, word(action), marks[server], now, key, writer(server))
             )
         self._pending = pending
 
@@ -88,17 +97,18 @@ class Waiting:
             self._pending.pop(one.server, None)
 
 
-def waiting_marks(plan: Plan, yes: frozenset[str] | None) -> dict[str, tuple[str, ...]]:
+def waiting_marks(plan: Plan, yes: frozenset[str] | None, held: Marks | None = None) -> dict[str, tuple[str, ...]]:
     """Servers of `plan` whose actions may not be taken up yet, with their marks.
 
-    `yes` are the servers somebody said yes to; None means everything. A guarded or protected deletion waits
-    whatever was said: lifting the guard is done when the plan is made. When a server that a settings change touches
-    waits, the whole settings change waits with everything it touches, and with new servers, which would begin under
-    other settings than a person was shown.
+    `yes` are the servers somebody said yes to; None means everything. What is `held`, and a guarded or protected
+    deletion, waits whatever was said: lifting the guard is done when the plan is made. When a server that a settings
+    change touches waits, the whole settings change waits with everything it touches, and with new servers, which would
+    begin under other settings than a person was shown.
     """
     marks: dict[str, tuple[str, ...]] = {
         server: (blocked.code,) for blocked in plan.blocked for server in blocked.servers
     }
+    marks |= {server: why for server, why in (held or {}).items() if server not in marks}
     for action in plan.actions:
         if action.marks and yes is not None and action.server not in yes:
             marks.setdefault(action.server, tuple(sorted(action.marks)))

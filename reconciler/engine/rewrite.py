@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reconciler.config.edit import EditRefused, edit, edits, no_edit
 from reconciler.config.read import Reading, Source, read
+from reconciler.config.tree import key_of
 from reconciler.merge_patch import apply, diff, equal
 from reconciler.plan.pointers import differing
 from reconciler.problems import Problem, errors
@@ -94,12 +95,14 @@ def _read_edited(sources: Sources, before: Snapshot, patch: Mapping[str, Any]) -
 
 
 def _hidden_by(reading: Reading, want: Any) -> str:
-    path, _, _ = next(iter(_differences(reading, want)))
-    return f"{reading.place(path)} says otherwise, and hides what the main file would say"
-
-
-def _differences(reading: Reading, want: Any) -> Iterator[Any]:
-    return differing(reading.written, want)
+    """Which overlay says something else at the first place where the files do not say what is wanted."""
+    path, _, _ = next(differing(reading.written, want))
+    for tree in reversed(reading.trees[1:]):
+        for depth in range(len(path), 0, -1):
+            key = key_of(tree, path[:depth]) if tree is not None else None
+            if key is not None:
+                return f"{key.place} says otherwise, and hides what the main file would say"
+    return _UNSOUND
 
 
 def _with_bom(text: str, before: Snapshot, name: str) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.engine.change import Applied, Consent, apply_plan, plan_to
-from reconciler.engine.door import ChangeRefused, rewritten
 from reconciler.engine.execute import Report
 from reconciler.engine.project import Project
+from reconciler.engine.rewrite import ChangeRefused, MovedOn, Rewritten, rewrite, write
 from reconciler.merge_patch import diff
 from reconciler.model.document import hidden, masked_document
-from reconciler.store.files import write_whole
 from reconciler.store.sealed import unseal
 from reconciler.store.sources import Snapshot
 
@@ -59,18 +59,27 @@ async def patch_to(project: Project, serial: int | None) -> Target:
 async def roll_back(project: Project, target: Target, consent: Consent, report: Report) -> Applied:
     """Write the patch to the main file and apply what it causes. Raises Refused; then the file is as it was."""
     async with project.applying:
-        before = await project.read()
-        text = _edited(project, before, target)
-        write_whole(project.sources.main, text)
-        snapshot = await project.read()
+        file = _edited(project, await project.read(), target)
+        await _write(project, file)
         named = frozenset(id for id, change in (target.patch.get("mcpServers") or {}).items() if change is None)
-        plan = plan_to(project, project.desired(snapshot), snapshot, named=named)
+        plan = plan_to(project, project.desired(file.after), file.after, named=named)
         return await apply_plan(project, plan, consent, report)
 
 
-def _edited(project: Project, before: Snapshot, target: Target) -> str:
-    """The main file's text after the patch, checked together with the overlays."""
+def _edited(project: Project, before: Snapshot, target: Target) -> Rewritten:
+    """The texts after the patch, checked together."""
     try:
-        return rewritten(project, before, target.patch, target.written)
+        return rewrite(project.sources, before, target.written)
     except ChangeRefused as refused:
         raise Refused(str(refused)) from refused
+
+
+async def _write(project: Project, file: Rewritten) -> None:
+    main = project.sources.shown(project.sources.main)
+    if project.read_only:
+        raise Refused(f"{main} is not changed from here (--read-only): commit the patch")
+    try:
+        await asyncio.to_thread(write, file, project.sources)
+    except MovedOn as error:
+        raise Refused(f"{main} was saved by somebody else meanwhile: look again") from error
+    project.took(file.after)

@@ -50,4 +50,4 @@ async def apply_saved(
         if not await project.records.consume(saved.digest, now_text()):
             return Stale(("the plan was applied before",))
         plan = plan_to(project, target, snapshot, allow=consent.allow)
-        return await apply_plan(project, plan, consent, report, on_failure=on_failure, wait=wait)
+        return await apply_plan(project, plan, consent, report, whole=False, on_failure=on_failure, wait=wait)

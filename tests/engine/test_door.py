@@ -115,22 +115,43 @@ async def test_a_file_that_cannot_be_written_stays_as_it_is(tmp_path: Path, monk
         def no_room(*_: Any, **__: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("reconciler.engine.door.write_whole", no_room)
+        monkeypatch.setattr("reconciler.engine.rewrite.write_whole", no_room)
         code, said = await refusal(at)
         assert (code, "No space left on device" in said) == ("read-only", True)
         monkeypatch.setattr("os.access", lambda *_: False)
         assert (await refusal(at))[0] == "read-only"
 
 
-async def test_what_an_overlay_says_otherwise_is_refused(tmp_path: Path) -> None:
+async def over(at: Desk, text: str) -> Path:
+    """An overlay over the file, applied."""
+    path = at.folder / "over.yaml"
+    path.write_text(f"version: 1\n{text}\n", encoding="utf-8")
+    at.project.sources = Sources(at.file, (path,), at.folder)
+    await apply_file(at.project, Consent("test", None), lambda _: None)
+    return path
+
+
+async def test_a_write_goes_to_the_file_that_says_it_already(tmp_path: Path) -> None:
     async with desk(tmp_path, {"a": light("a")}) as at:
-        over = tmp_path / "over.yaml"
-        rule = "version: 1\nmcpServers: {a: {tools: {echo: {requireApproval: true}}}}\n"
-        over.write_text(rule, encoding="utf-8")
-        at.project.sources = Sources(at.file, (over,), tmp_path)
-        await apply_file(at.project, Consent("test", None), lambda _: None)
-        code, said = await refusal(at)
-        assert (code, "an overlay (over.yaml) hides" in said) == ("edit-refused", True)
+        await at.apply()
+        path, main = await over(at, "mcpServers: {a: {tools: {echo: {requireApproval: true}}}}"), at.file.read_bytes()
+        etag = (await at.project.read()).etag
+        changed = await change(at.project, PATCH, if_match=etag, principal=ME)
+        assert path.read_text(encoding="utf-8").endswith("{a: {tools: {echo: {requireApproval: false}}}}\n")
+        assert at.file.read_bytes() == main
+        assert accepted(at)["tools"] == {"echo": {"requireApproval": False}}
+        assert changed.etag == (await at.project.read()).etag != etag
+        await change(at.project, {"mcpServers": {"a": None}}, if_match=None, principal=ME)
+        assert (await at.project.read()).reading.written == {"version": 1, "mcpServers": {}}
+
+
+async def test_what_an_overlay_hides_is_refused_with_its_place(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        path = await over(at, "mcpServers: {b: null}")
+        code, said = await refusal(at, {"mcpServers": {"b": light("b")}})
+        assert (code, said) == ("edit-refused", "over.yaml:2:14 says otherwise, and hides what the main file would say")
+        assert path.read_text(encoding="utf-8") == "version: 1\nmcpServers: {b: null}\n"
 
 
 @requirement("API-3:null-removes")

@@ -194,4 +194,5 @@ def test_pending_has_the_shape_of_status() -> None:
         "action": "create",
         "marks": ["launch"],
         "since": "now",
+        "by": None,
     }
