@@ -112,7 +112,7 @@ class Client:
     def lock(self, server: str | None = None, *, changes: bool = False, wait: int = 0) -> Answer:
         """`{"lock": {"file", "exists", "digest", "problems"}, "servers": [{"id", "mode", "standing", "why", "offered",
         "drift"}]}`; sessions on their way are waited for. With `changes`, what differs in each definition."""
-        return self._asking.get("/lock", server=server, wait=wait, changes=1 if changes else None)
+        return self._asking.get("/lock", server=server, wait=wait, changes=changes or None)
 
     def accept_lock(self, server: str | None, expected: Mapping[str, str], *, wait: int) -> Answer:
         """Write what is live into the lock, of one server or all: `{"file", "written", "accepted", "removed", "kept",
@@ -148,13 +148,32 @@ class Client:
         """`{"removed", "servers"}`, with the servers that still use it. ApiError 404: unknown-secret."""
         return self._asking.answer("DELETE", f"/secrets/{quote(name, safe='')}", None)
 
+    def sign_in(self, server: str) -> Answer:
+        """Begin to sign in: `{"server", "authUrl", "signedIn", "reason", "listens"}`.
+
+        ApiError 404: unknown-server. 409: no-sign-in. 502: no page can be had.
+        """
+        return self._asking.post(f"/servers/{quote(server, safe='')}/auth", {})
+
+    def end_sign_in(self, server: str, redirected: str) -> Answer:
+        """The same after a sign-in, with the address that the browser was sent to. ApiError 400: sign-in-refused."""
+        return self._asking.post(f"/servers/{quote(server, safe='')}/auth", {"redirected": redirected})
+
+    def wait_for_sign_in(self, server: str, *, seconds: int) -> Answer:
+        """The same once the sign-in is over, or so many seconds later."""
+        return self._asking.get(f"/servers/{quote(server, safe='')}/auth", wait=seconds)
+
+    def forget_sign_in(self, server: str) -> bool:
+        """Forget every token of the server; False when there was none."""
+        return bool(self._asking.answer("DELETE", f"/servers/{quote(server, safe='')}/auth", None)["forgotten"])
+
     def approvals(self, *, everything: bool = False) -> list[Answer]:
         """The calls that wait for an answer: id, server, tool, arguments, requestedAt, expiresAt, principal.
 
         With `everything`, all that is kept, each also with state, since, who, reason, and whether its caller waits
         (awaited).
         """
-        rows: list[Answer] = self._asking.get("/approvals", all=1 if everything else None)["approvals"]
+        rows: list[Answer] = self._asking.get("/approvals", all=everything or None)["approvals"]
         return rows
 
     def approval(self, call: str) -> Answer:

@@ -197,8 +197,12 @@ def objects(response: http.client.HTTPResponse, *, whole: bool = False) -> Itera
 
 
 def _with(path: str, query: Mapping[str, Any]) -> str:
-    given = {name: value for name, value in query.items() if value is not None}
+    given = {name: _in_query(value) for name, value in query.items() if value is not None}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def _in_query(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _object(data: bytes) -> Answer:

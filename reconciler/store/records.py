@@ -23,10 +23,10 @@ _EVENT = ("id", "at", "kind", "server", "message", "count")
 
 
 class Recorded(NamedTuple):
-    """Where an event stands, and how many times it happened there, one after the other."""
+    """Where an event stands, and how many times in a row it happened."""
 
     id: int
-    count: int
+    times: int
 
 
 class Records:

@@ -42,6 +42,10 @@ class BadName(Exception):
     """The name cannot be given to a new token; the message says why."""
 
 
+class NameTaken(BadName):
+    """Another token has it."""
+
+
 class NoSuchToken(Exception):
     """No token has that name."""
 
@@ -141,7 +145,7 @@ def _check_name(name: str, tokens: Sequence[Token]) -> None:
     if name in RESERVED:
         raise BadName(f'"{name}" is the name of whoever comes in without a token')
     if any(token.name == name for token in tokens):
-        raise BadName(f'there is a token called "{name}" already')
+        raise NameTaken(f'there is a token called "{name}" already')
 
 
 def revoke_token(state: StateDir, name: str) -> Token:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from typing import TypeAlias, get_args
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import Any, TypeAlias, get_args
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -43,6 +43,7 @@ class RoleRoute(Route):
         self.least = least
         self.kinds = tuple(kinds)
         self.says = says
+        self.beside: Sequence[RoleRoute] = (self,)
 
         async def guarded(request: Request) -> Response:
             if least is not None:
@@ -53,6 +54,23 @@ class RoleRoute(Route):
             return await endpoint(request)
 
         super().__init__(path, guarded, methods=[method], name=getattr(endpoint, "__name__", path))
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """As a route's; where the method is another, all that this path has are named (RFC 9110 section 15.5.6)."""
+        if scope["method"] not in (self.methods or ()):
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            methods = {method for each in self.beside if each.path_regex.match(path) for method in each.methods or ()}
+            message = f"this address has {', '.join(sorted(methods))}"
+            raise HttpProblem(405, "not-this-method", message, headers={"allow": ", ".join(sorted(methods))})
+        await super().handle(scope, receive, send)
+
+
+def with_all_methods(routes: Iterable[RoleRoute]) -> list[RoleRoute]:
+    """The routes of one app, each of which knows the others."""
+    known = list(routes)
+    for route in known:
+        route.beside = known
+    return known
 
 
 def principal(request: HTTPConnection) -> Principal:

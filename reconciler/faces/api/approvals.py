@@ -2,47 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from sqlite3 import Error as DatabaseError
-from typing import Any, get_args
+from typing import Any, Literal
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from reconciler.engine.answering import answer_call, forget
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, principal
+from reconciler.faces.api.asked import body_of, query_of
+from reconciler.faces.api.description import Asked, Digits, Flag, Moment, Refusal, Says, Shown
 from reconciler.faces.api.hosted import project_of
-from reconciler.faces.api.said import read_choice, who_says_it
-from reconciler.faces.http.body import json_body, query_number
+from reconciler.faces.api.said import Said, who_says_it
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.approvals import Decision, NotDecided, Reach
 from reconciler.gate.showing import shown
-from reconciler.store.approval_rows import CLOSED, OPEN, CallRow
+from reconciler.store.approval_rows import CLOSED, OPEN, CallRow, State
 from reconciler.store.audit_rows import AuditRows
 
 MOST_ROWS = 10_000
 _STATUS = {"unknown-call": 404, "too-late": 409, "changed": 409, "not-allowed": 403, "not-recorded": 503}
 
 
+class CallShown(Shown):
+    """A call that asked. What became of it comes along where it was asked for."""
+
+    id: str
+    server: str
+    tool: str
+    arguments: Any = Field(description="The arguments; of very many, a text that is cut.")
+    requestedAt: str
+    expiresAt: str
+    principal: str
+    state: State = "waiting"
+    since: str | None = None
+    who: str | None = None
+    reason: str | None = None
+    awaited: bool = Field(default=False, description="Whether its caller still waits.")
+
+
+class CallsShown(Shown):
+    """The oldest first."""
+
+    approvals: list[CallShown]
+
+
+class ListQuery(Asked):
+    """Which."""
+
+    all: Flag = Field(default=False, description="Also those that have their answer, with what became of them.")
+
+
+class DecisionBody(Said):
+    """A person's answer. There is no default: who says neither yes nor no has not decided."""
+
+    decision: Literal["allow", "deny"]
+    reach: Reach = Field(default="once", alias="for", description="How far a yes goes.")
+
+
+class Answered(Shown):
+    """What an answer came to. `runs`: its caller still waits, so it runs now; `refused`: why not as far as asked."""
+
+    id: str
+    state: State
+    reach: Reach = Field(alias="for")
+    runs: bool
+    refused: Refusal | None
+
+
+class ToolBody(Said):
+    """A tool of a server."""
+
+    server: str
+    tool: str
+
+
+class Forgotten(Shown):
+    """Whether this machine had let it through."""
+
+    forgotten: bool
+
+
+class AuditQuery(Asked):
+    """Which."""
+
+    since: Moment | None = Field(default=None, description="From this time on.")
+    limit: Digits = Field(default=MOST_ROWS, description="The last so many of them.")
+
+
+class Entry(Shown):
+    """One decision about a call. `arguments` and `shown` are digests."""
+
+    id: int
+    at: str
+    principal: str
+    server: str
+    tool: str
+    arguments: str
+    decision: str
+    outcome: str
+    call: str | None
+    who: str | None
+    shown: str | None
+    reason: str | None
+
+
+class Audit(Shown):
+    """The oldest first."""
+
+    audit: list[Entry]
+
+
+_BROKEN = {503: ("not-recorded",)}
+_UNKNOWN = {404: ("unknown-call",), **_BROKEN}
+_LIST = Says("The calls that wait for a person", CallsShown, query=ListQuery, refusals=_BROKEN)
+_ONE = Says("One call, with its arguments whole", CallShown, refusals=_UNKNOWN)
+_ANSWER = Says(
+    "Let a waiting call run, or not",
+    Answered,
+    body=DecisionBody,
+    refusals={**_UNKNOWN, 409: ("too-late", "changed")},
+)
+_FORGET = Says("Have a tool ask again that was always let through", Forgotten, body=ToolBody, refusals=_BROKEN)
+_AUDIT = Says("What was decided about calls", Audit, query=AuditQuery, refusals=_BROKEN)
+
+
 def routes() -> list[RoleRoute]:
     """The routes, each with the role that it needs at least."""
     return [
-        RoleRoute("/approvals", get_approvals, "viewer"),
-        RoleRoute("/approvals/{call}", get_approval, "viewer"),
-        RoleRoute("/approvals/{call}", post_approval, "operator", "POST"),
-        RoleRoute("/forget", post_forget, "operator", "POST"),
-        RoleRoute("/audit", get_audit, "viewer"),
+        RoleRoute("/approvals", get_approvals, "viewer", says=_LIST),
+        RoleRoute("/approvals/{call}", get_approval, "viewer", says=_ONE),
+        RoleRoute("/approvals/{call}", post_approval, "operator", "POST", says=_ANSWER),
+        RoleRoute("/forget", post_forget, "operator", "POST", says=_FORGET),
+        RoleRoute("/audit", get_audit, "viewer", says=_AUDIT),
     ]
 
 
 async def get_approvals(request: Request) -> JSONResponse:
     """`{"approvals": [{"id", "server", "tool", "arguments", "requestedAt", "expiresAt", "principal"}]}`.
 
-    Those without an answer yet, the oldest first; with `?all=1` all that is kept, with what became of it.
+    Those without an answer yet, the oldest first; with `?all=true` all that is kept, with what became of it.
     """
-    project, everything = project_of(request), request.query_params.get("all") == "1"
+    project, everything = project_of(request), query_of(request, ListQuery).all
     try:
         rows = await project.gate.approvals.listed(*((*OPEN, *CLOSED) if everything else ("waiting",)))
     except DatabaseError as error:
@@ -66,12 +169,12 @@ async def get_approval(request: Request) -> JSONResponse:
 
 async def post_approval(request: Request) -> JSONResponse:
     """`{"decision": "allow" | "deny", "for": "once" | "session" | "always"}` -> `{"id", "state", "for", "refused"}`."""
-    project, body, asks = project_of(request), await json_body(request), principal(request)
-    allow = _decision(body) == "allow"
-    reach: Any = read_choice(body, "for", get_args(Reach))
-    who = who_says_it(request, body).encode("utf-8", "replace").decode()
+    project, body, asks = project_of(request), body_of(request, DecisionBody), principal(request)
+    who = who_says_it(request, body)
     try:
-        answered = await answer_call(project, asks, request.path_params["call"], Decision(allow, who, reach))
+        answered = await answer_call(
+            project, asks, request.path_params["call"], Decision(body.decision == "allow", who, body.reach)
+        )
     except NotDecided as error:
         raise HttpProblem(_STATUS[error.code], error.code, project.environment.hide(str(error))) from error
     return JSONResponse(answered.to_json())
@@ -79,21 +182,19 @@ async def post_approval(request: Request) -> JSONResponse:
 
 async def post_forget(request: Request) -> JSONResponse:
     """`{"server", "tool"}` -> `{"forgotten": bool}`: a tool that this machine let through asks again."""
-    project, body = project_of(request), await json_body(request)
-    server, tool, who = str(body.get("server", "")), str(body.get("tool", "")), who_says_it(request, body)
+    project, body = project_of(request), body_of(request, ToolBody)
     try:
-        forgotten = await forget(project, server, tool, who.encode("utf-8", "replace").decode())
+        forgotten = await forget(project, body.server, body.tool, who_says_it(request, body))
     except (OSError, DatabaseError) as error:
         raise HttpProblem(503, "not-recorded", f"it cannot be written down, so nothing changed: {error}") from error
     return JSONResponse({"forgotten": forgotten})
 
 
 async def get_audit(request: Request) -> JSONResponse:
-    """`?since=TIME&limit=N` -> `{"audit": [row]}`, the oldest first; TIME is ISO 8601 in UTC."""
-    project, limit = project_of(request), query_number(request, "limit", MOST_ROWS)
-    since = _moment(request.query_params.get("since", ""))
+    """`?since=TIME&limit=N` -> `{"audit": [row]}`, the oldest first; TIME is RFC 3339."""
+    project, query = project_of(request), query_of(request, AuditQuery)
     try:
-        rows = await AuditRows(project.records).since(since, min(limit, MOST_ROWS))
+        rows = await AuditRows(project.records).since(query.since or "", min(query.limit, MOST_ROWS))
     except DatabaseError as error:
         raise _unreadable(error) from error
     hide = project.environment.hide
@@ -104,27 +205,6 @@ def _fate(project: Project, row: CallRow) -> dict[str, Any]:
     reason = row.reason and project.environment.hide(row.reason)
     awaited = project.gate.approvals.is_awaited(row.id)
     return {"state": row.state, "since": row.changed, "who": row.who, "reason": reason, "awaited": awaited}
-
-
-def _decision(body: Mapping[str, Any]) -> str:
-    """There is no default: who says neither yes nor no has not decided."""
-    decision = body.get("decision")
-    if decision not in ("allow", "deny"):
-        raise HttpProblem(400, "bad-choice", '"decision" must be allow or deny')
-    return str(decision)
-
-
-def _moment(text: str) -> str:
-    """A time as the audit has it. Raises HttpProblem 400."""
-    if not text:
-        return ""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.utcoffset() is None or moment.utcoffset():
-        raise HttpProblem(400, "bad-time", '"since" must be a time such as 2026-11-21T04:00:00Z')
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _unreadable(error: Exception) -> HttpProblem:

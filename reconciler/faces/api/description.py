@@ -71,6 +71,7 @@ class Refused(Shown):
     reasons: list[str] = Field(default=[], description="Why a saved plan does not fit any more.")
     patch: dict[str, Any] = Field(default={}, description="What would have been changed, where that was refused.")
     rpc: dict[str, Any] = Field(default={}, description="The error of the MCP server, where it is one.")
+    hint: str | None = Field(default=None, description="The way out, where there is one.")
 
 
 class Ending(Refused):
@@ -144,4 +145,3 @@ Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Moment: TypeAlias = Annotated[
     str, AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
 ]
-Names: TypeAlias = list[str]

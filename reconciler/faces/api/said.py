@@ -1,38 +1,36 @@
-"""What a body says, read before anything is done with it: consent, names, choices."""
+"""Who says yes, and to what, as several routes are told it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
+from pydantic import Field
 from starlette.requests import Request
 
 from reconciler.engine.change import Consent
 from reconciler.faces.api.access import principal
-from reconciler.faces.http.problems import HttpProblem
+from reconciler.faces.api.description import Asked
 
 
-def read_consent(request: Request, body: Mapping[str, Any]) -> Consent:
-    servers = None if body.get("yes") == "all" else frozenset(read_names(body, "yes"))
-    return Consent(who_says_it(request, body), servers, frozenset(read_names(body, "allow")))
+class Said(Asked):
+    """Who says it: the owner says who they are, everybody else is who their token says."""
+
+    who: str = Field(default="owner", max_length=1000, description="Who says yes; only the owner is asked.")
 
 
-def who_says_it(request: Request, body: Mapping[str, Any]) -> str:
-    """Who says yes, for the history: the owner says who they are, everybody else is who their token says."""
+class SaysYes(Said):
+    """A person's consent to actions."""
+
+    yes: Literal["all"] | list[str] = Field(default=[], description="The servers whose actions may be taken up.")
+    allow: list[str] = Field(default=[], description="Guards that are lifted, by name, such as mass-delete.")
+
+
+def consent_of(request: Request, body: SaysYes) -> Consent:
+    servers = None if body.yes == "all" else frozenset(body.yes)
+    return Consent(who_says_it(request, body), servers, frozenset(body.allow))
+
+
+def who_says_it(request: Request, body: Said) -> str:
+    """Who says it, for the history."""
     asks = principal(request)
-    return str(body.get("who", "owner")) if asks.role == "owner" else asks.name
-
-
-def read_names(body: Mapping[str, Any], member: str) -> list[str]:
-    names = body.get(member) or []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise HttpProblem(400, "bad-names", f'"{member}" must be a list of names')
-    return names
-
-
-def read_choice(body: Mapping[str, Any], member: str, choices: tuple[str, ...]) -> str:
-    """One of the choices, the first where nothing is said."""
-    value = body.get(member, choices[0])
-    if value not in choices:
-        raise HttpProblem(400, "bad-choice", f'"{member}" must be one of {", ".join(choices)}')
-    return str(value)
+    return body.who if asks.role == "owner" else asks.name

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from reconciler.engine.locked import Locked
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
+from reconciler.faces.api.asked import query_of
+from reconciler.faces.api.description import Asked, Says, Shown
 from reconciler.faces.api.hosted import project_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.policy import REMEMBERED, Policy
@@ -18,15 +21,42 @@ from reconciler.gate.policy import REMEMBERED, Policy
 FindPlace: TypeAlias = Callable[[tuple[str | int, ...]], Any]
 
 
+class ToolShown(Shown):
+    """One tool, as last listed or pinned."""
+
+    server: str
+    name: str
+    description: str | None
+    hint: Literal["reads", "writes", "destroys"] | None = Field(description="What the server itself says of it.")
+    asks: bool = Field(description="Whether a person is asked before it runs.")
+    by: str = Field(description="What in the file decides that, with its place.")
+    pin: Literal["accepted", "changed", "new", "gone", "unpinned", "unknown"]
+    withheld: str | None = Field(description="Why it is neither listed nor called.")
+
+
+class ToolsShown(Shown):
+    """By server."""
+
+    tools: list[ToolShown]
+
+
+class ToolsQuery(Asked):
+    """Which."""
+
+    server: str | None = Field(default=None, description="Only of this server.")
+
+
+_TOOLS = Says("The tools of the servers", ToolsShown, query=ToolsQuery, refusals={404: ("unknown-server",)})
+
+
 def routes() -> list[RoleRoute]:
     """The one route, with the role that it needs."""
-    return [RoleRoute("/tools", get_tools, "viewer")]
+    return [RoleRoute("/tools", get_tools, "viewer", says=_TOOLS)]
 
 
 async def get_tools(request: Request) -> JSONResponse:
     """`?server=ID` -> `{"tools": [{"server", "name", "description", "hint", "asks", "by", "pin", "withheld"}]}`."""
-    project = project_of(request)
-    chosen = request.query_params.get("server")
+    project, chosen = project_of(request), query_of(request, ToolsQuery).server
     if chosen is not None and chosen not in project.ledger.document.servers:
         raise HttpProblem(404, "unknown-server", f'no server "{chosen}" was applied')
     servers = [chosen] if chosen else sorted(project.ledger.document.servers)

@@ -26,6 +26,9 @@ LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/hello"): "viewer",
     ("GET", "/status"): "viewer",
     ("GET", "/observed"): "viewer",
+    ("GET", "/projects"): "viewer",
+    ("GET", "/servers"): "viewer",
+    ("GET", "/servers/{server}"): "viewer",
     ("GET", "/history"): "viewer",
     ("GET", "/rollback"): "viewer",
     ("GET", "/servers/{server}/logs"): "viewer",
@@ -49,6 +52,9 @@ LEAST: dict[tuple[str, str], Role] = {
     ("POST", "/lock"): "operator",
     ("POST", "/approvals/{call}"): "operator",
     ("POST", "/forget"): "operator",
+    ("GET", "/tokens"): "operator",
+    ("POST", "/tokens"): "operator",
+    ("DELETE", "/tokens/{name}"): "operator",
     ("POST", "/tokens/reread"): "owner",
     ("POST", "/stop"): "owner",
 }
@@ -130,7 +136,7 @@ async def ask_as(engine: Hosted, role: Role, method: str, path: str) -> tuple[in
 
 
 @pytest.mark.parametrize(
-    "more", [{"environment": {"PATH": "/tmp"}}, {"saved": {"format": "reconciler.plan"}}, {"environment": "x"}]
+    "more", [{"environment": {"PATH": "/tmp"}}, {"saved": {"format": "reconciler.plan"}}, {"saved": {}}]
 )
 async def test_an_operator_hands_over_no_environment_and_no_document(tmp_path: Path, more: dict[str, Any]) -> None:
     async with hosted(tmp_path) as engine:

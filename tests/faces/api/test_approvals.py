@@ -86,7 +86,7 @@ async def test_what_waits_is_listed_exactly_so_and_an_answer_lets_it_run_once(tm
         assert (await at.result(call_id))["content"][0]["text"] == "added"
         assert (await at.result(call_id))["content"][0]["text"] == "added"
         assert at.ran == ["add a"]
-        (kept,) = (await at.api("GET", "/approvals?all=1")).json()["approvals"]
+        (kept,) = (await at.api("GET", "/approvals?all=true")).json()["approvals"]
         assert list(kept) == [*LISTED, "state", "since", "who", "reason", "awaited"]
         assert (kept["state"], kept["who"]) == ("done", "operator")
 
@@ -132,9 +132,9 @@ async def test_no_tool_of_the_gateway_approves(tmp_path: Path) -> None:
     ("path", "body", "status", "code"),
     [
         ("/approvals/call-none", {"decision": "allow"}, 404, "unknown-call"),
-        ("/approvals/ID", {}, 400, "bad-choice"),
-        ("/approvals/ID", {"decision": True}, 400, "bad-choice"),
-        ("/approvals/ID", {"decision": "allow", "for": "ever"}, 400, "bad-choice"),
+        ("/approvals/ID", {}, 400, "bad-body"),
+        ("/approvals/ID", {"decision": True}, 400, "bad-body"),
+        ("/approvals/ID", {"decision": "allow", "for": "ever"}, 400, "bad-body"),
         ("/approvals/ID", [], 400, "bad-json"),
     ],
 )
@@ -188,7 +188,7 @@ async def test_large_arguments_are_cut_in_the_list_and_whole_by_the_id(tmp_path:
 async def test_a_secret_among_the_arguments_is_shown_to_nobody_and_sent_as_it_is(tmp_path: Path) -> None:
     async with front(tmp_path) as at:
         call_id = await at.parked(key=CANARY)
-        for path in ("/approvals", "/approvals?all=1", f"/approvals/{call_id}", "/audit", "/events"):
+        for path in ("/approvals", "/approvals?all=true", f"/approvals/{call_id}", "/audit", "/events"):
             answer = await at.api("GET", path)
             assert (answer.status_code, CANARY in answer.text) == (200, False)
         assert (await at.api("GET", f"/approvals/{call_id}")).json()["arguments"] == {"key": "***"}
@@ -210,7 +210,9 @@ async def test_the_audit_is_read_from_a_time_on(tmp_path: Path) -> None:
         assert (await at.api("GET", f"/audit?since={rows[1]['at']}")).json()["audit"][-1] == rows[1]
         assert (await at.api("GET", "/audit?since=2999-01-01T00:00:00Z")).json() == {"audit": []}
         assert (await at.api("GET", "/audit?limit=1")).json()["audit"] == rows[1:]
-        for wrong in ("yesterday", "2026-11-21T04:00:00", "2026-11-21T04:00:00%2B02:00"):
+        there = "2999-01-01T01:30:00%2B02:00"
+        assert (await at.api("GET", f"/audit?since={there}")).json() == {"audit": []}
+        for wrong in ("yesterday", "2026-11-21T04:00:00", "0001-01-01T00:00:00%2B12:00", ""):
             assert (await at.api("GET", f"/audit?since={wrong}")).status_code == 400
 
 

@@ -64,16 +64,16 @@ async def test_what_cannot_be_done_is_said_with_a_status(tmp_path: Path, monkeyp
         assert await answer(client.lock, "x") == (404, "unknown-server")
         assert await answer(client.accept_lock, "x", {}, wait=0) == (404, "unknown-server")
         assert await answer(client.accept_lock, "s", {"s": "sha256:else"}, wait=0) == (409, "stale")
-        assert await answer(client._post, "/lock", {"server": 7}) == (400, "bad-body")
-        assert await answer(client._post, "/lock", {"expected": []}) == (400, "bad-body")
-        assert await answer(client.lock, wait="x") == (400, "bad-number")
+        assert await answer(client._asking.post, "/lock", {"server": 7}) == (400, "bad-body")
+        assert await answer(client._asking.post, "/lock", {"expected": []}) == (400, "bad-body")
+        assert await answer(client.lock, wait="x") == (400, "bad-query")
         monkeypatch.setattr(lock_file, "MAX_BYTES", 10)
         assert await answer(client.accept_lock, None, {}, wait=0) == (413, "lock-too-large")
         monkeypatch.undo()
         (tmp_path / "reconciler.lock").mkdir()
         assert (await off(client.lock))["lock"]["problems"][0]["code"] == "lock-unreadable"
         assert await answer(client.accept_lock, "s", {}, wait=0) == (422, "lock-unusable")
-        assert await answer(client.accept_lock, None, {}, wait=0) == (500, "not-written")
+        assert await answer(client.accept_lock, None, {}, wait=0) == (503, "not-written")
 
 
 @requirement("GATE-1:roles")
