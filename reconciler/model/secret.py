@@ -137,6 +137,11 @@ def secrets_in(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(_united(sorted(sure + random)) if random else sure)
 
 
+def known_secrets_hidden(text: str) -> str:
+    """`text` without secrets of known kinds. An id that nobody could guess is none of them, and stays."""
+    return _SURELY_SECRET.sub(HIDDEN, text)
+
+
 def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Sorted spans, those that overlap as one."""
     united: list[tuple[int, int]] = []

@@ -281,7 +281,7 @@ class HandshakeEra:
         """A server's result. Where it is a question, the client is asked and the server hears the answers."""
         progress = _progress(request.params, reply)
         if request.method == "tools/call" and reply.can_be_plain:
-            place.learn(KnownHead(self._hot, place, ref(place.surface), _plain, session.capabilities, session))
+            place.learn(KnownHead(self._hot, place, ref(place.surface), plain, session.capabilities, session))
 
         async def send(params: Mapping[str, Any]) -> dict[str, Any]:
             return await carry_out(
@@ -297,7 +297,7 @@ class HandshakeEra:
                 )
             )
 
-        return _plain(await in_rounds(send, caller.ask, request.params))
+        return plain(await in_rounds(send, caller.ask, request.params))
 
 
 def _progress(params: Mapping[str, Any], reply: Reply) -> Progress | None:
@@ -313,8 +313,8 @@ def _progress(params: Mapping[str, Any], reply: Reply) -> Progress | None:
     return tell
 
 
-def _plain(result: dict[str, Any]) -> Mapping[str, Any]:
-    """A result without what only the stateless era has."""
+def plain(result: dict[str, Any]) -> Mapping[str, Any]:
+    """A result without what only the stateless era has: what a client of this era is given."""
     if "resultType" not in result:
         return result
     plain = {key: value for key, value in result.items() if key not in _STATELESS_ONLY}

@@ -12,11 +12,11 @@ from reconciler.config.rules_names import ID
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.connect.asked import read_asked
-from reconciler.faces.api.connect.entries import Entry, all_entries, entry_of, find_entry, namespace_of
+from reconciler.faces.api.connect.entries import Entry, all_entries, entry_of, find_entry, namespace_of, unknown
 from reconciler.faces.api.connect.lists import page_of
 from reconciler.faces.api.connect.shapes import connection
 from reconciler.faces.api.connect.words import new_id
-from reconciler.faces.api.connect.writes import Turns, changed, created, settle, write
+from reconciler.faces.api.connect.writes import Draft, Turns, changed, created, settle, write
 from reconciler.faces.api.hosted import host_of
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.problems import HttpProblem
@@ -43,11 +43,10 @@ async def list_connections(request: Request) -> JSONResponse:
 async def create_connection(request: Request) -> JSONResponse:
     """A new connection under an id of our choice."""
     project, asked = namespace_of(request), read_asked(await json_body(request, required=True))
-    entry = created(asked)
     async with _turns(request).of(project):
-        server_id = await _free_id(project)
-        headers = await write(request, project, server_id, entry)
-    return JSONResponse(await _settled(request, project, server_id, entry), 201, headers)
+        draft = created(Draft(project, await _free_id(project)), asked)
+        headers = await write(request, project, draft.server_id, draft)
+    return JSONResponse(await _settled(request, draft), 201, headers)
 
 
 async def get_connection(request: Request) -> JSONResponse:
@@ -63,22 +62,22 @@ async def set_connection(request: Request) -> JSONResponse:
         raise HttpProblem(400, "bad-id", f"an id has {grammar}")
     asked = read_asked(await json_body(request, required=True))
     headers: Any = {}
+    draft = Draft(project, server_id)
     async with _turns(request).of(project):
         known = await _in_file(project, server_id)
-        if known is None:
-            patch = created(asked)
-            headers = await write(request, project, server_id, patch)
-        elif patch := changed(known, asked, known.endpoint(host_of(request))):
-            headers = await write(request, project, server_id, patch)
-    body = await _settled(request, project, server_id, known.written if known else patch)
-    return JSONResponse(body, 200 if known else 201, headers)
+        draft = changed(draft, known, asked, host_of(request)) if known else created(draft, asked)
+        if draft.fields:
+            headers = await write(request, project, server_id, draft)
+    return JSONResponse(await _settled(request, draft), 200 if known else 201, headers)
 
 
 async def delete_connection(request: Request) -> JSONResponse:
     """The server leaves the file, and its session ends."""
-    entry = await entry_of(request)
-    async with _turns(request).of(entry.project):
-        headers = await write(request, entry.project, entry.id, None)
+    project, server_id = namespace_of(request), request.path_params["connection"]
+    async with _turns(request).of(project):
+        if await _in_file(project, server_id) is None:
+            raise unknown(project, server_id)
+        headers = await write(request, project, server_id, None)
     return JSONResponse({"success": True}, headers=dict(headers))
 
 
@@ -104,8 +103,8 @@ async def _in_file(project: Project, server_id: str) -> Entry | None:
     return None if fields is None else Entry(project, server_id, fields, accepted)
 
 
-async def _settled(request: Request, project: Project, server_id: str, written: Any) -> dict[str, Any]:
-    """The connection after a write. One that was taken away meanwhile is shown as it was."""
-    await settle(project, server_id)
-    entry = await find_entry(project, server_id) or Entry(project, server_id, written, accepted=False)
-    return connection(entry, host_of(request))
+async def _settled(request: Request, draft: Draft) -> dict[str, Any]:
+    """The connection after a write. One that was taken away meanwhile is shown as it was to be."""
+    await settle(draft.project, draft.server_id)
+    found = await find_entry(draft.project, draft.server_id)
+    return connection(found or Entry(draft.project, draft.server_id, draft.fields, accepted=False), host_of(request))

@@ -10,9 +10,11 @@ from starlette.requests import HTTPConnection
 
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
+from reconciler.faces.api.connect.addresses import is_same
 from reconciler.faces.api.hosted import host_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.document import transport_word
+from reconciler.model.secret import SecretRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,18 @@ class Entry:
         mock: Mapping[str, Any] | None = self.written.get("mock")
         return mock if mock is not None and mock.get("enabled", True) else None
 
+    def is_at(self, address: str, host: Host) -> bool:
+        """Whether that is where the server is."""
+        written: str | None = self.written.get("url")
+        if written is None:
+            return self.transport != "uplink" and address == self.endpoint(host)
+        return is_same(written, address, self._stored)
+
+    def _stored(self, reference: SecretRef) -> str:
+        if reference.scheme != "secret" or not self.project.environment.has(self.project.ledger.document, reference):
+            raise LookupError(str(reference))
+        return self.project.vault.get(reference.name) or ""
+
     def endpoint(self, host: Host) -> str | None:
         """Where we serve its MCP; None where we listen on no address."""
         return f"{host.facts.url}/connect/{self.project.name}/{self.id}/mcp" if host.facts.url else None
@@ -66,8 +80,13 @@ async def entry_of(request: HTTPConnection) -> Entry:
     project, wanted = namespace_of(request), request.path_params["connection"]
     found = await find_entry(project, wanted)
     if found is None:
-        raise HttpProblem(404, "not-found", f'there is no connection "{wanted[:63]}" in "{project.name}"')
+        raise unknown(project, wanted)
     return found
+
+
+def unknown(project: Project, server_id: str) -> HttpProblem:
+    """404 for a connection."""
+    return HttpProblem(404, "not-found", f'there is no connection "{server_id[:63]}" in "{project.name}"')
 
 
 async def find_entry(project: Project, server_id: str) -> Entry | None:

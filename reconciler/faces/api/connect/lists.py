@@ -9,10 +9,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from reconciler.faces.api.connect.addresses import shown
 from reconciler.faces.api.connect.cursors import cursor_after, read_cursor
 from reconciler.faces.api.connect.entries import Entry
-from reconciler.faces.api.connect.shapes import mcp_url
 from reconciler.faces.api.hosted import host_of
 from reconciler.faces.http.body import query_number
 from reconciler.faces.http.problems import HttpProblem
@@ -47,8 +45,7 @@ def _fits(request: Request, entry: Entry, filter_name: str, value: str) -> bool:
     if filter_name == "name":
         return entry.name == value
     if filter_name == "mcpUrl":
-        written = entry.written.get("url")
-        return value in (written, shown(written)) if written is not None else value == mcp_url(entry, host_of(request))
+        return entry.is_at(value, host_of(request))
     if filter_name.startswith(_METADATA):
         key = filter_name.removeprefix(_METADATA)
         return key in entry.metadata and _means(value, entry.metadata[key])

@@ -9,6 +9,7 @@ from reconciler.engine.host import Host
 from reconciler.faces.api.connect.addresses import shown
 from reconciler.faces.api.connect.entries import Entry
 from reconciler.faces.api.connect.status import row_of, state_of
+from reconciler.model.secret import known_secrets_hidden
 
 _THEMES = ("light", "dark")
 
@@ -23,7 +24,7 @@ def connection(entry: Entry, host: Host) -> dict[str, Any]:
         "connectionId": entry.id,
         "name": entry.name,
         "mcpUrl": mcp_url(entry, host),
-        "metadata": dict(entry.metadata),
+        "metadata": _without_secrets(entry.metadata),
         "transport": "uplink" if entry.transport == "uplink" else "http",
         **({"mock": _mock(entry.mock)} if entry.mock is not None else {}),
         "iconUrl": _icon(entry, info),
@@ -38,6 +39,15 @@ def mcp_url(entry: Entry, host: Host) -> str | None:
     if "url" in entry.written:
         return shown(entry.written["url"])
     return None if entry.transport == "uplink" else entry.endpoint(host)
+
+
+def _without_secrets(value: Any) -> Any:
+    """Metadata is what clients find their connections by, so that ids stay whole."""
+    if isinstance(value, str):
+        return known_secrets_hidden(value)
+    if isinstance(value, Mapping):
+        return {name: _without_secrets(member) for name, member in value.items()}
+    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def _mock(mock: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from reconciler.faces.api.access import RoleRoute, principal
 from reconciler.faces.api.connect.entries import Entry, entry_of
 from reconciler.faces.api.connect.mcp import let_come
+from reconciler.faces.gateway.handshake_era import plain
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.sessions.session import RpcError
@@ -59,11 +60,15 @@ async def call_tool(request: Request) -> JSONResponse:
         raise _unknown(entry, request.path_params["tool"])
     call = entry.project.gate.call(principal(request), entry.id, tool["name"], arguments)
     try:
-        return JSONResponse(await _while_heard(request, call))
+        result = await _while_heard(request, call)
     except RpcError as error:
         if error.code == INVALID_PARAMS:
             raise HttpProblem(400, "invalid-params", str(error)) from error
         raise
+    if result.get("resultType") == "input_required":
+        message = f'"{tool["name"]}" asks its user something, and nobody can be asked this way: call it over MCP'
+        raise HttpProblem(422, "asks", message)
+    return JSONResponse(plain(result))
 
 
 def find_tool(tools: Sequence[Tool], path: str) -> Tool | None:

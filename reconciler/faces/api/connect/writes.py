@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -10,21 +11,22 @@ from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 
+from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api.changing import PLAN_HEADER, change_file
-from reconciler.faces.api.connect.addresses import is_same, is_same_place, literal, with_query_of
+from reconciler.faces.api.connect.addresses import is_same_place, literal, with_query_of, without_secrets
 from reconciler.faces.api.connect.asked import Asked
 from reconciler.faces.api.connect.entries import Entry
 from reconciler.faces.api.connect.status import wanted_input
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.merge_patch import diff
 from reconciler.model.secret import SecretRef
+from reconciler.store.vault import VaultError
 
 SETTLE_SECONDS = 15.0
 """How long an answer to a write waits for the first session: clients read in it whether a sign-in is needed."""
 _CONFLICT, _LOCKED = 409, 423
-
-Patch = Mapping[str, Any]
+_LONGEST_NAME = 110
 
 
 class Turns:
@@ -37,15 +39,41 @@ class Turns:
         return self._locks.setdefault(project, asyncio.Lock())
 
 
-async def write(request: Request, project: Project, server_id: str, patch: Patch | None) -> Mapping[str, str]:
-    """Change one server; the headers of the answer. Raises HttpProblem where the file stays as it is.
+class Draft:
+    """What is to be written of one server. `secrets` are values that go into the vault with it, by name."""
+
+    def __init__(self, project: Project, server_id: str) -> None:
+        self.project = project
+        self.server_id = server_id
+        self.fields: dict[str, Any] = {}
+        self.secrets: dict[str, str] = {}
+
+    def put_away(self, parameter: str, value: str) -> str:
+        """The reference to a value of the query, which gets a name of its own."""
+        wished = re.sub(r"[^A-Za-z0-9._-]", "_", f"{self.server_id}.url.{parameter}")[:_LONGEST_NAME]
+        taken = {*self.secrets, *(secret.name for secret in self.project.vault.list())}
+        names = (wished, *(f"{wished}-{number}" for number in range(2, len(taken) + 3)))
+        name = next(name for name in names if name not in taken)
+        self.secrets[name] = value
+        return str(SecretRef("secret", name))
+
+
+async def write(request: Request, project: Project, server_id: str, draft: Draft | None) -> Mapping[str, str]:
+    """Change one server, or take it away; the headers of the answer. Raises HttpProblem where the file stays as it is.
 
     A 409 of this dialect means another target and nothing else: its command line answers one by deleting the
     connection and making it anew.
     """
+    secrets = draft.secrets if draft is not None else {}
     try:
-        changed = await change_file(request, project, {"mcpServers": {server_id: patch}})
+        if secrets:
+            await asyncio.to_thread(project.vault.put_all, secrets)
+        changed = await change_file(request, project, {"mcpServers": {server_id: draft.fields if draft else None}})
+    except VaultError as error:
+        raise HttpProblem(503, "vault", f"{error}; {error.hint}") from error
     except HttpProblem as problem:
+        for name in secrets:
+            await asyncio.to_thread(project.vault.remove, name)
         if problem.status == _CONFLICT:
             problem.status = _LOCKED
         raise
@@ -58,62 +86,45 @@ async def settle(project: Project, server_id: str, seconds: float = SETTLE_SECON
         await asyncio.wait_for(project.settled(server_id), seconds)
 
 
-def created(asked: Asked) -> dict[str, Any]:
-    """The fields of a new server. Raises HttpProblem 400."""
+def created(draft: Draft, asked: Asked) -> Draft:
+    """Fill in a new server. Raises HttpProblem 400."""
     if asked.transport == "uplink":
         if asked.url is not None or asked.headers:
             raise HttpProblem(400, "bad-request", "an uplink dials in: it has neither `mcpUrl` nor `headers`")
-        entry: dict[str, Any] = {"type": "uplink"}
+        draft.fields["type"] = "uplink"
     elif asked.url is None:
         raise HttpProblem(400, "bad-request", "`mcpUrl` is needed for a new connection")
     else:
-        entry = {"url": literal(asked.url)}
-    entry |= {"name": asked.name} if asked.name is not None else {}
-    entry |= {"metadata": asked.metadata} if asked.metadata else {}
-    entry |= {"headers": {name: literal(value) for name, value in asked.headers.items()}} if asked.headers else {}
-    return entry | ({"mock": asked.mock} if asked.mock is not None else {})
+        draft.fields["url"] = without_secrets(asked.url, draft.put_away)
+    headers = {name: literal(value) for name, value in (asked.headers or {}).items()}
+    given = {"name": asked.name, "metadata": asked.metadata, "headers": headers, "mock": asked.mock}
+    draft.fields |= {name: value for name, value in given.items() if value}
+    return draft
 
 
-def changed(entry: Entry, asked: Asked, endpoint: str | None) -> dict[str, Any]:
-    """What a set changes of a server that is there. `mock` is settled at the creation, and headers are added to those
-    there are. `endpoint` is where we serve its MCP. Raises HttpProblem 409 for another target."""
+def changed(draft: Draft, entry: Entry, asked: Asked, host: Host) -> Draft:
+    """Fill in what a set changes of a server that is there. `mock` is settled at the creation, and headers are added to
+    those there are. Raises HttpProblem 409 for another target."""
     if asked.transport is not None and (asked.transport == "uplink") != (entry.transport == "uplink"):
         raise _other_target(entry, f"it is no {asked.transport} connection")
-    patch: dict[str, Any] = {}
-    if asked.url is not None:
-        patch |= _url(entry, asked.url, endpoint)
+    if asked.url is not None and not entry.is_at(asked.url, host):
+        draft.fields["url"] = _filled_in(draft, entry, asked.url)
     if asked.name is not None and asked.name != entry.name:
-        patch["name"] = asked.name
-    if asked.metadata is not None:
-        patch |= _metadata(entry, asked.metadata)
+        draft.fields["name"] = asked.name
+    if asked.metadata is not None and (patch := diff(dict(entry.metadata), dict(asked.metadata))):
+        draft.fields["metadata"] = patch if asked.metadata else None
     if asked.headers:
         known = {name.lower(): name for name in entry.written.get("headers", {})}
-        patch["headers"] = {known.get(name.lower(), name): literal(value) for name, value in asked.headers.items()}
-    return patch
+        draft.fields["headers"] = {known.get(name.lower(), name): literal(v) for name, v in asked.headers.items()}
+    return draft
 
 
-def _url(entry: Entry, given: str, endpoint: str | None) -> Patch:
+def _filled_in(draft: Draft, entry: Entry, given: str) -> str:
+    """The address with the query that it waited for."""
     written: str | None = entry.written.get("url")
-    if written is None:
-        if given != endpoint:
-            raise _other_target(entry, "it has another `mcpUrl`")
-        return {}
-    if is_same(written, given, lambda reference: _stored(entry.project, reference)):
-        return {}
-    if wanted_input(entry) is None or not is_same_place(written, given):
+    if written is None or wanted_input(entry) is None or not is_same_place(written, given):
         raise _other_target(entry, "it has another `mcpUrl`")
-    return {"url": with_query_of(written, given)}
-
-
-def _metadata(entry: Entry, given: Mapping[str, Any]) -> Patch:
-    patch = diff(dict(entry.metadata), dict(given))
-    return {"metadata": patch if given else None} if patch else {}
-
-
-def _stored(project: Project, reference: SecretRef) -> str:
-    if reference.scheme != "secret" or not project.environment.has(project.ledger.document, reference):
-        raise LookupError(str(reference))
-    return project.vault.get(reference.name) or ""
+    return with_query_of(written, given, draft.put_away)
 
 
 def _other_target(entry: Entry, why: str) -> HttpProblem:
