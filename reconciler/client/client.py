@@ -28,7 +28,7 @@ class Client:
         return cls(address_of(url, token), project)
 
     def hello(self) -> Answer:
-        """`{"pid", "version", "startedAt", "url", "projects": [...]}`."""
+        """`{"pid", "version", "startedAt", "url", "readOnly", "projects": [...]}`."""
         return self._asking.get("/hello")
 
     def status(self) -> Answer:
@@ -52,9 +52,11 @@ class Client:
         who: str,
         environment: Mapping[str, str],
         on_progress: OnProgress,
+        seen: bool = False,
     ) -> Answer:
         """Apply what the file says, if its plan has the id `expected`, or a saved plan. Answers the apply result.
 
+        `seen`: a person looked at that plan, so that the yes holds also for what somebody else wrote through the API.
         ApiError 409 `stale`: it is another plan by now. 422 `invalid`: the file has errors (`problems`).
         """
         body = {
@@ -66,8 +68,26 @@ class Client:
             "wait": wait,
             "who": who,
             "environment": dict(environment),
+            "seen": seen,
         }
         return self._asking.stream("/apply", body, on_progress)
+
+    def config(self) -> tuple[Answer, str]:
+        """What the files say, literal secrets as `***`, and the ETag of that. ApiError 422: they have errors."""
+        return self._asking.tagged("GET", "/config", None)
+
+    def change_config(self, patch: Mapping[str, Any], *, if_match: str, wait: int = 0) -> tuple[Answer, str]:
+        """Change the files by a merge patch: `{"applied", "pending", "config"}`, and the new ETag.
+
+        `if_match` is the ETag of the version it is for, or `*`; `wait` are the seconds that sessions have to become so.
+        ApiError 403: read-only, with the `patch` to commit. 409: held, invalid, blocked, edit-refused. 412: stale.
+        422: invalid (`problems`), own-setting.
+        """
+        return self._asking.tagged("PATCH", f"/config?wait={wait}", patch, {"If-Match": if_match})
+
+    def plan(self, patch: Mapping[str, Any] | None = None) -> Answer:
+        """The plan document for what the file says, or for what a patch of it would cause; nothing is changed."""
+        return self._asking.post("/plan", {} if patch is None else {"patch": dict(patch)})
 
     def follow(self, *, on: bool, auto_approve: str = "no") -> Answer:
         """Turn following the file on or off."""

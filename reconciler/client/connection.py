@@ -138,6 +138,16 @@ class Asking:
                 return answer
         raise NoEngine(_GONE)
 
+    def tagged(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+    ) -> tuple[Answer, str]:
+        """The one object of an answer, and its ETag."""
+        connection, response = self.open(method, path, body, PATIENCE, headers)
+        with closing(connection):
+            for answer in objects(response, whole=True):
+                return answer, response.headers.get("ETag", "")
+        raise NoEngine(_GONE)
+
     def text(self, path: str, accept: str) -> str:
         """An answer that is no JSON."""
         connection, response = self.open("GET", path, None, PATIENCE, {"Accept": accept})

@@ -191,7 +191,7 @@ async def show_waiting(project: Project, snapshot: Snapshot) -> None:
         return
     await project.holds.settle(project.desired(snapshot), project.ledger.accepted)
     waited = {pending.server for pending in project.waiting.all}
-    if not waited and not project.holds.servers and not project.holds.launches:
+    if not waited and not project.holds.any:
         return
     plan = plan_to(project, project.desired(snapshot), snapshot)
     held = project.holds.keep(plan)

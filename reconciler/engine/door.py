@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,11 +40,14 @@ TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The files after a change. `etag` is their digest, `applied` what became of the plan it caused, `waits` what of it
-    waits for a yes."""
+    """The files after a change: `etag` is their digest, `written` what they say.
+
+    `applied` is what became of the plan it caused, `waits` what of it waits for a yes.
+    """
 
     etag: str
     applied: Applied
+    written: Mapping[str, Any]
     waits: tuple[Pending, ...] = ()
 
     @property
@@ -65,18 +68,24 @@ class Prospect:
 
 
 async def change(
-    project: Project, patch: Mapping[str, Any], *, if_match: str | None, principal: Principal, wait: float = 120.0
+    project: Project,
+    patch: Mapping[str, Any],
+    *,
+    if_match: str | None,
+    principal: Principal,
+    wait: float = 120.0,
+    fresh: Collection[str] = (),
 ) -> Changed:
     """Write a merge patch into the files, and take up what it causes as far as `principal` may say yes to it.
 
     `if_match` is the ETag that the change was made for, None for whatever there is now: what somebody else saves
-    meanwhile stays, and the patch is made again for it. `wait` are the seconds that sessions have to become so. Goes on
-    when the caller is cancelled. Raises ChangeRefused.
+    meanwhile stays, and the patch is made again for it. `wait` are the seconds that sessions have to become so. `fresh`
+    are servers that must not be there yet. Goes on when the caller is cancelled. Raises ChangeRefused.
     """
     if principal.role not in WRITERS:
         message = f'"{principal.name}" has the role {principal.role}, and may not change the file'
         raise ChangeRefused("not-allowed", message)
-    task = asyncio.create_task(_change(project, patch, if_match, principal, wait), name="a change of the file")
+    task = asyncio.create_task(_change(project, patch, if_match, principal, wait, fresh), name="a change of the file")
     _running.add(task)
     task.add_done_callback(_ended)
     return await asyncio.shield(task)
@@ -93,14 +102,19 @@ def _ended(task: asyncio.Task[Changed]) -> None:
 
 
 async def _change(
-    project: Project, patch: Mapping[str, Any], if_match: str | None, principal: Principal, wait: float
+    project: Project,
+    patch: Mapping[str, Any],
+    if_match: str | None,
+    principal: Principal,
+    wait: float,
+    fresh: Collection[str],
 ) -> Changed:
     async with project.applying:
         if principal.role not in SAY_YES and not project.ledger.accepted.exists:
             project.ledger.begin()  # from now on there are rules, and somebody who says yes to weaker ones
             await project.ledger.commit()
         for _ in range(TRIES):
-            found = await prospect(project, patch, if_match=if_match, principal=principal)
+            found = await prospect(project, patch, if_match=if_match, principal=principal, fresh=fresh)
             _check_may_write(project, found, patch)
             try:
                 await _write(project, found)
@@ -114,13 +128,19 @@ async def _change(
 
 
 async def prospect(
-    project: Project, patch: Mapping[str, Any], *, if_match: str | None, principal: Principal
+    project: Project,
+    patch: Mapping[str, Any],
+    *,
+    if_match: str | None,
+    principal: Principal,
+    fresh: Collection[str] = (),
 ) -> Prospect:
     """What the patch would do; nothing is changed. Raises ChangeRefused where it could not be made."""
     before = await project.read()
     written = _readable(project, before, if_match)
     asked, named = _asked(patch, written)
     accepted = project.ledger.accepted
+    _check_fresh(fresh, {*written["mcpServers"], *accepted.document.servers} if fresh else ())
     put = put_away(
         asked,
         written,
@@ -174,6 +194,12 @@ def _asked(patch: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[dict[s
         return {**patch, "mcpServers": dict.fromkeys(written["mcpServers"])}, frozenset()
     named = (server for server, value in servers.items() if value is None) if isinstance(servers, dict) else ()
     return dict(patch), frozenset(named)
+
+
+def _check_fresh(fresh: Collection[str], there: Collection[str]) -> None:
+    for server in fresh:
+        if server in there:
+            raise ChangeRefused("exists", f'there is a server "{server}" already')
 
 
 def _check(project: Project, put: PutAway, written: Mapping[str, Any], want: Mapping[str, Any]) -> None:
@@ -239,13 +265,13 @@ def _restore(project: Project, before: Mapping[str, str | None]) -> None:
 
 
 async def _take_up(project: Project, found: Prospect, principal: Principal, wait: float) -> Changed:
-    plan = found.plan
-    applied = await apply_apart(project, plan, found.waiting, principal.name, wait=wait)
+    after = found.file.after
+    applied = await apply_apart(project, found.plan, found.waiting, principal.name, wait=wait)
     if found.secrets:
         project.secrets.look()
-    await show_waiting(project, found.file.after)
+    await show_waiting(project, after)
     waits = tuple(pending for pending in project.waiting.all if pending.server in found.waiting)
-    return Changed(found.file.after.etag, applied, waits)
+    return Changed(after.etag, applied, after.reading.written or {}, waits)
 
 
 def _main(project: Project) -> str:

@@ -50,6 +50,11 @@ class Holds:
         self.launches = frozenset(launch for _, launch in holds if launch)
         """What nobody said yes to, wherever it comes back."""
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is held."""
+        return bool(self._holds)
+
     def writer(self, server: str) -> str | None:
         """Who wrote last what waits of a server."""
         found = [hold for hold in self._holds.values() if hold.server in (server, ANY) and hold.waits]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import __version__
-from reconciler.engine.change import Consent, apply_file
+from reconciler.engine.change import Consent, apply_file, show_waiting
 from reconciler.engine.events import now_text
 from reconciler.engine.folder import Folder, FolderRefused
 from reconciler.engine.follow import AutoApprove, Follower
@@ -52,10 +52,11 @@ class _Hosted:
 class Host:
     """The projects of this process, by name. `stopping` is set when somebody asked the process to end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, read_only: bool = False) -> None:
+        """`read_only`: no file is written from here; what somebody wants to change is answered with the patch."""
         self.projects: dict[str, Project] = {}
         self.stopping = asyncio.Event()
-        self.facts = EngineFacts(now_text())
+        self.facts = EngineFacts(now_text(), read_only=read_only)
         self.added: list[Callable[[Project], None]] = []
         """Called with every project that is hosted from now on."""
         self.removed: list[Callable[[Project], None]] = []
@@ -83,7 +84,10 @@ class Host:
             os.close(lock)
             raise
         self.projects[project.name] = project
+        project.read_only = self.facts.read_only
         project.public_url = lambda: self.facts.url
+        if project.holds.any:
+            await show_waiting(project, await project.read())
         works = (self._report(project), project.tokens.follow(), project.secrets.follow())
         self._hosted[name] = _Hosted(lock, [asyncio.create_task(work) for work in works])
         for tell in self.added:
@@ -96,7 +100,7 @@ class Host:
         `who` says yes to what the file begins with. Raises FolderRefused.
         """
         async with self._changing:
-            folder = self._needed_folder(f'"{name[:63]}" cannot be created')
+            folder = self._writable_folder(f'"{name[:63]}" cannot be created')
             path = await asyncio.to_thread(folder.write, name, tuple(self.projects))
             try:
                 project = await self.add(folder.sources(path), folder.base)
@@ -114,7 +118,7 @@ class Host:
             project = self.projects.get(name)
             if project is None:
                 raise FolderRefused("unknown", f'there is no project "{name[:63]}"')
-            folder = self._needed_folder(f'"{name}" cannot be taken away')
+            folder = self._writable_folder(f'"{name}" cannot be taken away')
             if project is self.root:
                 raise FolderRefused("root", f'"{name}" also answers where no project is named, and stays')
             await asyncio.to_thread(folder.delete, project.sources)
@@ -140,6 +144,12 @@ class Host:
             raise FolderRefused("no-folder", message)
         return self.folder
 
+    def _writable_folder(self, what: str) -> Folder:
+        folder = self._needed_folder(what)
+        if self.facts.read_only:
+            raise FolderRefused("read-only", f"{what}: this engine changes no file (--read-only)")
+        return folder
+
     async def _try_to_take_in(self, folder: Folder, path: Path) -> None:
         try:
             self._follow_new(folder, await self.add(folder.sources(path), folder.base))
@@ -161,6 +171,7 @@ class Host:
         self._socket = socket
         for project in self.projects.values():
             self._write_facts(project)
+            project.sign_ins.moved()
 
     def _write_facts(self, project: Project) -> None:
         facts = {

@@ -20,13 +20,16 @@ from reconciler.sessions.session import Session
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """The process that hosts projects; `url` is that of the listener, None while there is none."""
+    """The process that hosts projects; `url` is that of the listener, None while there is none. One that is `read_only`
+    changes no file."""
 
     started_at: str
     url: str | None = None
+    read_only: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"pid": os.getpid(), "version": __version__, "startedAt": self.started_at, "url": self.url}
+        facts = {"pid": os.getpid(), "version": __version__, "startedAt": self.started_at, "url": self.url}
+        return {**facts, "readOnly": self.read_only}
 
 
 def status(project: Project, engine: EngineFacts | None) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def server_status(project: Project, server_id: str) -> dict[str, Any]:
         "nextRetryAt": _text(life.next_retry_at) if life.phase in ("Backoff", "Stalled") else None,
         "toolCount": len(live.listing.tools) if live and serves else None,
         **_handshake(live if serves else None),
-        "authUrl": project.sign_ins.auth_url(server_id),
+        "authUrl": project.sign_ins.auth_url(server_id) if server.enabled else None,
         "createdAt": times.created if times else None,
         "updatedAt": times.updated if times else None,
         "lastConnectedAt": times.connected if times else None,

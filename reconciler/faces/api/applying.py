@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -67,6 +68,7 @@ class ApplyBody(SaysYes):
     """What to apply: what the file says now, if its plan is the one `expected`, or a `saved` plan (the owner only)."""
 
     expected: str | None = Field(default=None, description="Id of the plan that was looked at.")
+    seen: bool = Field(default=False, description="Whether a person looked at that plan: what is held needs that.")
     saved: dict[str, Any] | None = Field(default=None, description="A plan document as `plan --out` writes it.")
     onFailure: OnFailure = "continue"
     wait: Seconds = Field(default=120, description="Seconds that sessions have to become so.")
@@ -129,7 +131,8 @@ async def post_apply(request: Request) -> StreamingResponse:
         require(request, "owner", "handing over an environment")
     if body.saved is not None:
         require(request, "owner", "a plan that brings its own document")
-    consent = consent_of(request, body)
+    looked = body.seen and (body.expected is not None or body.saved is not None)
+    consent = replace(consent_of(request, body), seen=looked)
     project.environment.offer(body.environment)
     options: Any = {"on_failure": body.onFailure, "wait": body.wait}
 

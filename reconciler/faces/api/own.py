@@ -11,6 +11,7 @@ from reconciler.faces.api import (
     applying,
     approvals,
     calls,
+    configuration,
     events,
     history,
     lock,
@@ -25,7 +26,22 @@ from reconciler.faces.api import (
 from reconciler.faces.api.access import RoleRoute, with_all_methods
 from reconciler.faces.http.problems import HttpProblem, show_problem
 
-NOUNS = (status, servers, sign_in, applying, history, events, tools, calls, lock, approvals, secrets, tokens, process)
+NOUNS = (
+    status,
+    servers,
+    sign_in,
+    configuration,
+    applying,
+    history,
+    events,
+    tools,
+    calls,
+    lock,
+    approvals,
+    secrets,
+    tokens,
+    process,
+)
 
 
 def routes() -> list[RoleRoute]:

@@ -18,12 +18,13 @@ from reconciler.model.observed import Status
 
 
 class EngineShown(Shown):
-    """The process. `url` is where it listens on TCP, null where it does not."""
+    """The process. `url` is where it listens on TCP, null where it does not; one that is `readOnly` changes no file."""
 
     pid: int
     version: str
     startedAt: str
     url: str | None
+    readOnly: bool
 
 
 class Hello(EngineShown):
@@ -57,13 +58,17 @@ class SourceShown(Shown):
 
 
 class PendingShown(Shown):
-    """An action that waits for a yes under the `id` of the plan it was first seen in."""
+    """An action that waits for a yes under the `id` of the plan it was first seen in.
+
+    `by` is who wrote it, where that was somebody who may not say yes.
+    """
 
     id: str
     server: str
     action: str
     marks: list[str]
     since: str
+    by: str | None
 
 
 class Calls(Shown):

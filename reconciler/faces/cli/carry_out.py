@@ -49,6 +49,7 @@ def carry_out(plan: Plan, ground: Ground, saved: SavedPlan | None, options: Opti
             "who": who(),
             "environment": _offered(ground),
             "on_progress": told,
+            "seen": not order.auto_approve,
         }
         if saved:
             return client.apply(saved=saved.document, **request)

@@ -31,7 +31,7 @@ async def serve(
     directory: Path | None = None,
 ) -> int:
     """See hosting.run_engine."""
-    host = Host()
+    host = Host(read_only=listening.read_only)
     if directory is not None:
         host.folder = Folder(directory, base, cast(AutoApprove, auto_approve), poll)
     interrupted = _stop_on_signals(host)

@@ -1,4 +1,7 @@
-"""Where an engine that a command starts is to listen, and under which names. Checked before anything is started."""
+"""Where an engine that a command starts is to listen, under which names, and whether it may change files.
+
+Checked before anything is started.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ NOWHERE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What was said about listening. `listen` None: the default address, or a free port where that is taken."""
+    """What was said about listening. `listen` None: the default address, or a free port where that is taken.
+
+    `read_only`: whoever comes in changes no file of ours.
+    """
 
     listen: str | None = None
     public_url: str | None = None
@@ -30,6 +36,7 @@ class Listening:
     insecure_ok: bool = False
     certificate: Path | None = None
     key: Path | None = None
+    read_only: bool = False
     on_command_line: bool = False
 
     def __post_init__(self) -> None:
@@ -77,7 +84,8 @@ class Listening:
             ("--tls-key", _absolute(self.key)),
         )
         words = [word for option, value in given if value is not None for word in (option, value)]
-        return [*words, "--listen-insecure-ok"] if self.insecure_ok else words
+        flags = (("--listen-insecure-ok", self.insecure_ok), ("--read-only", self.read_only))
+        return [*words, *(flag for flag, said in flags if said)]
 
 
 def _absolute(path: Path | None) -> str | None:
@@ -106,11 +114,12 @@ def with_listening(command: Command) -> Command:
         listen_insecure_ok: bool,
         tls_cert: Path | None,
         tls_key: Path | None,
+        read_only: bool,
         **others: Any,
     ) -> Any:
         source = click.get_current_context().get_parameter_source
         typed = any(source(name) is ParameterSource.COMMANDLINE for name in _NAMES)
-        said = Listening(listen, public_url, allow_host, listen_insecure_ok, tls_cert, tls_key, typed)
+        said = Listening(listen, public_url, allow_host, listen_insecure_ok, tls_cert, tls_key, read_only, typed)
         return command(options, said, **others)
 
     for option in reversed(_OPTIONS):
@@ -140,4 +149,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--listen-insecure-ok", is_flag=True, help="Listen for other machines without TLS."),
     click.option("--tls-cert", type=_FILE, metavar="FILE", help="Certificate chain, PEM."),
     click.option("--tls-key", type=_FILE, metavar="FILE", help="Its key, PEM."),
+    click.option(
+        "--read-only",
+        is_flag=True,
+        envvar="RECONCILER_READ_ONLY",
+        help="Change no file: answer with the patch to commit. [RECONCILER_READ_ONLY]",
+    ),
 )

@@ -25,22 +25,20 @@ from reconciler.faces.cli.talk import data, data_json, tell
 @click.argument("serial", type=click.IntRange(min=1), required=False)
 @shared("json")
 @click.option("--list", "listed", is_flag=True, help="Show what was applied, newest first.")
-@click.option("--read-only", is_flag=True, help="Print the patch; change nothing.")
 @click.option("--auto-approve", is_flag=True, help="A yes to the patch and what it causes.")
 @with_listening
-def command(
-    options: Options, listening: Listening, serial: int | None, listed: bool, read_only: bool, auto_approve: bool
-) -> int:
+def command(options: Options, listening: Listening, serial: int | None, listed: bool, auto_approve: bool) -> int:
     """Bring the file back to what it was, and apply it.
 
     To SERIAL, or to what was applied before the last. The file is edited, so that it stays the truth: the patch is
-    shown first. Exit code 4 when it cannot be edited so, with the patch in the message.
+    shown first. Exit code 4 when it cannot be edited so, with the patch in the message. With --read-only, here or of
+    the engine that runs, the patch is printed and nothing is changed.
     """
     with engine(options, options.needed_sources(), listening) as client:
         if listed:
             return _list(client.history(), options)
         way_back = client.rollback_patch(serial)
-        if read_only:
+        if listening.read_only or client.hello()["readOnly"]:
             data(json.dumps(way_back["patch"], indent=2))
             return Exit.DONE
         return _roll_back(client, way_back, options, auto_approve=auto_approve)

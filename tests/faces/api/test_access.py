@@ -24,6 +24,9 @@ pytestmark = [requirement("GATE-1:roles"), pytest.mark.anyio]
 
 LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/hello"): "viewer",
+    ("GET", "/config"): "viewer",
+    ("POST", "/plan"): "viewer",
+    ("PATCH", "/config"): "editor",
     ("GET", "/status"): "viewer",
     ("GET", "/observed"): "viewer",
     ("GET", "/projects"): "viewer",

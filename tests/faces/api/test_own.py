@@ -85,7 +85,7 @@ async def test_apply_tells_its_progress_and_status_tools_and_call_tell_the_truth
         assert {(n["server"], n["status"]) for n in news} >= {("a", "started"), ("a", "applied"), ("b", "applied")}
         status = await off(client.status)
         assert list(status) == ["project", "serial", "engine", "source", "pending", "calls", "servers"]
-        assert set(status["engine"]) == {"pid", "version", "startedAt", "url"}
+        assert set(status["engine"]) == {"pid", "version", "startedAt", "url", "readOnly"}
         assert [row["status"] for row in status["servers"]] == ["connected", "connected"]
         tools = (await off(client.tools, "b"))["tools"]
         assert {"server": "b", "name": "echo", "asks": False, "pin": "unpinned"}.items() <= tools[0].items()

@@ -40,7 +40,7 @@ def test_the_document_has_the_shape_that_scripts_rely_on(desk: Desk) -> None:
     with desk.applied({"one": light("one"), "off": light("off", enabled=False)}):
         found = desk.run("status", "-o", "json").json
         assert found.keys() == TOP
-        assert found["engine"].keys() == {"pid", "version", "startedAt", "url"}
+        assert found["engine"].keys() == {"pid", "version", "startedAt", "url", "readOnly"}
         assert {"valid", "files", "problems"} <= found["source"].keys()
         assert [each.keys() for each in found["servers"]] == [SERVER, SERVER]
         off, one = found["servers"]
