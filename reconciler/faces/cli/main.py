@@ -43,6 +43,10 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "audit": "Show what was decided about calls.",
         "lock": "Pin what the tools say; show what changed since.",
     },
+    "Secrets": {
+        "secret": "Store values that the file names as ${secret:NAME}.",
+        "auth": "Sign in to a server that wants it.",
+    },
     "Help": {
         "doctor": "Look for what keeps it from working.",
     },
