@@ -23,7 +23,8 @@ _BOM = "\ufeff"
 class ChangeRefused(Exception):
     """Nothing was changed; the message says why.
 
-    `code` is not-allowed, held, invalid, own-setting, blocked, stale, read-only, edit-refused, too-many-held or vault.
+    `code` is not-allowed, held, invalid, exists, own-setting, blocked, stale, read-only, edit-refused, too-many-held,
+    vault or not-recorded.
     `problems` are all mistakes that the file would have had, where that is the reason; `patch` is the change to be made
     by hand, without secrets, where the file may not be written.
     """

@@ -161,3 +161,17 @@ async def test_a_null_names_a_server_so_that_the_last_one_can_go_too(tmp_path: P
         removed = await change(at.project, {"mcpServers": {"a": None}}, if_match=None, principal=ME)
         assert [(o.server, o.action, o.status) for o in removed.applied.outcomes] == [("a", "delete", "applied")]
         assert "a" not in at.project.ledger.document.servers
+
+
+@requirement("API-3:add")
+async def test_a_server_that_must_be_fresh_is_not_written_over_another(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a", enabled=False)}) as at:
+        await at.apply()
+        for body, fresh, refused in (({"name": "x"}, "a", True), (light("b", enabled=False), "b", False)):
+            text = at.file.read_bytes()
+            patch = {"mcpServers": {fresh: body}}
+            try:
+                await change(at.project, patch, if_match=None, principal=ME, fresh={fresh})
+                assert not refused
+            except ChangeRefused as error:
+                assert (error.code, refused, at.file.read_bytes()) == ("exists", True, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -28,11 +28,19 @@ class InvalidChange(HttpProblem):
 
 
 async def change_file(
-    request: Request, project: Project, patch: Mapping[str, Any], *, if_match: str | None = None
+    request: Request,
+    project: Project,
+    patch: Mapping[str, Any],
+    *,
+    if_match: str | None = None,
+    fresh: Collection[str] = (),
 ) -> Changed:
-    """Write a merge patch in the name of whoever asks. Raises HttpProblem where the file stays as it is."""
+    """Write a merge patch in the name of whoever asks; `fresh` are servers that must not be there yet.
+
+    Raises HttpProblem where the file stays as it is.
+    """
     try:
-        return await change(project, patch, if_match=if_match, principal=principal(request), wait=0)
+        return await change(project, patch, if_match=if_match, principal=principal(request), wait=0, fresh=fresh)
     except ChangeRefused as refused:
         if refused.problems:
             raise InvalidChange(refused) from refused

@@ -33,8 +33,6 @@ from reconciler.merge_patch import apply
 from reconciler.sessions.sign_in import CALLBACK
 
 PRODUCT = "mcp-reconciler"
-_TRIES = 10
-"""How often a new server is tried while others change the file."""
 _WORDS = {"no-transport": "Either command or url is required"}
 """The sentences that clients of this dialect know, by the code of our own."""
 
@@ -118,29 +116,18 @@ async def post_server(request: Request) -> JSONResponse:
     server_id = fields.pop("id", None) or str(uuid.uuid4())
     if not isinstance(server_id, str):
         raise HttpProblem(400, "bad-id", "id: it must be text")
-    now, changed = await _add(request, project, server_id, {"mcpServers": {server_id: fields}})
-    answer = {"id": server_id, **shown_server(now.document, server_id)}
+    patch = {"mcpServers": {server_id: fields}}
+    changed = await change_file(request, project, patch, fresh={server_id})
+    answer = {"id": server_id, **await _shown_new(project, server_id, fields)}
     return JSONResponse(answer, 201, headers={PLAN_HEADER: changed.plan_id})
 
 
-async def _add(request: Request, project: Project, server_id: str, patch: Mapping[str, Any]) -> tuple[FileNow, Changed]:
-    """Write a server that is not there yet, whoever else writes; and the file after that."""
-    for tried in range(_TRIES):
-        before = await file_now(project)
-        if server_id in before.document.servers or server_id in project.ledger.document.servers:
-            raise HttpProblem(409, "exists", f"mcpServers.{server_id}: there is a server with this id")
-        try:
-            changed = await change_file(request, project, patch, if_match=before.etag)
-        except HttpProblem as problem:
-            if problem.status != 412 or tried == _TRIES - 1:
-                raise
-            continue
-        now = await file_now(project)
-        if server_id in now.document.servers:
-            return now, changed
-        written = apply(before.document.written, patch)  # somebody took it away again at once
-        return FileNow(replace(before.document, written=written), changed.etag), changed
-    raise AssertionError("every turn ends or goes on")
+async def _shown_new(project: Project, server_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The server that was just written; somebody may have taken it away again at once."""
+    document = (await file_now(project)).document
+    if server_id not in document.servers:
+        document = replace(document, written=apply(document.written, {"mcpServers": {server_id: fields}}))
+    return shown_server(document, server_id)
 
 
 async def _show(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from reconciler.engine.door import Changed
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api import list_servers_live, list_servers_probe
@@ -25,7 +26,7 @@ from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, as_problem
 
 _TRIES = 10
-"""How often a new server is tried while others change the file."""
+"""How often another id is tried for a new server while others make theirs."""
 
 
 def routes() -> list[RoleRoute]:
@@ -72,21 +73,17 @@ async def create_server(request: Request) -> JSONResponse:
         raise HttpProblem(404, "unknown-project", "Project not found")
     fields = read_server(body)
     for tried in range(_TRIES):
-        before = await file_now(project)
-        taken = {*before.document.servers, *project.ledger.document.servers}
+        taken = {*(await file_now(project)).document.servers, *project.ledger.document.servers}
         server_id = id_for(fields["name"], taken)
-        patch = {"mcpServers": {server_id: {**fields, "name": None} if fields["name"] == server_id else fields}}
+        server = {**fields, "name": None} if fields["name"] == server_id else fields
         try:
-            changed = await change_file(request, project, patch, if_match=before.etag)
+            changed = await change_file(request, project, {"mcpServers": {server_id: server}}, fresh={server_id})
         except HttpProblem as problem:
-            if problem.status != 412 or tried == _TRIES - 1:
+            if problem.code != "exists" or tried == _TRIES - 1:
                 raise
             continue
-        said = (
-            f"MCP server created; it {waits}"
-            if (waits := _waits(project, server_id))
-            else "MCP server created successfully"
-        )
+        waits = _waits(changed, server_id)
+        said = f"MCP server created; it {waits}" if waits else "MCP server created successfully"
         answer = {"success": True, "message": said, "serverId": server_id}
         return JSONResponse(answer, headers={PLAN_HEADER: changed.plan_id})
     raise AssertionError("every turn ends or goes on")
@@ -109,14 +106,15 @@ async def delete_server(request: Request) -> JSONResponse:
 
 async def _write(request: Request, project: Project, server_id: str, patch: dict[str, Any]) -> JSONResponse:
     changed = await change_file(request, project, patch)
-    waits = _waits(project, server_id)
+    waits = _waits(changed, server_id)
     answer = {"success": True, **({"message": f"Written; it {waits}"} if waits else {})}
     return JSONResponse(answer, headers={PLAN_HEADER: changed.plan_id})
 
 
-def _waits(project: Project, server_id: str) -> str | None:
-    found = (one for one in project.waiting.all if one.server == server_id)
-    return next((f"waits for approval {one.plan}" for one in found), None)
+def _waits(changed: Changed, server_id: str) -> str | None:
+    """A sentence on what of a change waits for somebody's yes."""
+    found = (one.plan for one in changed.waits if one.server == server_id)
+    return next((f"waits for approval {plan}" for plan in found), None)
 
 
 async def _show(_: Request, error: Exception) -> Response:

@@ -22,6 +22,7 @@ class HttpProblem(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
         self.headers = dict(headers or {})
         self.body = {"error": {"code": code, "message": message}, **more}
 

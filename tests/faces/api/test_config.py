@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.engine.desk import LIGHT
+from reconciler.store.tokens import create_token
+from tests.engine.desk import LIGHT, light
 from tests.faces.cli.hosted import Hosted, hosted
 from tests.faces.http.raw import Answer
 from tests.requirements import requirement
@@ -20,7 +22,6 @@ from tests.rig import sdk_http
 pytestmark = pytest.mark.anyio
 
 SCRIPT = Path(__file__).parent / "config_client.mjs"
-GITHUB = {"command": "bunx", "args": ["@modelcontextprotocol/server-github"], "enabled": False}
 
 
 async def patch(engine: Hosted, body: Any, role: Any = "operator", **headers: str) -> Answer:
@@ -77,3 +78,307 @@ async def test_each_call_of_the_products_client_in_its_order(tmp_path: Path) -> 
             out, err = await node.communicate(json.dumps(job).encode())
         assert (node.returncode, err.decode()) == (0, "")
         assert len(json.loads(out)) == SCRIPT.read_text(encoding="utf-8").count("await step(")
+
+
+@requirement("API-3:seed-examples")
+async def test_the_examples_of_the_seed_but_for_host_and_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    starts = f'#!/bin/sh\nexec "{sys.executable}" -E -S -u "{LIGHT}" --name github\n'
+    (programs / "bunx").write_text(starts, encoding="utf-8")
+    (programs / "bunx").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    async with sdk_http.serving() as url, hosted(tmp_path) as engine:
+        github = {
+            "command": "bunx",
+            "args": ["@modelcontextprotocol/server-github"],
+            "name": "GitHub",
+            "env": ["GITHUB_PERSONAL_ACCESS_TOKEN"],
+            "enabled": True,
+            "requireApproval": True,
+        }
+        answer = await patch(engine, {"mcpServers": {"github": github}})
+        assert (answer.status, answer.json["mcpServers"]["github"]) == (200, {**github, "oauth": False})
+        remote = {"url": url, "name": "Remote Tools", "enabled": True, "requireApproval": True}
+        secret = {"headers": {"Authorization": "Bearer sk-abc123"}}
+        answer = await patch(engine, {"mcpServers": {"remote-tools": {**remote, **secret}}})
+        shown = answer.json["mcpServers"]["remote-tools"]
+        assert answer.status == 200
+        assert "sk-abc123" not in answer.body.decode()
+        assert {**shown, "headers": None} == {**remote, "oauth": False, "headers": None}
+        signs_in = {"url": url, "name": "OAuth Server", "oauth": True, "enabled": True, "requireApproval": True}
+        answer = await patch(engine, {"mcpServers": {"oauth-server": signs_in}})
+        assert (answer.status, answer.json["mcpServers"]["oauth-server"]) == (200, signs_in)
+        await settled(engine)
+        row = (await servers(engine))["github"]
+        assert row["tools"][0] == {"id": "github_echo", "name": "echo", "description": "echo of the test rig"}
+        assert {**row, "tools": []} == {
+            "id": "github",
+            "name": "GitHub",
+            "type": "stdio",
+            "enabled": True,
+            "requireApproval": True,
+            "tools": [],
+            "error": None,
+        }
+        answer = await patch(engine, {"mcpServers": {"github": {"enabled": False}}})
+        assert (answer.status, answer.json["mcpServers"]["github"]) == (
+            200,
+            {**github, "enabled": False, "oauth": False},
+        )
+        row = (await servers(engine))["github"]
+        assert (row["enabled"], row["tools"], row["error"]) == (False, [], None)
+        answer = await patch(engine, {"mcpServers": {"github": None}})
+        assert (answer.status, sorted(answer.json["mcpServers"])) == (200, ["oauth-server", "remote-tools"])
+        assert sorted(await servers(engine)) == ["oauth-server", "remote-tools"]
+
+
+COMMENTED = """\
+# what we run
+version: 1
+project: desk
+mcpServers:
+  # ours
+  git_hub.io-x:   # the one
+    command: {command}
+    args: {args}
+    requireApproval: false  # we trust it
+  other:
+    command: "/nowhere"   # not here
+    enabled: false
+# the end
+"""
+
+
+def commented() -> str:
+    return COMMENTED.format(command=json.dumps(sys.executable), args=json.dumps(light("x")["args"]))
+
+
+@requirement("API-3:comments", "API-3:null-removes")
+async def test_disabling_and_removing_leave_every_comment_where_it_is(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as engine:
+        await written(engine, commented())
+        await settled(engine)
+        assert (await servers(engine))["git_hub.io-x"]["tools"][0]["id"] == "git_hub.io-x_echo"
+        assert (await patch(engine, {"mcpServers": {"git_hub.io-x": {"enabled": False}}})).status == 200
+        text = file_of(engine).read_text(encoding="utf-8")
+        assert text == commented().replace("we trust it\n", "we trust it\n    enabled: false\n")
+        await settled(engine)
+        assert engine.host.root.serving("git_hub.io-x") is None
+        assert (await patch(engine, {"mcpServers": {"git_hub.io-x": {"enabled": None}}})).status == 200
+        assert file_of(engine).read_text(encoding="utf-8") == commented()
+        assert (await patch(engine, {"mcpServers": {"other": None}})).status == 200
+        gone = '  other:\n    command: "/nowhere"   # not here\n    enabled: false\n'
+        assert file_of(engine).read_text(encoding="utf-8") == commented().replace(gone, "")
+        await settled(engine)
+        assert list(await servers(engine)) == ["git_hub.io-x"]
+
+
+@requirement("API-3:only-what-it-names")
+async def test_one_patch_disturbs_only_its_server(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {name: light(name) for name in ("a", "b_c")}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        await settled(engine)
+        before = {name: engine.host.root.hub.slot(name).live for name in ("a", "b_c")}
+        assert (await patch(engine, {"mcpServers": {"a": {"args": light("a", "--mark", "2")["args"]}}})).status == 200
+        await settled(engine)
+        after = {name: engine.host.root.hub.slot(name).live for name in ("a", "b_c")}
+        assert (after["a"] is before["a"], after["b_c"] is before["b_c"]) == (False, True)
+
+
+@requirement("API-3:round-trip")
+async def test_the_whole_configuration_sent_back_leaves_the_file_to_the_byte(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as engine:
+        text = commented().replace(
+            "enabled: false\n", 'enabled: false\n    env: {TOKEN: "hidden-here", A: "${HOME}"}\n'
+        )
+        await written(engine, text)
+        shown = await config(engine)
+        assert shown["mcpServers"]["other"]["env"] == {"TOKEN": "***", "A": "${env:HOME}"}
+        answer = await patch(engine, shown)
+        assert (answer.status, answer.json) == (200, shown)
+        assert file_of(engine).read_text(encoding="utf-8") == text
+        shown["mcpServers"]["other"]["name"] = "Other"
+        assert (await patch(engine, shown)).status == 200
+        assert file_of(engine).read_text(encoding="utf-8").replace("    name: Other\n", "") == text
+
+
+@requirement("API-3:atomic")
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"mcpServers": {"bad": {"name": "x"}}}, "mcpServers.bad: Either command or url is required"),
+        (
+            {"mcpServers": {"b": {}, "a": {"name": "x"}}},
+            "mcpServers.b: Either command or url is required, mcpServers.a: Either command or url is required",
+        ),
+        ({"mcpServers": {"a": {"command": "x", "args": [1]}}}, "mcpServers.a.args.0: "),
+        ({"mcpServers": {"a": {"command": "x", "enabled": "no"}}}, "mcpServers.a.enabled: "),
+        ({"mcpServers": {"a": {"command": "x", "permissions": {}}}}, "mcpServers.a.permissions: "),
+        ({"mcpServers": {"a__b": {"command": "x"}}}, "mcpServers.a__b: "),
+        ({"mcpServers": {"a": {"command": "x", "headers": {"A": "b"}}}}, "mcpServers.a.headers: "),
+        ({"mcpServers": {"a": {"url": "ftp://x/"}}}, "mcpServers.a.url: "),
+        ({"mcpServers": {"a": 7}}, "mcpServers.a: "),
+        ({"mcpServers": 7}, "mcpServers: "),
+        ({"mcpServers": [{"a": None}]}, "mcpServers: "),
+        ({"models": {"default": "x"}}, "models: "),
+        ({"mcpServers": None}, "mcpServers: null would remove every server at once; name each one that goes with null"),
+    ],
+)
+async def test_what_is_invalid_is_named_by_its_path_and_changes_nothing(tmp_path: Path, body: Any, error: str) -> None:
+    async with hosted(tmp_path, {"kept": light("kept", enabled=False)}) as engine:
+        text, shown = file_of(engine).read_bytes(), await config(engine)
+        answer = await patch(engine, body)
+        assert (answer.status, list(answer.json)) == (400, ["error"])
+        said = answer.json["error"]
+        assert said == error or (error.endswith(": ") and said.startswith(error) and len(said) > len(error))
+        assert (file_of(engine).read_bytes(), await config(engine)) == (text, shown)
+
+
+MALFORMED = [
+    *(b"", b"{", b"[]", b"[{}]", b"7", b"null", b'"x"', b"true", b'{"a": NaN}', b'{"a": 1e999}', b'{"a": 1, "a": 2}'),
+    *(
+        b'{"mcpServers": {"a": {"command": "\\ud800"}}}',
+        b'{"a": "\xff"}',
+        b"\xef\xbb\xbf{}",
+        '{"a": 1}'.encode("utf-16"),
+    ),
+    *(b"[" * 100_000, b'{"a":' * 500 + b"1" + b"}" * 500, b'{"mcpServers": {}, "mcpServers": {"a": null}}'),
+]
+"""Bodies that are no patch, whoever reads them."""
+
+
+@requirement("API-3:malformed")
+@pytest.mark.parametrize("path", ["/api/config", "/p/desk/api/config", "/api/mcp-servers"])
+async def test_what_is_malformed_is_4xx_in_this_dialect_and_the_file_stays(tmp_path: Path, path: str) -> None:
+    method = "POST" if path.endswith("servers") else "PATCH"
+    async with hosted(tmp_path, {"kept": light("kept", enabled=False)}) as engine:
+        text = file_of(engine).read_bytes()
+        for body in MALFORMED:
+            answer = await engine.ask(method, path, "operator", body)
+            assert (answer.status, list(answer.json)) == (400, ["error"]), body[:40]
+        for kind in ("text/plain", "application/json; charset=latin-1", "multipart/form-data", ""):
+            answer = await engine.ask(method, path, "operator", {}, content_type=kind)
+            assert (answer.status, list(answer.json)) == (415, ["error"]), kind
+        large = b'{"x": "' + b"x" * 5 * 1024 * 1024 + b'"}'
+        assert (await engine.ask(method, path, "operator", large)).status == 413
+        assert file_of(engine).read_bytes() == text
+
+
+@requirement("API-3:merge-patch")
+async def test_both_media_types_of_a_patch_are_taken(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"a": light("a", enabled=False)}) as engine:
+        for kind in ("application/json", "application/merge-patch+json", "application/json; charset=UTF-8"):
+            name = kind.replace("/", " ")
+            answer = await patch(engine, {"mcpServers": {"a": {"name": name}}}, content_type=kind)
+            assert (answer.status, answer.json["mcpServers"]["a"]["name"]) == (200, name)
+        post = await engine.ask("POST", "/api/mcp-servers", "operator", {}, content_type="application/merge-patch+json")
+        assert post.status == 415
+
+
+@requirement("API-3:merge-patch")
+async def test_the_change_that_was_made_for_another_text_is_412(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"a": light("a", enabled=False)}) as engine:
+        tag = (await engine.ask("GET", "/api/config", "viewer")).headers["etag"]
+        first = await patch(engine, {"mcpServers": {"a": {"name": "1"}}}, if_match=tag)
+        assert (first.status, first.headers["etag"] != tag) == (200, True)
+        assert first.headers["x-reconciler-plan"].startswith("pln-")
+        text = file_of(engine).read_bytes()
+        for wrong in (tag, f"W/{first.headers['etag']}", '"x"', '"x", "y"'):
+            lost = await patch(engine, {"mcpServers": {"a": {"name": "2"}}}, if_match=wrong)
+            assert (lost.status, list(lost.json)) == (412, ["error"]), wrong
+        for broken in ("x", '"', "sha256:1, ", '"a" "b"'):
+            assert (await patch(engine, {"mcpServers": {"a": {"name": "2"}}}, if_match=broken)).status == 400
+        assert file_of(engine).read_bytes() == text
+        for good in ("*", f'"x", {first.headers["etag"]}'):
+            assert (await patch(engine, {"mcpServers": {}}, if_match=good)).status == 200
+        assert (await engine.ask("GET", "/api/config", "viewer")).headers["etag"] == first.headers["etag"]
+
+
+@requirement("API-3:merge-patch")
+async def test_without_if_match_no_change_of_fifty_at_once_is_lost(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"a": light("a", enabled=False)}) as engine:
+        engine.token("operator")
+        answers: list[Answer] = []
+
+        async def one(number: int) -> None:
+            body = {"id": f"s{number}", "command": "x", "enabled": False}
+            how = number % 2
+            answers.append(
+                await engine.ask("POST", "/api/mcp-servers", "operator", body)
+                if how
+                else await patch(engine, {"mcpServers": {"a": {"metadata": {f"m{number}": number}}}})
+            )
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(50):
+                tasks.start_soon(one, number)
+        assert {answer.status for answer in answers} == {200, 201}
+        shown = (await config(engine))["mcpServers"]
+        assert len(shown) == 26
+        assert len(shown["a"]["metadata"]) == 25
+
+
+@requirement("API-3:add")
+async def test_a_server_is_added_once_under_its_own_id_or_one_that_is_made(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"kept": light("kept", enabled=False)}) as engine:
+        body = {"id": "mine", "command": "x", "enabled": False, "name": None}
+        made = await engine.ask("POST", "/api/mcp-servers", "editor", body)
+        fields = {"command": "x", "enabled": False, "name": "mine", "requireApproval": True, "oauth": False}
+        assert (made.status, made.json) == (201, {"id": "mine", **fields})
+        assert made.headers["x-reconciler-plan"].startswith("pln-")
+        text = file_of(engine).read_bytes()
+        for taken in ("mine", "kept"):
+            again = await engine.ask("POST", "/api/mcp-servers", "operator", {**body, "id": taken})
+            assert (again.status, list(again.json)) == (409, ["error"])
+        for wrong in ("a__b", "MINE", "", " ", 7, ["x"], "reconciler", "a/b"):
+            if wrong == "":
+                continue
+            bad = await engine.ask("POST", "/api/mcp-servers", "operator", {**body, "id": wrong})
+            assert (bad.status, list(bad.json)) == (400, ["error"]), wrong
+        assert file_of(engine).read_bytes() == text
+
+
+@requirement("API-3:client")
+async def test_a_project_answers_below_its_own_path_and_to_its_own_tokens(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"a": light("a", enabled=False)}, "other") as engine:
+        made = create_token(engine.host.projects["other"].state, "operator", "theirs")[1]
+        engine.host.projects["other"].tokens.look()
+        theirs = {"authorization": f"Bearer {made}"}
+        assert (await engine.ask("GET", "/p/desk/api/config", "viewer")).json == await config(engine)
+        assert (await engine.ask("GET", "/api/config", **theirs)).json == {"error": "unauthorized"}
+        mine = await engine.ask("PATCH", "/p/other/api/config", None, {"mcpServers": {"b": {"command": "x"}}}, **theirs)
+        assert (mine.status, list(mine.json["mcpServers"])) == (200, ["b"])
+        assert list((await config(engine))["mcpServers"]) == ["a"]
+        nobody = await engine.ask("GET", "/p/nobody/api/config", "operator")
+        assert (nobody.status, list(nobody.json)) == (404, ["error"])
+        root = await engine.ask("GET", "/p/desk/", "viewer")
+        assert (root.status, root.json["auth"]) == (200, {"setup": True, "authenticated": True})
+
+
+@requirement("API-3:client")
+async def test_wrong_tokens_at_the_open_root_count_like_all_others(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as engine:
+        wrong = [await engine.ask("GET", "/", authorization=f"Bearer rcl_{n}") for n in range(12)]
+        assert [answer.status for answer in wrong] == [200] * 10 + [429] * 2
+        assert (await engine.ask("GET", "/")).json["auth"]["authenticated"] is False
+        assert (await engine.ask("GET", "/", "viewer")).json["auth"]["authenticated"] is True
+        assert (await engine.ask("POST", "/")).json == {"error": "unauthorized"}
+        lost = await engine.ask("GET", "/api/chat", "viewer")
+        assert (lost.status, lost.json) == (404, {"error": "Not Found", "path": "/api/chat"})
+        assert (await engine.ask("DELETE", "/api/config", "operator")).status == 405
+
+
+@requirement("API-3:error")
+async def test_a_failed_server_says_why_and_a_broken_file_is_not_changed(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"broken": {"command": "/nowhere/at-all"}}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        await settled(engine)
+        row = (await servers(engine))["broken"]
+        assert (row["tools"], "/nowhere/at-all" in row["error"]) == ([], True)
+        file_of(engine).write_text("version: 1\nmcpServers: {a: {comand: x}}\n", encoding="utf-8")
+        assert list((await config(engine))["mcpServers"]) == ["broken"]  # what holds while the file is broken
+        answer = await patch(engine, {"mcpServers": {"broken": {"enabled": False}}})
+        assert (answer.status, list(answer.json)) == (409, ["error"])
+        assert "comand" in answer.json["error"]
+        assert "comand" in file_of(engine).read_text(encoding="utf-8")

@@ -206,7 +206,7 @@ async def test_a_server_is_created_read_changed_and_deleted(tmp_path: Path) -> N
         assert (detail["command"], detail["args"], detail["lastError"]) == (None, None, None)
         assert detail["serverImplementation"]["name"] == "sample"
         change = {"name": "Other", "description": None, "customHeaders": []}
-        answer = await engine.ask("PATCH", "/api/mcp/servers/production-server", "editor", change)
+        answer = await engine.ask("PATCH", "/api/mcp/servers/production-server", "operator", change)
         assert (answer.status, answer.json) == (200, {"success": True})
         written = engine.host.root.ledger.document.servers["production-server"]
         assert written == {"name": "Other", "url": url, "headers": {}, "timeouts": {"call": "30s"}}
