@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from reconciler.engine.ledger import Ledger
 from reconciler.engine.watch import Signature, is_fresh, signature
-from reconciler.model.document import launch_facts
+from reconciler.model.document import launch_behind
 from reconciler.model.pins import KEYS, Kind, Pins, ServerPins, Surface, launch_pin, text_pin
-from reconciler.model.server import Lock, Server
+from reconciler.model.server import Lock, Mock, Server
 from reconciler.plan.lock import Verdicts, Withheld, compare, mode_of, name_of, withhold, withhold_all
 from reconciler.plan.render.lock import drift_text
 from reconciler.sessions.listing import Listing
@@ -127,7 +127,8 @@ class ProjectLock:
     def judge(self, server: Server, spec: str, listing: Listing, handshake: Handshake | None) -> Locked:
         """Compare what a server lists with what is pinned."""
         mode, launch = self.mode(server), self._launch(server.id, spec)
-        instructions = text_pin(handshake.instructions) if handshake else self._pinned_instructions(server.id)
+        says = handshake is not None and not isinstance(server.transport, Mock)
+        instructions = text_pin(handshake.instructions) if handshake and says else self._pinned_instructions(server.id)
         known = self._judged.get(server.id)
         if (
             known is not None
@@ -187,7 +188,7 @@ class ProjectLock:
         return frozenset(n for n, pin in pins.items() if states[n] == "accepted" and only_reads(pin.definition))
 
     def _pinned_instructions(self, server_id: str) -> str | None:
-        """What is known of the instructions of a server that has not said them yet."""
+        """What is known of the instructions of a server that has not said them yet, or is a mock."""
         pins = self.pins.servers.get(server_id)
         return pins.instructions if pins else None
 
@@ -195,10 +196,10 @@ class ProjectLock:
         """What the session with this spec launched: what is accepted, or what got ready last and still serves."""
         document = self._ledger.document
         if spec == document.spec_digest(server_id):
-            return launch_pin(document.launch(server_id))
+            return launch_pin(document.pinned_launch(server_id))
         ready = self._ledger.ready(server_id)
         if ready is not None and ready.spec == spec:
-            return launch_pin(launch_facts(dict(self._ledger.accepted.ready[server_id])))
+            return launch_pin(launch_behind(dict(self._ledger.accepted.ready[server_id])))
         return UNKNOWN
 
 

@@ -12,7 +12,7 @@ from reconciler.engine.locked import surface_of
 from reconciler.engine.project import Project
 from reconciler.model.package import package_of
 from reconciler.model.pins import Drifted, Identity, ServerPins, Surface, launch_pin, one_line, text_pin
-from reconciler.model.server import Lock
+from reconciler.model.server import Lock, Mock
 from reconciler.plan.lock import Entry, Verdicts, compare, mode_of, pins_from
 from reconciler.plan.lock_diff import Difference, differences
 from reconciler.problems import Problem
@@ -129,6 +129,8 @@ def stand(project: Project, server_id: str) -> Standings:
         return Standings(server_id, "off", mode, "its lock is off in the file", None, pinned)
     if not server.enabled:
         return Standings(server_id, "disabled", mode, "it is disabled", None, pinned)
+    if isinstance(server.transport, Mock) and server.transport.tools is None:
+        return Standings(server_id, "disabled", mode, "a mock shows what is pinned of it", None, pinned)
     live = _serving(project, server_id)
     if live is None:
         status, reason = project.status_of(server_id)
@@ -153,7 +155,7 @@ def _serving(project: Project, server_id: str) -> Instance | None:
 
 def _surface(project: Project, server_id: str, live: Instance) -> Surface:
     said = live.session.handshake.instructions if live.session else None
-    return surface_of(live.listing, text_pin(said), launch_pin(project.ledger.document.launch(server_id)))
+    return surface_of(live.listing, text_pin(said), launch_pin(project.ledger.document.pinned_launch(server_id)))
 
 
 def _identity(project: Project, server_id: str, live: Instance) -> Identity:

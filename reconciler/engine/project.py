@@ -32,7 +32,7 @@ from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
 from reconciler.model.pins import Drifted
-from reconciler.model.server import Server, Stdio
+from reconciler.model.server import Mock, Server, Stdio
 from reconciler.problems import Problem, errors
 from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
 from reconciler.sessions.session import End, Era, Notify, Opened, SessionError
@@ -285,8 +285,10 @@ class Project:
         """Other pins hold from now on."""
         self.offers.touch()
         for server_id in self.ledger.document.servers:
-            if self.serving(server_id) is not None:
+            if (live := self.serving(server_id)) is not None:
                 self.lock.tell(server_id, self.offers.locked(server_id))
+                if isinstance(live.server.transport, Mock):  # it may show what was pinned before
+                    self.retry(server_id)
         self.changed_at.set()
 
     def policy(self, server_id: str) -> Policy | None:
@@ -347,6 +349,7 @@ class Project:
             environment=self.environment.forwarding(names, resolve),
             era=self._eras.get(server.spec),
             auth=self.sign_ins.auth,
+            pinned=self.lock.pinned,
         )
         return open_session(server, resolve, on_notification, surroundings)
 

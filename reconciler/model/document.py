@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from reconciler.canonical import digest
 from reconciler.model.secret import HIDDEN, BadReference, Fingerprint, masked, parse_template, secrets_in
-from reconciler.model.server import Server, seconds, server_of
+from reconciler.model.server import Server, is_mocked, seconds, server_of
 
 Facts: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
@@ -134,6 +134,11 @@ class Document:
             self._launches[server_id] = launch_facts(self.facts(server_id))
         return self._launches[server_id]
 
+    def pinned_launch(self, server_id: str) -> Facts:
+        """What the lock knows a server by: `launch`, and of a mock that of the server it stands in for."""
+        facts = self.facts(server_id)
+        return launch_behind(facts) if "mock" in facts else self.launch(server_id)
+
     def launch_digest(self, server_id: str) -> str | None:
         """What a person says yes to; None when the server launches and contacts nothing."""
         if server_id not in self._launch_digests:
@@ -143,10 +148,9 @@ class Document:
 
     def dormant_digest(self, server_id: str) -> str | None:
         """What a person would say yes to were the server enabled and no mock: what it would run or contact."""
-        facts = self.facts(server_id)
-        if "mock" not in facts:
+        if "mock" not in self.facts(server_id):
             return self.launch_digest(server_id)
-        launch = launch_facts({name: value for name, value in facts.items() if name != "mock"})
+        launch = self.pinned_launch(server_id)
         return digest(masked_fields(launch, self.hide)) if launch else None
 
     def masked(self) -> dict[str, Any]:
@@ -197,9 +201,14 @@ def transport_word(written: Mapping[str, Any]) -> str:
     return TYPE_ALIASES.get(word, word)
 
 
+def launch_behind(facts: Facts) -> Facts:
+    """`launch_facts` of the server that a mock may stand in for."""
+    return launch_facts({name: value for name, value in facts.items() if name != "mock"})
+
+
 def launch_facts(facts: Facts) -> Facts:
     """The part of a server that runs something or sends something somewhere; empty for a mock or an uplink."""
-    if (facts.get("mock") or {}).get("enabled", "mock" in facts) or facts["type"] == "uplink":
+    if is_mocked(facts) or facts["type"] == "uplink":
         return {}
     launch: Facts = {key: facts[key] for key in ("command", "args", "cwd", "env", "envFile") if key in facts}
     if "url" in facts:

@@ -42,9 +42,9 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True)
 class Mock:
-    """No server: listed tools and answers come from the file."""
+    """No server: listed tools and answers come from the file. `tools` None: what the lock has of the server."""
 
-    tools: tuple[Mapping[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Any], ...] | None = None
     responses: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -130,15 +130,22 @@ def server_of(server_id: str, facts: Mapping[str, Any], spec: str) -> Server:
     )
 
 
+def is_mocked(facts: Mapping[str, Any]) -> bool:
+    """Whether a mock stands in for the server: then nothing is launched or contacted."""
+    mock = facts.get("mock")
+    return mock is not None and bool(mock.get("enabled", True))
+
+
 def _rule(pattern: str, written: Mapping[str, Any]) -> ToolRule:
     approval = approval_of(written["requireApproval"]) if "requireApproval" in written else None
     return ToolRule(pattern, approval, seconds(written["timeout"]) if "timeout" in written else None)
 
 
 def _transport(facts: Mapping[str, Any]) -> Transport:
-    mock = facts.get("mock")
-    if mock and mock.get("enabled", True):
-        return Mock(tuple(mock.get("tools", ())), mock.get("responses", {}))
+    if is_mocked(facts):
+        mock = facts["mock"]
+        tools = mock.get("tools")
+        return Mock(None if tools is None else tuple(tools), mock.get("responses", {}))
     match facts["type"]:
         case "stdio":
             return _stdio(facts)

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed
+from reconciler.model.server import is_mocked
 from reconciler.plan.actions import SessionDown
 
 
@@ -35,4 +36,4 @@ def session_down(observed: Observed, accepted: Document, server_id: str) -> Sess
 def _dials_in(accepted: Document, server_id: str) -> bool:
     """Whether its session is the server's to begin: nothing here is to be repaired while it stays away."""
     facts = accepted.facts(server_id)
-    return bool(facts["type"] == "uplink" and not facts.get("mock", {}).get("enabled", "mock" in facts))
+    return facts["type"] == "uplink" and not is_mocked(facts)

@@ -32,7 +32,7 @@ def lock_checks(desired: Document, pins: Pins, actions: Sequence[Action], place:
         if pinned is None and mode == "enforce":
             message = "the lock does not have it, so all its tools are withheld"
             yield Check("lock.unpinned", "warning", server_id, message, at, _way_out(server_id))
-        elif pinned is not None and pinned.launch != launch_pin(desired.launch(server_id)):
+        elif pinned is not None and pinned.launch != launch_pin(desired.pinned_launch(server_id)):
             message = "what it launches is not what the lock pins"
             yield Check("lock.stale", "warning", server_id, message, at, _way_out(server_id))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from reconciler.model.server import Mock, Remote, Server, Stdio, Uplink
 from reconciler.sessions.credential import Credential
 from reconciler.sessions.door import open_remote
+from reconciler.sessions.listing import Listing
 from reconciler.sessions.mock import open_mock
 from reconciler.sessions.orphans import sweep
 from reconciler.sessions.session import Era, Notify, Resolve, Session, SessionError
@@ -29,6 +30,8 @@ class Surroundings:
     """What this server spoke last time; None asks it."""
     auth: Callable[[Server, Resolve], Credential | None] = lambda *_: None
     """See SignIns.auth."""
+    pinned: Callable[[Server], Listing | None] = lambda _: None
+    """What the lock has of a server."""
 
 
 def sweep_leftovers(cookie: str) -> list[int]:
@@ -50,7 +53,7 @@ async def open_session(
                 opened = open_remote(server, resolve, on_notification, era=around.era, auth=auth)
                 yield await stack.enter_async_context(opened)
             case Mock():
-                yield await stack.enter_async_context(open_mock(server, resolve, on_notification))
+                yield await stack.enter_async_context(open_mock(server, around.pinned(server)))
             case Uplink():
                 raise SessionError("an uplink server dials in; nothing can be opened", terminal=True, code="uplink")
 

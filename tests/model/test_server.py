@@ -40,6 +40,16 @@ def test_a_server_may_dial_in_or_be_a_mock() -> None:
         ({"name": "x"},), {"x": 1}
     )
     assert server({"command": "a", "mock": {"enabled": False}}).transport == Stdio(Template(("a",)))
+    assert server({"command": "a", "mock": {"tools": []}}).transport == Mock(())
+
+
+@requirement("CFG-3:mock")
+@pytest.mark.parametrize(
+    "mock", [{}, {"enabled": True}, {"enabled": False}, {"scenario": "x"}, {"enabled": None}, None]
+)
+def test_what_needs_no_yes_because_it_is_a_mock_is_one(mock: dict[str, Any] | None) -> None:
+    read = Document({"mcpServers": {"a": {"command": "a", "mock": mock}}})
+    assert (read.launch("a") == {}) == isinstance(read.server("a").transport, Mock)
 
 
 @requirement("CFG-4:extra-fields")

@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 
 from reconciler.model.server import Mock, Server
-from reconciler.sessions.listing import list_all
-from reconciler.sessions.mock import MockSession, example, open_mock
+from reconciler.sessions.example import example
+from reconciler.sessions.listing import Listing, list_all
+from reconciler.sessions.mock import MockSession, open_mock
 from reconciler.sessions.session import RpcError, SessionError
 from tests.requirements import requirement
-from tests.sessions.rigged import ignore, unresolved
 
 pytestmark = [pytest.mark.anyio, requirement("CFG-3:mock")]
 
@@ -36,7 +36,7 @@ RESPONSES = {
 
 @pytest.fixture
 async def session() -> AsyncIterator[MockSession]:
-    async with open_mock(Server("m", "Mock", Mock(TOOLS, RESPONSES)), unresolved, ignore) as session:
+    async with open_mock(Server("m", "Mock", Mock(TOOLS, RESPONSES)), None) as session:
         yield session
 
 
@@ -80,8 +80,40 @@ async def test_what_it_does_not_know_is_an_error_as_from_a_server(session: MockS
     assert await session.request("ping", timeout=1) == {}
 
 
+PINNED = Listing(
+    tools=TOOLS,
+    prompts=({"name": "brief", "description": "Sums up."},),
+    resource_templates=({"uriTemplate": "note:///{id}", "name": "notes"},),
+)
+
+
+async def test_without_tools_of_its_own_it_shows_what_is_pinned_of_the_server() -> None:
+    async with open_mock(Server("m", "Mock", Mock()), PINNED) as session:
+        listing = await list_all(session, timeout=1)
+        assert [tool["name"] for tool in listing.tools] == ["weather", "say", "fixed"]
+        assert (listing.prompts, listing.resource_templates) == (PINNED.prompts, PINNED.resource_templates)
+        jsonschema.validate((await call(session, "weather"))["structuredContent"], WEATHER)
+        prompt = await session.request("prompts/get", {"name": "brief"}, timeout=1)
+        assert prompt["messages"][0]["content"]["text"] == "brief: a mock's answer"
+        read = await session.request("resources/read", {"uri": "note:///1"}, timeout=1)
+        assert read["contents"] == [{"uri": "note:///1", "text": "note:///1: a mock's answer"}]
+        assert listing.resources == ()
+        with pytest.raises(RpcError, match="Unknown prompt: absent"):
+            await session.request("prompts/get", {"name": "absent"}, timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("tools", "pinned", "shown"), [((), PINNED, []), (None, None, []), (TOOLS[:1], None, ["weather"])]
+)
+async def test_what_the_file_says_of_its_tools_counts_alone(
+    tools: tuple[dict[str, Any], ...] | None, pinned: Listing | None, shown: list[str]
+) -> None:
+    async with open_mock(Server("m", "Mock", Mock(tools)), pinned) as session:
+        assert [tool["name"] for tool in (await list_all(session, timeout=1)).tools] == shown
+
+
 async def test_after_leaving_it_answers_no_more() -> None:
-    async with open_mock(Server("m", "m", Mock()), unresolved, ignore) as session:
+    async with open_mock(Server("m", "m", Mock()), None) as session:
         await session.notify("notifications/initialized")
     with pytest.raises(SessionError):
         await session.request("ping", timeout=1)
@@ -122,6 +154,17 @@ SCHEMAS: list[Mapping[str, Any]] = [
         "$defs": {"more": {"type": "object", "properties": {"x": {"const": 2}}}},
     },
     {"$defs": {"a/b": {"type": "integer"}}, "$ref": "#/$defs/a~1b"},
+    {"type": "integer", "minimum": 1.5},
+    {"type": "integer", "multipleOf": 7, "exclusiveMinimum": 14},
+    {"type": "integer", "multipleOf": 7, "maximum": 20},
+    {"type": "integer", "exclusiveMaximum": 0},
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    {"type": "number", "exclusiveMaximum": -1},
+    {"type": "number", "multipleOf": 0.5, "exclusiveMinimum": 2},
+    {"type": "object", "required": ["a"], "additionalProperties": {"type": "integer"}},
+    {"required": ["a", "b"], "properties": {"a": {"type": "string"}}},
+    {"type": "array", "maxItems": 0},
+    {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": {"type": "boolean"}},
 ]
 
 
@@ -143,6 +186,15 @@ def test_an_example_fits_its_schema(schema: Mapping[str, Any]) -> None:
         {"type": "array", "minItems": 10**9, "items": {"type": "array", "minItems": 1}},
         {"type": "string", "minLength": "long"},
         {"type": "array", "items": True},
+        {"type": "array", "prefixItems": 5, "minItems": -1, "maxItems": "many"},
+        {"type": "object", "properties": [1], "required": "all", "allOf": {"a": 1}},
+        {"type": "object", "properties": {name: {"$ref": "#"} for name in "abcdefghij"}},
+        {"type": "object", "required": [f"name{n}" for n in range(100_000)]},
+        {"type": "string", "format": [], "minLength": 10**9, "maxLength": 10**9},
+        {"type": "integer", "minimum": 1, "multipleOf": 5e-324},
+        {"type": "number", "minimum": 10**400, "multipleOf": 0.1},
+        {"allOf": [1, {"$ref": 2}, None]},
+        {"enum": {}, "examples": 1, "anyOf": "no"},
         True,
         "no schema",
         None,
@@ -150,4 +202,4 @@ def test_an_example_fits_its_schema(schema: Mapping[str, Any]) -> None:
     ids=str,
 )
 def test_an_odd_schema_still_ends_with_some_value(schema: Any) -> None:
-    assert len(str(example(schema))) < 10_000
+    assert len(str(example(schema))) < 50_000
