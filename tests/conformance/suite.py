@@ -78,7 +78,7 @@ def judge_client(scenarios: Sequence[str], revision: Revision, out: Path, *, tog
     driver = shlex.join([sys.executable, "-m", "tests.conformance.client"])
 
     def play(scenario: str) -> str:
-        words = ["--spec-version", revision, "--timeout", "30000", "-o", str(out)]
+        words = ["--spec-version", revision, "--timeout", "30000", "--force", "-o", str(out)]
         return _run(["client", "--command", driver, "--scenario", scenario, *words])
 
     with ThreadPoolExecutor(together) as pool:
@@ -101,9 +101,10 @@ def _run(words: Sequence[str]) -> str:
 
 
 def _report(said: str, out: Path, prefix: str) -> Report:
-    """What lies in `out`: one folder for each scenario, its name followed by the time."""
+    """What lies in `out`: one folder for each scenario, its name (which may be a path) followed by the time."""
     found = {}
-    for file in out.glob("*/checks.json"):
-        scenario = re.sub(r"-\d{4}-\d{2}-\d{2}T[\d-]+Z$", "", file.parent.name).removeprefix(prefix)
+    for file in out.rglob("checks.json"):
+        name = file.parent.relative_to(out).as_posix()
+        scenario = re.sub(r"-\d{4}-\d{2}-\d{2}T[\d-]+Z$", "", name).removeprefix(prefix)
         found[scenario] = json.loads(file.read_text(encoding="utf-8"))
     return Report(found, said)

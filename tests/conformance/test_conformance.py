@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from tests.conformance.doorman import doorman
+from tests.conformance.person import PROGRAM
 from tests.conformance.suite import CHECKOUT, Report, Revision, judge_client, judge_server, scored
 from tests.real.running import Engine, engine, python
 from tests.requirements import requirement
@@ -21,6 +22,27 @@ pytestmark = [pytest.mark.needs("npm"), requirement("GATE-1:conformance")]
 
 CLIENT: dict[Revision, int] = {"2025-11-25": 4, "2026-07-28": 7}
 """Scored scenarios for clients that have nothing to do with signing in."""
+_BOTH = (
+    *("metadata-default", "metadata-var1", "metadata-var2", "metadata-var3", "basic-cimd"),
+    *("scope-from-www-authenticate", "scope-from-scopes-supported", "scope-omitted-when-undefined"),
+    *("scope-step-up", "scope-retry-limit", "token-endpoint-auth-basic", "token-endpoint-auth-post"),
+    *("token-endpoint-auth-none", "pre-registration"),
+)
+SIGNING_IN: dict[Revision, tuple[str, ...]] = {
+    "2025-11-25": _BOTH,
+    "2026-07-28": (
+        *_BOTH,
+        *("resource-mismatch", "offline-access-scope", "offline-access-not-supported"),
+        *("authorization-server-migration", "iss-supported", "iss-not-advertised", "iss-supported-missing"),
+        *("iss-wrong-issuer", "iss-unexpected", "iss-normalized", "metadata-issuer-mismatch"),
+    ),
+}
+"""Scored scenarios for clients that sign in, all of them.
+
+Of the extensions, which nobody has to pass, PROGRAM runs. The others want what the file has no words for: a private key
+(client-credentials-jwt), tokens of another identity provider (enterprise-managed-authorization, wif-jwt-bearer), and a
+proof with every request (dpop, dpop-nonce).
+"""
 SERVER: dict[Revision, int] = {"2025-11-25": 30, "2026-07-28": 37}
 UNSCORED = "json-schema-2020-12-preservation"
 BEYOND: dict[Revision, tuple[str, ...]] = {
@@ -43,6 +65,19 @@ def test_our_sessions_pass_every_scored_scenario_for_clients(revision: Revision,
     assert len(scenarios) == CLIENT[revision], scenarios
     report = judge_client([*scenarios, UNSCORED], revision, tmp_path)
     assert report.wrong([*scenarios, UNSCORED]) == []
+
+
+@requirement("AUTH-1:conformance")
+@pytest.mark.parametrize("revision", SIGNING_IN)
+def test_our_sessions_sign_in_as_every_scored_scenario_wants(revision: Revision, tmp_path: Path) -> None:
+    scenarios = [name for name in scored(revision, "client") if name.startswith("auth/")]
+    assert scenarios == [f"auth/{name}" for name in SIGNING_IN[revision]]
+    assert judge_client(scenarios, revision, tmp_path).wrong(scenarios) == []
+
+
+@requirement("AUTH-1:conformance")
+def test_a_program_signs_in_as_the_extension_for_programs_wants(tmp_path: Path) -> None:
+    assert judge_client([PROGRAM], "2025-11-25", tmp_path).wrong([PROGRAM]) == []
 
 
 @contextmanager
