@@ -255,9 +255,11 @@ class Project:
         if not self.closing:
             self._workers[server_id].restart()
 
-    def _sign_in_ended(self, server_id: str) -> None:
-        """Somebody else may be signed in now: what was opened before is not theirs."""
+    def _sign_in_ended(self, server_id: str, forgotten: bool) -> None:
+        """Somebody else may be signed in now: what was opened before is not theirs, and nobody's once forgotten."""
         if server_id in self.ledger.document.servers:
+            if forgotten:
+                self.hub.retire(server_id)
             self.retry(server_id)
 
     async def settled(self, server_id: str) -> SessionError | None:

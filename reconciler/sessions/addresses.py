@@ -88,6 +88,12 @@ def as_literal(host: str) -> Address | None:
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by how it is spelt; where a name leads today may be another place tomorrow."""
+    literal = as_literal(host)
+    return host == "localhost" or (literal is not None and literal.is_loopback)
+
+
 def choose_written(host: str, addresses: Sequence[Address]) -> Sequence[Address]:
     """A host from the file: everything but link-local addresses that the file does not spell out itself."""
     literal = as_literal(host)

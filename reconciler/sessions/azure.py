@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import httpx2
 
+from reconciler.sessions.addresses import is_loopback
 from reconciler.sessions.credential import Challenge
 from reconciler.sessions.dial import LookUp, look_up
-from reconciler.sessions.learnt import Learnt, is_loopback
+from reconciler.sessions.learnt import Learnt
 from reconciler.sessions.machine_settings import AzureCredentials, Token
 from reconciler.sessions.session import SessionError
 from reconciler.sessions.token_answer import token_in

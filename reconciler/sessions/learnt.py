@@ -16,10 +16,10 @@ from reconciler.sessions.addresses import (
     Address,
     Choose,
     Forbidden,
-    as_literal,
     choose_learnt,
     choose_learnt_from_loopback,
     choose_written,
+    is_loopback,
 )
 from reconciler.sessions.dial import CheckedTransport, LookUp, look_up, proxy_for
 from reconciler.sessions.http_body import check_encoding, check_length
@@ -115,12 +115,6 @@ class Learnt:
             return chosen
 
         return choose
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by how it is spelt; where a name leads today may be another place tomorrow."""
-    literal = as_literal(host)
-    return host == "localhost" or (literal is not None and literal.is_loopback)
 
 
 def _origin(url: httpx2.URL) -> Origin:

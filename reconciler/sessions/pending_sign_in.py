@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
+from reconciler.sessions.addresses import is_loopback
 from reconciler.sessions.credential import SignInFailed
 from reconciler.sessions.grants import CameBack
 from reconciler.sessions.session import SessionError
@@ -119,14 +120,10 @@ def _checked(url: str) -> str:
     """The state in a URL that a browser may be sent to. Raises SignInFailed."""
     try:
         parts = urlsplit(url)
-        safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
         state = parse_qs(parts.query).get("state", [])
     except ValueError:
         safe, state = False, []
     if not safe or not url.isascii() or not url.isprintable() or " " in url or len(state) != 1:
         raise SignInFailed("The authorization server names a page for signing in that is not https.")
     return state[0]
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")

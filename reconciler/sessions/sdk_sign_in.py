@@ -28,6 +28,7 @@ from mcp.shared.auth import (
 )
 from pydantic import ValidationError
 
+from reconciler.sessions.addresses import is_loopback
 from reconciler.sessions.credential import SignInFailed
 from reconciler.sessions.grants import (
     Attempt,
@@ -41,7 +42,7 @@ from reconciler.sessions.grants import (
     times_of,
 )
 from reconciler.sessions.http_failures import clean, explanation, place
-from reconciler.sessions.learnt import Learnt, is_loopback
+from reconciler.sessions.learnt import Learnt
 from reconciler.sessions.session import SessionError
 
 CLIENT_NAME = "mcp-reconciler"

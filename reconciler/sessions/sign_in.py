@@ -22,20 +22,20 @@ from reconciler.store.vault import Vault, VaultError
 CALLBACK = "/oauth/mcp/callback"
 WITHOUT_LISTENER = "http://127.0.0.1:7717"
 """Where a browser is sent when the engine listens nowhere: the page is not found, and its address is pasted."""
-_UNKNOWN = "No sign-in waits here: the link was used before, or is older than 10 minutes."
+UNKNOWN = "No sign-in waits here: the link was used before, or is older than 10 minutes."
 
 
 class SignIns:
     """The sign-ins of one project, by server id.
 
-    `public_url` is where the engine listens, None while it does not; `look_again` is called with the id of a server
-    when somebody came back from signing in, whatever came of it.
+    `public_url` is where the engine listens, None while it does not; `ended` is called with the id of a server when
+    somebody came back from signing in, whatever came of it, and with True when a sign-in was forgotten.
     """
 
-    def __init__(self, vault: Vault, public_url: Callable[[], str | None], look_again: Callable[[str], None]) -> None:
+    def __init__(self, vault: Vault, public_url: Callable[[], str | None], ended: Callable[[str, bool], None]) -> None:
         self._vault = vault
         self._public_url = public_url
-        self._look_again = look_again
+        self._ended = ended
         self._machines = Machines()
         self._around = Around(vault, self._redirect, self._new_page)
         self._accounts: dict[str, Account] = {}
@@ -44,6 +44,7 @@ class SignIns:
         """Those that sessions still use, too."""
         self._waiting: dict[str, PendingSignIn] = {}
         """By state."""
+        self._outcomes: dict[str, str | None] = {}
 
     def auth(self, server: Server, resolve: Resolve) -> Credential | None:
         """What a session with the server shows; None where nothing is configured. Raises SessionError."""
@@ -82,6 +83,7 @@ class SignIns:
         if account is None:
             hint = "write `oauth: true` for a remote server, and enable it"
             raise SignInRefused(f'Nobody signs in to "{server_id}": {hint}.')
+        self._outcomes.pop(server_id, None)
         return await account.page()
 
     async def finish(self, state: str, code: str | None, iss: str | None, error: str | None) -> str:
@@ -91,26 +93,22 @@ class SignIns:
         """
         pending = self._waiting.pop(state, None)
         if pending is None or not pending.waits:
-            raise SignInRefused(_UNKNOWN)
+            raise SignInRefused(UNKNOWN)
         try:
             await pending.came_back(_brought(state, code, iss, error))
         except SessionError as failure:
             raise SignInRefused(str(failure)) from None
         return pending.server
 
-    async def wait(self, server_id: str, seconds: float) -> str | None:
-        """Wait until a sign-in to the server is over that waits now: None for a good one, else why it was not.
-
-        Raises TimeoutError.
-        """
+    async def wait(self, server_id: str, seconds: float) -> None:
+        """Wait until a sign-in to the server is over that waits now, so many seconds at most."""
         waiting = {one.task for one in self._waiting.values() if one.server == server_id}
-        if not waiting:
-            return _UNKNOWN
-        done, _ = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            raise TimeoutError
-        failure = next(iter(done)).exception()
-        return None if failure is None else str(failure)
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
+    def outcome(self, server_id: str) -> tuple[bool, str | None]:
+        """Whether a sign-in ended since one was begun last, and why it came to nothing where it did."""
+        return server_id in self._outcomes, self._outcomes.get(server_id)
 
     async def forget(self, server_id: str) -> bool:
         """Remove every token of the server: who uses it next has to sign in. Whether there was one.
@@ -121,7 +119,9 @@ class SignIns:
         for account in self._of(server_id):
             await account.forget()
         try:
-            return await asyncio.to_thread(forget_records, self._vault, server_id)
+            forgotten = await asyncio.to_thread(forget_records, self._vault, server_id)
+            self._ended(server_id, True)
+            return forgotten
         except (VaultError, OSError) as error:
             raise SessionError(f"The sign-in cannot be forgotten: {error}", terminal=True, code="vault") from None
 
@@ -133,7 +133,7 @@ class SignIns:
                 moved.add(pending.server)
                 pending.give_up()
         for server_id in moved:
-            self._look_again(server_id)
+            self._ended(server_id, False)
 
     def secrets(self) -> Iterator[str]:
         """What must never be shown."""
@@ -156,8 +156,10 @@ class SignIns:
 
     def _over(self, pending: PendingSignIn) -> None:
         self._waiting.pop(pending.state, None)
-        if pending.answered:
-            self._look_again(pending.server)
+        if pending.answered and not pending.task.cancelled():
+            failure = pending.task.exception()
+            self._outcomes[pending.server] = str(failure) if failure else None
+            self._ended(pending.server, False)
 
 
 def _brought(state: str, code: str | None, iss: str | None, error: str | None) -> CameBack | SessionError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import escape
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -13,7 +15,7 @@ from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.hosted import host_of
 from reconciler.sessions.credential import SignInRefused
-from reconciler.sessions.sign_in import CALLBACK
+from reconciler.sessions.sign_in import CALLBACK, UNKNOWN
 
 _LONGEST = 4096
 _HEADERS: Mapping[str, str] = {
@@ -38,26 +40,36 @@ def routes() -> list[RoleRoute]:
 
 async def come_back(request: Request) -> Response:
     """`?code&state&iss` or `?error&error_description&state&iss` -> a page that says in a sentence what came of it."""
-    given = _given(request)
-    state = given.get("state", "")
-    project = _project_of(host_of(request), state)
-    if not state or project is None:
-        return _page(400, "No sign-in waits here: the link was used before, or is older than 10 minutes.")
-    words = ": ".join(given[name] for name in ("error", "error_description") if name in given)
+    brought = brought_back(request.query_params)
+    project = _project_of(host_of(request), brought.state)
+    if project is None:
+        return _page(400, UNKNOWN)
     try:
-        server = await project.sign_ins.finish(state, given.get("code"), given.get("iss"), words or None)
+        server = await project.sign_ins.finish(brought.state, brought.code, brought.iss, brought.error)
     except SignInRefused as refusal:
         return _page(400, project.environment.hide(str(refusal)))
     name = project.ledger.document.servers.get(server, {}).get("name", server)
     return _page(200, f"{name} is signed in. You can close this page.")
 
 
-def _given(request: Request) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a browser brings; `error` in the authorization server's words."""
+
+    state: str
+    code: str | None = field(repr=False)
+    iss: str | None
+    error: str | None
+
+
+def brought_back(query: QueryParams) -> Brought:
     """What stands there once; a parameter that stands there twice is none (RFC 6749, 3.1)."""
     found: dict[str, list[str]] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in query.multi_items():
         found.setdefault(name, []).append(value)
-    return {name: values[0] for name, values in found.items() if len(values) == 1 and len(values[0]) <= _LONGEST}
+    given = {name: values[0] for name, values in found.items() if len(values) == 1 and len(values[0]) <= _LONGEST}
+    words = ": ".join(given[name] for name in ("error", "error_description") if name in given)
+    return Brought(given.get("state", ""), given.get("code"), given.get("iss"), words or None)
 
 
 def _project_of(host: Host, state: str) -> Project | None:
