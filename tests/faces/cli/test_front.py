@@ -21,7 +21,7 @@ from tests.faces.http.test_access import GOOD_HOSTS, WRONG_HOSTS
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
-PATHS = ["/", "/api/v1/status", "/api/v1/nothing", "/p/desk/api/v1/status", "/mcp", "/mcp/s/one", "/mcp/nothing"]
+PATHS = ["/api/v1/status", "/api/v1/nothing", "/p/desk/api/v1/status", "/mcp", "/mcp/s/one", "/mcp/nothing"]
 PATHS += [
     "/p/desk/mcp",
     "/p/desk/mcp/g/x",
@@ -85,7 +85,7 @@ async def test_games_with_the_target_and_the_host_are_lost(
 
 
 @requirement("GATE-1:tokens")
-async def test_without_a_token_everything_but_healthz_is_401(tmp_path: Path) -> None:
+async def test_without_a_token_everything_but_what_is_open_is_401(tmp_path: Path) -> None:
     async with hosted(tmp_path, {"one": light("one")}) as engine:
         operator = local_token(engine.state, "operator")
         for path in PATHS:
@@ -94,6 +94,9 @@ async def test_without_a_token_everything_but_healthz_is_401(tmp_path: Path) -> 
                     answer = await engine.ask(method, f"{path}?token={operator}", **shown)
                     assert answer.status in ((401,) if not shown else (401, 429)), (method, path)
                     assert answer.status == 429 or answer.headers["www-authenticate"] == "Bearer"
+        for method in ("POST", "DELETE", "OPTIONS", "PUT"):
+            assert (await engine.ask(method, "/")).status == 401
+        assert (await engine.ask("GET", "/")).status == 200
         answer = await engine.ask("GET", "/healthz")
         assert (answer.status, answer.json) == (200, {"status": "ok"})
         answer = await engine.ask("GET", "/api/v1/hello", authorization=f"Bearer {operator}")
