@@ -35,19 +35,19 @@ class _Uvicorn(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(kind: Literal["http", "sse"] = "http", port: int = 0) -> AsyncIterator[str]:
+async def serving(kind: Literal["http", "sse"] = "http", port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """The URL of a running sample server; every connection is broken off at the end."""
     server = sample()
-    app = server.sse_app() if kind == "sse" else server.streamable_http_app()
+    app = server.sse_app(host=host) if kind == "sse" else server.streamable_http_app(host=host)
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
+    bound.bind((host, port))
     running = _Uvicorn(
         uvicorn.Config(app, log_config=None, log_level=logging.CRITICAL, ws="none", timeout_graceful_shutdown=0)
     )
     task = asyncio.create_task(running.serve([bound]))
     try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}/{'sse' if kind == 'sse' else 'mcp'}"
+        yield f"http://{host}:{bound.getsockname()[1]}/{'sse' if kind == 'sse' else 'mcp'}"
     finally:
         running.should_exit = True
         await task

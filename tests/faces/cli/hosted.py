@@ -64,9 +64,13 @@ class Hosted:
 
 @asynccontextmanager
 async def hosted(
-    folder: Path, servers: dict[str, Any] | None = None, *projects: str, listening: Listening = ANY_PORT
+    folder: Path,
+    servers: dict[str, Any] | None = None,
+    *projects: str,
+    listening: Listening = ANY_PORT,
+    directory: bool = False,
 ) -> AsyncIterator[Hosted]:
-    """An engine for a project called `desk`, and for further ones without servers."""
+    """An engine for a project called `desk`, and for further ones without servers; or for all of the `directory`."""
     files = [_written(folder, name, servers or {} if name == "desk" else {}) for name in ("desk", *projects)]
     up: asyncio.Future[Host] = asyncio.get_running_loop().create_future()
 
@@ -75,7 +79,16 @@ async def hosted(
 
     sources = [Sources(file, (), folder) for file in files]
     task = asyncio.create_task(
-        serve(sources, folder / "state", listening, follow=False, auto_approve="no", poll=False, on_ready=ready)
+        serve(
+            sources,
+            folder / "state",
+            listening,
+            follow=False,
+            auto_approve="no",
+            poll=False,
+            on_ready=ready,
+            directory=folder if directory else None,
+        )
     )
     try:
         await asyncio.wait({task, up}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # both are futures

@@ -28,8 +28,8 @@ class Entry:
 
     @property
     def transport(self) -> str:
-        """stdio, http, sse or uplink."""
-        return transport_word(self.written)
+        """stdio, http, sse, uplink, or mock where nothing else is named."""
+        return transport_word(self.written) if {"type", "command", "url"} & self.written.keys() else "mock"
 
     @property
     def name(self) -> str:
