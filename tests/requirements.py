@@ -223,6 +223,7 @@ _BUILT = {
     "API-3:atomic": "what is refused names every mistake by its path, and changes nothing",
     "API-3:malformed": "a body that is malformed is 4xx in that dialect's shape, and the file is untouched",
     "API-3:null-removes": "null for a server removes its entry from the file, and its session",
+    "API-3:holds": "what an editor writes runs and loosens nothing before an operator's yes, also after restarts",
     "API-4:secrets-never-render": "no secret appears in a plan, a rendering or a message",
     "API-4:vault": "a stored secret is sealed for its name, its version and its vault, and only its key opens it",
     "API-4:secret-references": "a reference gets what is stored, and a new version of it opens its servers anew",
@@ -256,6 +257,15 @@ _BUILT = {
     "AUTH-1:command": "a person signs in by command, in a browser or by pasting an address",
     "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",
     "OPS-1:events-logs": "events and the logs of each server can be read",
+    "OPS-1:described": "every route says what it is, and the OpenAPI document is made of that",
+    "OPS-1:strict": "a request that is not as described is refused, with the place",
+    "OPS-1:event-stream": "events come as Server-Sent Events and go on where a client left off",
+    "OPS-1:tokens": "tokens are made, listed and taken back over the API, none above its maker's role",
+    "OPS-1:import": "servers of another file come in beside those that are here, which stay as they are",
+    "OPS-1:export": "the configuration is handed out without its secrets",
+    "OPS-1:readiness": "readiness says whether what is required lives, and metrics count it",
+    "OPS-1:client": "a typed client has every route, over the local socket and over TCP",
+    "OPS-1:fuzzed": "no generated request causes a server error, or an answer that is not as described",
 }
 
 _LATER = {

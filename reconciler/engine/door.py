@@ -124,7 +124,9 @@ async def _change(
         else:
             raise ChangeRefused("stale", f"{_main(project)} is being saved all the time")
         project.events.say("changed", f"{principal.name} changed {_main(project)}")
-        return await _take_up(project, found, principal, wait)
+        changed = await _take_up(project, found, principal, wait)
+        about = {*found.waiting, *(patch.get("mcpServers") or ())}
+        return replace(changed, waits=tuple(one for one in project.waiting.all if one.server in about))
 
 
 async def prospect(
@@ -270,8 +272,7 @@ async def _take_up(project: Project, found: Prospect, principal: Principal, wait
     if found.secrets:
         project.secrets.look()
     await show_waiting(project, after)
-    waits = tuple(pending for pending in project.waiting.all if pending.server in found.waiting)
-    return Changed(after.etag, applied, after.reading.written or {}, waits)
+    return Changed(after.etag, applied, after.reading.written or {})
 
 
 def _main(project: Project) -> str:

@@ -96,7 +96,7 @@ def _marks(action: Action) -> tuple[str, ...]:
 
 
 def _is_settled(server: str, file: Document, accepted: Accepted) -> bool:
-    """Whether the file says of it what is accepted, and a person said yes to what it would run."""
+    """Whether the file says of it no more than what is accepted, which a person said yes to."""
     applied = accepted.document
     if server == PROJECT:
         return equal(file.settings, applied.settings)
@@ -104,10 +104,7 @@ def _is_settled(server: str, file: Document, accepted: Accepted) -> bool:
         return _is_settled(PROJECT, file, accepted) and equal(file.servers, applied.servers)
     if server not in file.servers:
         return True
-    if server not in applied.servers:
-        return False
-    launch = file.dormant_digest(server)
-    return (launch is None or launch in accepted.yeses) and equal(file.facts(server), applied.facts(server))
+    return server in applied.servers and equal(file.facts(server), applied.facts(server))
 
 
 def _runs_other(before: Document, after: Document, server: str) -> bool:
