@@ -69,7 +69,7 @@ class Account:
         value = self._shown.value
         if tries <= 2 and value is not None and value != sent:
             return value
-        raise SignInNeeded(f"{self.site.name} wants you to sign in: sign in at {await self.page()}")
+        raise SignInNeeded(f"{self.site.name} wants you to sign in: sign in at {await self._way_in()}")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -110,12 +110,15 @@ class Account:
             message = f"{self.site.name} wants a further scope{named}, which was asked for and not given."
             raise SessionError(message, terminal=True, code="scope")
         try:
-            url = await self.page(united(asked, wanted), challenge)
-            message = f'{self.site.name} wants you to allow more ("{" ".join(missing)}"): sign in at {url}'
+            way_in = await self._way_in(united(asked, wanted), challenge)
+            message = f'{self.site.name} wants you to allow more ("{" ".join(missing)}"): sign in at {way_in}'
             raise SignInNeeded(message)
         except NotSignedIn as error:
             error.ends = False
             raise
+
+    async def _way_in(self, scope: str | None = None, challenge: Challenge | None = None) -> str:
+        return f"{await self.page(scope, challenge)} (or by `reconciler auth {self.site.server}`)"
 
     def _ask(self, scope: str | None, challenge: Challenge | None) -> PendingSignIn:
         site = self.site

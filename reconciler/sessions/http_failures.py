@@ -23,7 +23,6 @@ LONGEST_WAIT = 3600.0
 """Seconds; a server that asks for more is tried again after this."""
 SIGN_IN = frozenset({401, 403, 407})
 _SHOWN = 200
-_OFFER = " If people sign in to it, write `oauth: true` for it in the file."
 
 
 class HttpRefused(SessionError):
@@ -74,21 +73,20 @@ def refused(where: str, response: httpx2.Response, said: str, *, signs_in: bool,
     wait = seconds_to_wait(response.headers.get("retry-after"), now)
     challenge = response.headers.get("www-authenticate")
     if status in SIGN_IN:
-        way_out = _who_may(status) if signs_in else "The credentials in its headers are missing or not accepted"
-        offer = "" if signs_in or not _offers_sign_in(status, challenge) else _OFFER
-        message = f"{way_out}: {where} answered {text}.{offer}"
+        said_who = signs_in or "authorization" in response.request.headers
+        offers = status == 401 and challenge is not None and challenge.lstrip().lower().startswith("bearer")
+        message = f"{_who_may(status, signs_in=signs_in)}: {where} answered {text}."
+        if offers and not said_who:  # RFC 6750: it takes tokens, and got none
+            message = f"{where} wants a sign-in: write `oauth: true` for it in the file ({text})."
         return HttpRefused(message, status=status, terminal=True, code="auth", challenge=challenge, retry_after=wait)
     hint = " Is this an SSE server (type: sse)?" if status in (404, 405) else ""
     return HttpRefused(f"{where} answered {text}.{hint}", status=status, code=f"http-{status}", retry_after=wait)
 
 
-def _who_may(status: int) -> str:
+def _who_may(status: int, *, signs_in: bool) -> str:
+    if not signs_in:
+        return "The credentials in its headers are missing or not accepted"
     return "Sign-in is needed" if status == 401 else "Whoever signed in is not allowed this"
-
-
-def _offers_sign_in(status: int, challenge: str | None) -> bool:
-    """Whether a server says that it takes tokens of OAuth (RFC 6750, RFC 9728)."""
-    return status == 401 and challenge is not None and challenge.lstrip().lower().startswith("bearer")
 
 
 def not_followed(where: str, response: httpx2.Response, said: Callable[[str], str]) -> HttpRefused:

@@ -35,7 +35,8 @@ async def test_the_status_names_the_page_and_the_session_opens_as_soon_as_somebo
         await here.apply()
         row = here.row("there")
         assert (row["status"], row["health"]) == ("error", "Degraded")
-        assert row["reason"] == f"there wants you to sign in: sign in at {row['authUrl']}"
+        way_in = f"sign in at {row['authUrl']} (or by `reconciler auth there`)"
+        assert row["reason"] == f"there wants you to sign in: {way_in}"
         assert server.counts == {"mcp": 1, "refused": 1, "prm": 1, "metadata": 1, "register": 1}
         await sign_in(here, server)
         assert here.row("there")["authUrl"] is None and here.row("there")["reason"] is None
