@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -11,7 +10,6 @@ import httpx2
 
 from reconciler.sessions.addresses import is_loopback
 from reconciler.sessions.credential import Challenge
-from reconciler.sessions.dial import LookUp, look_up
 from reconciler.sessions.learnt import Learnt
 from reconciler.sessions.machine_settings import AzureCredentials, Token
 from reconciler.sessions.session import SessionError
@@ -25,14 +23,12 @@ _BETWEEN = re.compile(r"[ ,;\t]+")
 class AzureTokens:
     """A Fetch. The challenge of a server changes nothing: what is asked for stands in the file."""
 
-    def __init__(
-        self, settings: AzureCredentials, now: Callable[[], float] = time.time, look_up: LookUp = look_up
-    ) -> None:
+    def __init__(self, settings: AzureCredentials, now: Callable[[], float]) -> None:
         self._settings = settings
         self._now = now
         self._url = token_url(settings)
         self._form = _form(settings)
-        self._learnt = Learnt(self._url, look_up=look_up)
+        self._learnt = Learnt(self._url)
 
     async def __call__(self, challenge: Challenge | None) -> Token:
         now = self._now()

@@ -35,20 +35,20 @@ def _load() -> Callable[[Server, Resolve, Notify, Era | None, Credential | None]
     return lambda server, resolve, told, era, auth: opened(server, resolve, told, era=era, auth=auth)
 
 
-def token_fetcher(settings: Settings) -> Fetch:
+def token_fetcher(settings: Settings, now: Callable[[], float]) -> Fetch:
     """Fetches the tokens of a program; what that takes is loaded with the first one."""
     loaded: Fetch | None = None
 
     async def fetch(challenge: Challenge | None) -> Token | None:
         nonlocal loaded
         if loaded is None:
-            loaded = (await asyncio.to_thread(_load_machine_sign_in))(settings)
+            loaded = (await asyncio.to_thread(_load_machine_sign_in))(settings, now)
         return await loaded(challenge)
 
     return fetch
 
 
-def _load_machine_sign_in() -> Callable[[Settings], Fetch]:
+def _load_machine_sign_in() -> Callable[[Settings, Callable[[], float]], Fetch]:
     from reconciler.sessions.machine_sign_in import fetcher_of
 
     return fetcher_of

@@ -5,26 +5,22 @@ Loads no HTTP library: what fetches tokens is behind `door`.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
 
 import anyio
 
 from reconciler.model.server import Server
 from reconciler.sessions.credential import Challenge, Credential
 from reconciler.sessions.door import token_fetcher
-from reconciler.sessions.machine_settings import Fetch, Settings, Token, settings_of
-from reconciler.sessions.session import DeadlineExceeded, Resolve, SessionError
+from reconciler.sessions.machine_settings import Fetch, Settings, settings_of
+from reconciler.sessions.renewal import Shown
+from reconciler.sessions.session import DeadlineExceeded, Resolve
 
 FETCH_SECONDS = 30.0
 """For everything from a challenge to its token."""
 TRIES, TRIES_WITHIN = 3, 300.0
 """So many challenges of a server are answered with a new token, in so many seconds: it may never be content."""
-_PAUSE = 30.0
-"""Seconds until a renewal that failed is tried again, as long as the token holds."""
 
 
 class Machine:
@@ -33,36 +29,38 @@ class Machine:
     def __init__(self, fetch: Fetch, now: Callable[[], float] = time.time) -> None:
         self._fetch = fetch
         self._now = now
-        self._token: Token | None = None
-        self._flight: _Flight | None = None
+        self._shown = Shown(self._renew, now)
+        self.header = self._shown.header
+        self._challenge: Challenge | None = None
         self._tries: list[float] = []
 
-    def header(self) -> str | None:
-        token = self._token
-        return token.header if token is not None and self._now() < token.renewed else None
-
     async def prepare(self) -> str | None:
-        token, now = self._token, self._now()
-        if token is None or now >= token.expires:
-            return _header(await self._fetched(None))
-        if self._flight is None:
-            self._token = replace(token, renewed=min(now + _PAUSE, token.expires))
-            with suppress(SessionError):
-                return _header(await self._fetched(None))
-        return token.header
+        await self._shown.renew_ahead()
+        return self._shown.value
 
     async def refused(self, sent: str | None, challenge: Challenge, tries: int) -> str | None:
-        held = _header(self._token)
-        if held is not None and held != sent:
-            return held  # another request was quicker
-        if self._flight is None and not self._may_try():
-            return None
-        newer = _header(await self._fetched(challenge))
-        return newer if newer != sent else None
+        value = self._shown.value
+        if value is not None and value != sent:
+            return value  # another request was quicker
+        if not self._shown.renews:
+            if not self._may_try():
+                return None
+            self._challenge = challenge
+        await self._shown.renew()
+        return self._shown.value if self._shown.value != sent else None
+
+    @property
+    def secret(self) -> str | None:
+        """What must never be shown."""
+        return self._shown.value and self._shown.value.removeprefix("Bearer ")
 
     def begin_anew(self) -> None:
         """A new session is opened: it may try again."""
         self._tries.clear()
+
+    def give_up(self) -> None:
+        """Nobody waits for a token any more."""
+        self._shown.give_up()
 
     def _may_try(self) -> bool:
         now = self._now()
@@ -70,48 +68,22 @@ class Machine:
         self._tries.append(now)
         return len(self._tries) <= TRIES
 
-    async def _fetched(self, challenge: Challenge | None) -> Token | None:
-        """The next token: whoever comes while one is fetched gets that one, or what came of it."""
-        while (flight := self._flight) is not None:
-            await flight.over.wait()
-            if flight.failure is not None:
-                raise flight.failure
-            if flight.landed:
-                return self._token
-        flight = self._flight = _Flight()
+    async def _renew(self) -> None:
+        challenge, self._challenge = self._challenge, None
         try:
             with anyio.fail_after(FETCH_SECONDS):
-                self._token = await self._fetch(challenge) or self._token
-            flight.landed = True
+                token = await self._fetch(challenge)
         except TimeoutError:
-            flight.failure = DeadlineExceeded(f"No token was to be had within {FETCH_SECONDS:g} s.")
-            raise flight.failure from None
-        except SessionError as error:
-            flight.failure = error
-            raise
-        finally:
-            self._flight = None
-            flight.over.set()
-        return self._token
-
-
-@dataclass(eq=False)
-class _Flight:
-    """A fetch on its way; neither landed nor failed at its end where whoever began it gave up."""
-
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    landed: bool = False
-    failure: SessionError | None = None
-
-
-def _header(token: Token | None) -> str | None:
-    return None if token is None else token.header
+            raise DeadlineExceeded(f"No token was to be had within {FETCH_SECONDS:g} s.") from None
+        if token is not None:
+            self._shown.use(token.text, token.ends_at, token.renew_at)
 
 
 class Machines:
     """The Machine of each server that has one, for as long as its settings are the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._kept: dict[str, tuple[Settings, Machine]] = {}
 
     def auth(self, server: Server, resolve: Resolve) -> Credential | None:
@@ -122,9 +94,22 @@ class Machines:
             return None
         kept = self._kept.get(server.id)
         if kept is None or kept[0] != settings:
-            kept = self._kept[server.id] = settings, Machine(token_fetcher(settings))
+            kept = self._kept[server.id] = settings, Machine(token_fetcher(settings, self._now), self._now)
         kept[1].begin_anew()
         return kept[1]
 
     def forget(self, server_id: str) -> None:
+        """The next session fetches a token of its own."""
         self._kept.pop(server_id, None)
+
+    def secrets(self) -> Iterator[str]:
+        """What must never be shown."""
+        for settings, machine in tuple(self._kept.values()):
+            yield settings.client_secret
+            if machine.secret is not None:
+                yield machine.secret
+
+    def close(self) -> None:
+        """Nobody waits for a token any more."""
+        for _, machine in self._kept.values():
+            machine.give_up()

@@ -44,16 +44,16 @@ Settings: TypeAlias = ClientCredentials | AzureCredentials
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The value of `Authorization`, until when it holds and from when on it is renewed, in seconds of the clock."""
+    """An access token, and when another one is looked for and when it holds no more, in wall-clock seconds."""
 
-    header: str = field(repr=False)
-    expires: float
-    renewed: float
+    text: str = field(repr=False)
+    ends_at: float
+    renew_at: float
 
 
-def token_for(access_token: str, lifetime: float, now: float) -> Token:
+def token_for(text: str, lifetime: float, now: float) -> Token:
     """A token that was asked for at `now` and holds for `lifetime` seconds."""
-    return Token(f"Bearer {access_token}", now + lifetime, now + max(lifetime - AHEAD, lifetime / 2))
+    return Token(text, now + lifetime, now + max(lifetime - AHEAD, lifetime / 2))
 
 
 Fetch: TypeAlias = Callable[[Challenge | None], Awaitable[Token | None]]

@@ -6,7 +6,6 @@ Imported through `door` only: the SDK, which knows how servers tell where to ask
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -30,7 +29,6 @@ from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_serv
 
 from reconciler.sessions.azure import AzureTokens
 from reconciler.sessions.credential import Challenge
-from reconciler.sessions.dial import LookUp, look_up
 from reconciler.sessions.http_failures import HttpRefused, clean, place
 from reconciler.sessions.http_stream import same_origin
 from reconciler.sessions.learnt import Learnt
@@ -41,13 +39,13 @@ from reconciler.sessions.token_answer import token_in
 _BASIC, _POST = "client_secret_basic", "client_secret_post"
 
 
-def fetcher_of(settings: Settings) -> Fetch:
+def fetcher_of(settings: Settings, now: Callable[[], float]) -> Fetch:
     """What gets tokens for these settings. Raises SessionError for settings that lead nowhere."""
     match settings:
         case AzureCredentials():
-            return AzureTokens(settings)
+            return AzureTokens(settings, now)
         case ClientCredentials():
-            return ClientTokens(settings)
+            return ClientTokens(settings, now)
         case _:
             assert_never(settings)
 
@@ -65,14 +63,12 @@ class _Way:
 class ClientTokens:
     """A Fetch. Where to ask is found out when the server first refuses, and again whenever it refuses a token."""
 
-    def __init__(
-        self, settings: ClientCredentials, now: Callable[[], float] = time.time, look_up: LookUp = look_up
-    ) -> None:
+    def __init__(self, settings: ClientCredentials, now: Callable[[], float]) -> None:
         self._settings = settings
         self._now = now
         self._url = httpx2.URL(settings.url).copy_with(userinfo=b"", query=None, fragment=None)
         self._issuer = None if settings.issuer is None else _issuer(settings.issuer)
-        self._learnt = Learnt(self._url, [self._issuer] if self._issuer else [], look_up)
+        self._learnt = Learnt(self._url, [self._issuer] if self._issuer else [])
         self._way: _Way | None = None
 
     async def __call__(self, challenge: Challenge | None) -> Token | None:

@@ -18,20 +18,21 @@ _PAUSE = 30.0
 class Shown:
     """What goes with every request, and the one renewal that may be on its way. Times are wall-clock seconds."""
 
-    def __init__(self, renew: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, renew: Callable[[], Awaitable[None]], now: Callable[[], float] | None = None) -> None:
         self.value: str | None = None
+        self._now = now or _wall_clock
         self._renew_at = self._ends_at = -math.inf
         self._renew = renew
         self._renewal: asyncio.Task[None] | None = None
 
     def header(self) -> str | None:
         """See Credential: asked for every request."""
-        return self.value if time.time() < self._renew_at else None
+        return self.value if self._now() < self._renew_at else None
 
     @property
     def holds(self) -> bool:
         """Whether the token has not ended yet."""
-        return self.value is not None and time.time() < self._ends_at
+        return self.value is not None and self._now() < self._ends_at
 
     def use(self, token: str | None, ends_at: float | None = None, renew_at: float | None = None) -> None:
         """Show this token from now on, None for none."""
@@ -47,13 +48,24 @@ class Shown:
         await asyncio.shield(self._renewal)
 
     async def renew_ahead(self) -> None:
-        """The same while the present token may still hold: then it is used on if no other can be had."""
+        """The same while the present token may still hold: others use it meanwhile, all if there is no other."""
+        if self.holds:
+            self._renew_at = min(self._now() + _PAUSE, self._ends_at)
         try:
             await self.renew()
         except SessionError:
             if not self.holds:
                 raise
-            self._renew_at = min(time.time() + _PAUSE, self._ends_at)
+
+    @property
+    def renews(self) -> bool:
+        """Whether another token is on its way."""
+        return self._renewal is not None
+
+    def give_up(self) -> None:
+        """Whatever is on its way is not worth waiting for."""
+        if self._renewal is not None:
+            self._renewal.cancel()
 
     async def settle(self) -> None:
         """Let a renewal on its way come to its end."""
@@ -72,3 +84,7 @@ class Shown:
 def _heard(renewal: asyncio.Task[None]) -> None:
     if not renewal.cancelled():
         renewal.exception()
+
+
+def _wall_clock() -> float:
+    return time.time()

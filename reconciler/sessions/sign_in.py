@@ -137,11 +137,13 @@ class SignIns:
 
     def secrets(self) -> Iterator[str]:
         """What must never be shown."""
+        yield from self._machines.secrets()
         for account in tuple(self._others.values()):
             yield from account.secrets
 
     async def close(self) -> None:
         """End what waits; what was given to us is kept."""
+        self._machines.close()
         await asyncio.gather(*(account.settle() for account in tuple(self._others.values())))
 
     def _redirect(self) -> str:
