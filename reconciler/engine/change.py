@@ -157,13 +157,14 @@ async def apply_plan(
     if only is not None:
         chosen = tuple(action for action in plan.actions if action.server in only or action.server in waiting)
         plan = replace(plan, actions=chosen, drift=())
-    outcomes = await _take_up(project, plan, waiting, report, on_failure, wait)
+    outcomes = await _take_up(project, plan, known, waiting, report, on_failure, wait)
     project.waiting.update(plan, known, waiting, now_text(), project.holds.writer)
     if whole:
         await project.holds.settle(plan.desired, project.ledger.accepted)
     applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
     if _taken(plan, waiting):
         await _remember(project, applied, consent)
+        await _show(project)
     for pending in project.waiting.all:
         project.events.say(
             "waiting", f"{pending.action} waits for a yes: reconciler approve {pending.plan}", pending.server
@@ -174,8 +175,9 @@ async def apply_plan(
 
 async def apply_apart(project: Project, plan: Plan, waiting: Marks, who: str, *, wait: float = 120.0) -> Applied:
     """Take up a plan that is not the file's, but for what is `waiting`. The caller holds `project.applying`."""
-    outcomes = await _take_up(project, plan, waiting, lambda _: None, "continue", wait)
-    applied = Applied(plan, plan_id(plan), project.ledger.accepted.serial, outcomes)
+    known = plan_id(plan)
+    outcomes = await _take_up(project, plan, known, waiting, lambda _: None, "continue", wait)
+    applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
     if _taken(plan, waiting):
         await _remember(project, applied, Consent(who, None))
     project.changed_at.set()
@@ -208,6 +210,7 @@ def _taken(plan: Plan, waiting: Mapping[str, object]) -> list[Action]:
 async def _take_up(
     project: Project,
     plan: Plan,
+    known: str,
     waiting: Mapping[str, tuple[str, ...]],
     report: Report,
     on_failure: OnFailure,
@@ -217,7 +220,7 @@ async def _take_up(
     if taken:
         project.ledger.begin()
         project.ledger.say_yes(frozenset(a.launch for a in taken if a.launch and "launch" in a.marks))
-        project.events.say("applying", f"{plan_id(plan)}: {', '.join(a.server for a in taken)}")
+        project.events.say("applying", f"{known}: {', '.join(a.server for a in taken)}")
     outcomes = await execute(plan, project, waiting, report, on_failure=on_failure, wait=wait)
     project.note(outcomes)
     return outcomes
@@ -277,5 +280,9 @@ async def _remember(project: Project, applied: Applied, consent: Consent) -> Non
         "summary": applied.to_json()["summary"],
     }
     await project.records.add_history(row, {**parts, "sealed": sealed})
+
+
+async def _show(project: Project) -> None:
+    """Whoever looks at the state next sees what was applied, also where no engine goes on running."""
     with suppress(OSError):  # the apply stands; the report is written again at the next change
         await asyncio.to_thread(write_observed, project.state, status(project, None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ def rewrite(sources: Sources, before: Snapshot, want: Any) -> Rewritten:
     paths = {sources.shown(path): path for path in sources.paths}
     raw = {source.name: _with_bom(source.text, before, source.name) for source in reading.sources}
     digests = tuple((name, text_digest(text.encode("utf-8"))) for name, text in raw.items())
+    reading = replace(reading, written=want)  # the same value, and what did not change is the same object
     after = Snapshot(reading, {source.name: source.text for source in reading.sources}, digests)
     texts = {paths[name]: text for name, text in raw.items() if after.texts[name] != before.texts[name]}
     return Rewritten(before, after, texts)
