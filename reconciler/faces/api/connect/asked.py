@@ -11,6 +11,8 @@ from reconciler.faces.http.problems import HttpProblem
 Transport: TypeAlias = Literal["http", "uplink"]
 
 _LONGEST_NAME = 255
+_LONGEST_ADDRESS = 8192
+_LONGEST_HEADER, _MOST_HEADERS = 16 * 1024, 100
 _UNSERVED = {
     "server": "this engine has no registry: give the server's own address as `mcpUrl`",
     "source": "this engine runs no modules: give the server's address as `mcpUrl`",
@@ -37,7 +39,7 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
             raise HttpProblem(400, "not-served", why)
     return Asked(
         name=_name(body),
-        url=_text(body, "mcpUrl"),
+        url=_address(body),
         metadata=_metadata(body),
         headers=_headers(body),
         transport=_transport(body),
@@ -52,6 +54,13 @@ def _name(body: Mapping[str, Any]) -> str | None:
     return name
 
 
+def _address(body: Mapping[str, Any]) -> str | None:
+    address = _text(body, "mcpUrl")
+    if address is not None and not 1 <= len(address) <= _LONGEST_ADDRESS:
+        raise _wrong("mcpUrl", f"must have 1 to {_LONGEST_ADDRESS} characters")
+    return address
+
+
 def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     metadata = _object(body, "metadata")
     if metadata is not None and _holds_null(metadata):
@@ -63,6 +72,8 @@ def _headers(body: Mapping[str, Any]) -> Mapping[str, str] | None:
     headers = _object(body, "headers")
     if headers is not None and not all(isinstance(value, str) for value in headers.values()):
         raise _wrong("headers", "must have texts as values")
+    if headers and (len(headers) > _MOST_HEADERS or max(map(len, headers.values())) > _LONGEST_HEADER):
+        raise _wrong("headers", f"may be {_MOST_HEADERS}, each with {_LONGEST_HEADER} characters")
     return headers
 
 

@@ -162,7 +162,6 @@ async def test_metadata_keeps_its_ids_and_hides_known_secrets(tmp_path: Path) ->
     [
         {"mcpUrl": "https://mcp.example.com/other"},
         {"mcpUrl": "https://mcp.example.com/sse?x=1"},
-        {"mcpUrl": ""},
         {"transport": "uplink"},
     ],
 )
