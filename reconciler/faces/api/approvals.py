@@ -79,7 +79,7 @@ class ToolBody(Said):
     tool: str
 
 
-class Forgotten(Shown):
+class ForgottenTool(Shown):
     """Whether this machine had let it through."""
 
     forgotten: bool
@@ -125,7 +125,7 @@ _ANSWER = Says(
     body=DecisionBody,
     refusals={**_UNKNOWN, 409: ("too-late", "changed")},
 )
-_FORGET = Says("Have a tool ask again that was always let through", Forgotten, body=ToolBody, refusals=_BROKEN)
+_FORGET = Says("Have a tool ask again that was always let through", ForgottenTool, body=ToolBody, refusals=_BROKEN)
 _AUDIT = Says("What was decided about calls", Audit, query=AuditQuery, refusals=_BROKEN)
 
 

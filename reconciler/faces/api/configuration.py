@@ -37,11 +37,15 @@ _STATUS = {
     "not-recorded": 503,
     "vault": 503,
 }
-_REFUSED: Mapping[int, tuple[str, ...]] = {
+NOT_CHANGED: Mapping[int, tuple[str, ...]] = {
     403: ("read-only",),
     409: ("held", "invalid", "blocked", "edit-refused"),
+    412: ("stale",),
     422: ("invalid", "own-setting"),
+    429: ("too-many-held",),
+    503: ("not-recorded", "vault"),
 }
+"""Why the files stay as they are."""
 
 
 class ConfigurationShown(Shown):
@@ -99,18 +103,11 @@ _PATCH = Says(
     ChangedShown,
     query=ChangeQuery,
     body=MergePatch,
-    refusals={
-        400: ("bad-if-match",),
-        **_REFUSED,
-        412: ("stale",),
-        428: ("if-match-needed",),
-        429: ("too-many-held",),
-        503: ("not-recorded", "vault"),
-    },
+    refusals={**NOT_CHANGED, 400: ("bad-if-match",), 428: ("if-match-needed",)},
     more="If-Match names the version that it is for, or is `*`. What an operator writes is taken up; of what an editor "
     "writes, all that runs, contacts or allows more waits for a yes.",
 )
-_PLAN = Says("What would be done", PlanShown, body=PlanBody, refusals=_REFUSED)
+_PLAN = Says("What would be done", PlanShown, body=PlanBody, refusals=NOT_CHANGED)
 
 
 def routes() -> list[RoleRoute]:
@@ -126,7 +123,7 @@ async def get_config(request: Request) -> JSONResponse:
     snapshot = await project_of(request).read()
     written = snapshot.reading.written
     if written is None:
-        raise _invalid(snapshot.reading.problems)
+        raise invalid(snapshot.reading.problems)
     return JSONResponse(masked_document(written, hidden), headers={"etag": entity_tag(snapshot.etag)})
 
 
@@ -140,7 +137,7 @@ async def patch_config(request: Request) -> JSONResponse:
     try:
         changed = await change(project, patch, if_match=if_match, principal=principal(request), wait=wait)
     except ChangeRefused as refused:
-        raise _said(project, refused) from refused
+        raise not_changed(project, refused) from refused
     body = {
         "applied": {**changed.applied.to_json(), "id": changed.plan_id},
         "pending": [pending.to_json() for pending in changed.waits],
@@ -154,22 +151,22 @@ async def post_plan(request: Request) -> JSONResponse:
     if patch is None:
         plan = await plan_file(project)
         if isinstance(plan, Invalid):
-            raise _invalid(plan.problems)
+            raise invalid(plan.problems)
         return JSONResponse(to_document(plan))
     require(request, "editor", "planning a change of the file")
     try:
         found = await prospect(project, patch, if_match=None, principal=principal(request))
     except ChangeRefused as refused:
-        raise _said(project, refused) from refused
+        raise not_changed(project, refused) from refused
     return JSONResponse(to_document(found.plan))
 
 
-def _invalid(problems: tuple[Problem, ...]) -> HttpProblem:
+def invalid(problems: tuple[Problem, ...]) -> HttpProblem:
     found = [problem.to_json() for problem in problems]
     return HttpProblem(422, "invalid", "the configuration has errors", problems=found)
 
 
-def _said(project: Project, refused: ChangeRefused) -> HttpProblem:
+def not_changed(project: Project, refused: ChangeRefused) -> HttpProblem:
     """Why the files stay as they are; 409 `invalid` where they had mistakes before."""
     status = _STATUS.get(refused.code, 422 if refused.problems else 409)
     problems = refused.problems or (errors(project.followed.problems) if refused.code == "invalid" else ())

@@ -135,10 +135,10 @@ def _moment(text: str) -> str:
         raise ValueError("must be a time such as 2026-11-21T04:00:00Z") from None
 
 
-Whole: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_MOST)]
+Whole: TypeAlias = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_whole)]
 """A whole number of a body, not negative."""
 Seconds: TypeAlias = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-Digits: TypeAlias = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=_MOST)]
+Digits: TypeAlias = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_digits)]
 """The same in a query."""
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 """`true` or `false` in a query."""

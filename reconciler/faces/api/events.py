@@ -17,7 +17,7 @@ from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.asked import query_of
 from reconciler.faces.api.description import EVENT_STREAM, NDJSON, Asked, Digits, Says, Shown
-from reconciler.faces.api.hosted import host_of, project_of
+from reconciler.faces.api.hosted import host_of, project_of, takes
 from reconciler.faces.http.problems import HttpProblem
 
 LOOK_SECONDS = 1.0
@@ -90,21 +90,15 @@ async def get_events(request: Request) -> JSONResponse:
 
 async def stream_events(request: Request) -> Response:
     project, host = project_of(request), host_of(request)
+    as_events = takes(request, EVENT_STREAM)
     if request.method == "HEAD":
-        return Response(media_type=EVENT_STREAM if wants_event_stream(request) else NDJSON)
-    if not wants_event_stream(request):
+        return Response(media_type=EVENT_STREAM if as_events else NDJSON)
+    if not as_events:
         happening = _happening(project, host, query_of(request, StreamQuery).after)
         return StreamingResponse(_in_words(happening, _line, "\n", 1), media_type=NDJSON)
     happening = _happening(project, host, _last_heard(request))
     lasting = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_in_words(happening, _server_sent, ": alive\n\n", HEARTBEAT), 200, lasting, EVENT_STREAM)
-
-
-def wants_event_stream(request: Request) -> bool:
-    """Whether a client names Server-Sent Events among what it takes."""
-    named = ",".join(request.headers.getlist("accept")).lower().split(",")
-    kinds = [kind.partition(";") for kind in named]
-    return any(kind.strip() == EVENT_STREAM and rest.replace(" ", "") != "q=0" for kind, _, rest in kinds)
 
 
 def _last_heard(request: Request) -> int | None:

@@ -25,6 +25,13 @@ def project_of(request: HTTPConnection) -> Project:
     return project
 
 
+def takes(request: Request, kind: str) -> bool:
+    """Whether a client names a media type among those that it takes."""
+    named = ",".join(request.headers.getlist("accept")).lower().split(",")
+    kinds = [each.partition(";") for each in named]
+    return any(each.strip() == kind and rest.replace(" ", "") != "q=0" for each, _, rest in kinds)
+
+
 def applied_server(request: Request, project: Project) -> str:
     """The id of the server that the address names. Raises HttpProblem 404 where none such was applied."""
     server: str = request.path_params["server"]

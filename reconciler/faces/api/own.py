@@ -1,6 +1,8 @@
-"""`/api/v1`: our own dialect. What it has is said noun by noun, in the modules named here."""
+"""`/api/v1`, `/openapi.json`, `/readyz` and `/metrics`: our own dialect, said noun by noun in the modules named here."""
 
 from __future__ import annotations
+
+from functools import cache
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +17,11 @@ from reconciler.faces.api import (
     events,
     history,
     lock,
+    metrics,
+    openapi,
+    portable,
     process,
+    readiness,
     secrets,
     servers,
     sign_in,
@@ -24,6 +30,7 @@ from reconciler.faces.api import (
     tools,
 )
 from reconciler.faces.api.access import RoleRoute, with_all_methods
+from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, show_problem
 
 NOUNS = (
@@ -31,6 +38,7 @@ NOUNS = (
     servers,
     sign_in,
     configuration,
+    portable,
     applying,
     history,
     events,
@@ -49,11 +57,24 @@ def routes() -> list[RoleRoute]:
     return with_all_methods([route for noun in NOUNS for route in noun.routes()])
 
 
+def root_routes() -> list[RoleRoute]:
+    """Those of the whole engine, and of its first project."""
+    return with_all_methods([*openapi.routes(), *readiness.routes(), *metrics.routes()])
+
+
 def application(host: Host) -> Starlette:
     """The app; the front said who asks. Every project under `/p/<project>`, the first by name also at the root."""
+    below = [Mount("/api/v1", routes=routes()), *with_all_methods(metrics.routes())]
     app = Starlette(
-        routes=[Mount("/p/{project}/api/v1", routes=routes()), Mount("/api/v1", routes=routes())],
+        routes=[Mount("/p/{project}", routes=below), Mount("/api/v1", routes=routes()), *root_routes()],
         exception_handlers={Exception: show_problem, HttpProblem: show_problem, HTTPException: show_problem},
     )
     app.state.host = host
+    app.state.describe = cache(lambda: openapi.document(routes(), root_routes()))
     return app
+
+
+def face(host: Host) -> Face:
+    """The face of every project of a host."""
+    every = {(method, route.path) for route in root_routes() if route.least is None for method in route.methods or ()}
+    return Face(application(host), open=frozenset(every))

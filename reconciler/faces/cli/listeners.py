@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.engine.host import Host
-from reconciler.faces.api import config, list_servers
+from reconciler.faces.api import config, list_servers, own
 from reconciler.faces.api.connect import endpoint as connect
-from reconciler.faces.api.own import application
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.front import Front
 from reconciler.faces.cli.hosting import bind as bind_local
@@ -57,7 +56,7 @@ def all_faces(host: Host, gateway: Gateway) -> Mapping[FaceName, Face]:
     """Every face that a front can send a request to."""
     return {
         "gateway": Face(gateway, local=LOCAL),
-        "own": Face(application(host)),
+        "own": own.face(host),
         "config": config.face(host),
         "list_servers": list_servers.face(host),
         "connect": connect.face(host, gateway),

@@ -42,6 +42,8 @@ def _below_project(below: str) -> FaceName:
     first, _, rest = below.partition("/")
     if first == "mcp":
         return "gateway"
+    if first == "metrics" and not rest:
+        return "own"
     return "own" if first == "api" and (rest == "v1" or rest.startswith("v1/")) else "config"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,17 @@ LEAST: dict[tuple[str, str], Role] = {
     ("POST", "/follow"): "operator",
     ("POST", "/rollback"): "operator",
     ("POST", "/servers/{server}/restart"): "operator",
+    ("GET", "/servers/{server}/auth"): "operator",
+    ("POST", "/servers/{server}/auth"): "operator",
+    ("DELETE", "/servers/{server}/auth"): "operator",
     ("POST", "/call"): "operator",
     ("POST", "/approve"): "operator",
     ("POST", "/deny"): "operator",
     ("POST", "/lock"): "operator",
     ("POST", "/approvals/{call}"): "operator",
     ("POST", "/forget"): "operator",
+    ("GET", "/export"): "viewer",
+    ("POST", "/import"): "editor",
     ("GET", "/tokens"): "operator",
     ("POST", "/tokens"): "operator",
     ("DELETE", "/tokens/{name}"): "operator",
@@ -63,28 +68,51 @@ LEAST: dict[tuple[str, str], Role] = {
 }
 """Said a second time here, so that nobody gives a route a role without thinking twice."""
 
+AT_THE_ROOT: dict[tuple[str, str], Role | None] = {
+    ("GET", "/openapi.json"): None,
+    ("GET", "/readyz"): None,
+    ("GET", "/metrics"): "viewer",
+}
+"""None: nobody is asked who they are."""
+
 STREAM = "/events/stream"
 
 
-def all_routes() -> Iterator[RoleRoute]:
-    """The routes of a project; every one is there under `/p/<project>` too."""
-    roots: dict[str, list[Any]] = {}
-    for mount in application(Host()).routes:
-        assert isinstance(mount, Mount), "nothing stands beside the routes of projects"
-        roots[mount.path] = list(mount.routes)
-    assert set(roots) == {"/api/v1", "/p/{project}/api/v1"}
-    here, named = ([(r.path, r.methods) for r in routes] for routes in roots.values())
-    assert here == named
-    yield from roots["/api/v1"]
+def routes_in(routes: Iterable[Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every route with its whole path."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield from routes_in(route.routes, above + route.path)
+        else:
+            yield above + route.path, route
+
+
+def least_roles(below: str) -> dict[tuple[str, str], Role | None]:
+    """The role of each method and path, of all routes below a path that are not below another one."""
+    found: dict[tuple[str, str], Role | None] = {}
+    for path, route in routes_in(application(Host()).routes):
+        if path.startswith(below) and (below or not path.startswith(("/api/v1", "/p/{project}"))):
+            assert isinstance(route, RoleRoute), f"{path} says nothing of roles"
+            for method in (route.methods or set()) - {"HEAD"}:
+                assert (method, path) not in found, f"{path} is there twice"
+                found[method, path.removeprefix(below)] = route.least
+    return found
 
 
 async def test_every_route_has_a_role_and_the_one_that_is_written_here() -> None:
-    found: dict[tuple[str, str], Role] = {}
-    for route in all_routes():
-        assert isinstance(route, RoleRoute), f"{route} says nothing of roles"
-        for method in (route.methods or set()) - {"HEAD"}:
-            found[method, route.path] = route.least
-    assert found == LEAST
+    assert least_roles("/api/v1") == LEAST
+    assert least_roles("") == AT_THE_ROOT
+    metrics: dict[tuple[str, str], Role | None] = {("GET", "/metrics"): "viewer"}
+    assert (
+        least_roles("/p/{project}")
+        == {(method, "/api/v1" + path): least for (method, path), least in LEAST.items()} | metrics
+    )
+
+
+@requirement("OPS-1:described")
+async def test_every_route_says_what_it_is() -> None:
+    silent = [path for path, route in routes_in(application(Host()).routes) if route.says is None]
+    assert silent == []
 
 
 @pytest.mark.parametrize("role", RANKS)

@@ -32,7 +32,8 @@ PATHS += [
     "/p/desk",
     "/favicon.ico",
 ]
-PATHS += ["/healthz/", "/healthz/x", "//healthz", "/HEALTHZ", "/readyz", "/openapi.json", "/%2e%2e/healthz"]
+PATHS += ["/healthz/", "/healthz/x", "//healthz", "/HEALTHZ", "/readyz/", "/openapi.json/x", "/%2e%2e/healthz"]
+PATHS += ["/metrics", "/p/desk/metrics", "/p/desk/readyz"]
 
 
 @requirement("GATE-1:host-origin")
@@ -94,9 +95,10 @@ async def test_without_a_token_everything_but_what_is_open_is_401(tmp_path: Path
                     answer = await engine.ask(method, f"{path}?token={operator}", **shown)
                     assert answer.status in ((401,) if not shown else (401, 429)), (method, path)
                     assert answer.status == 429 or answer.headers["www-authenticate"] == "Bearer"
-        for method in ("POST", "DELETE", "OPTIONS", "PUT"):
-            assert (await engine.ask(method, "/")).status == 401
-        assert (await engine.ask("GET", "/")).status == 200
+        for path in ("/", "/readyz", "/openapi.json"):
+            for method in ("POST", "DELETE", "OPTIONS", "PUT"):
+                assert (await engine.ask(method, path)).status == 401
+            assert (await engine.ask("GET", path)).status == 200
         answer = await engine.ask("GET", "/healthz")
         assert (answer.status, answer.json) == (200, {"status": "ok"})
         answer = await engine.ask("GET", "/api/v1/hello", authorization=f"Bearer {operator}")

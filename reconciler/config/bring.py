@@ -1,0 +1,142 @@
+"""Servers of another file into this one: what comes new, what gets another id, what is here already. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from reconciler.merge_patch import equal
+from reconciler.model.document import TYPE_ALIASES, hidden, masked_fields
+from reconciler.model.secret import BadReference, parse_template
+
+ROOTS = ("mcpServers", "servers")
+"""Where files keep their servers: ours and those of most clients, and those of some editors."""
+_TAKEN_OR_OURS = frozenset({*ROOTS, "groups", "version", "project", "$schema"})
+_LONGEST = 63
+
+
+class NothingToBring(Exception):
+    """The document is not one that has servers; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A server whose id means another server here, and what it is called here."""
+
+    id: str
+    into: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a document brings, as a merge patch and by id. `ignored` are members of it that stay where they are."""
+
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    added: tuple[str, ...] = ()
+    renamed: tuple[Renamed, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """The ids that must not be there yet."""
+        return (*self.added, *(each.into for each in self.renamed))
+
+
+def bring(written: Mapping[str, Any], incoming: Mapping[str, Any]) -> Brought:
+    """Merge the servers and groups of `incoming` into `written`. Nothing that is here is changed.
+
+    An id that is taken becomes `<id>-v2` with the name "Name (v2)", and so on. A server counts as the same where it
+    differs at most in secrets that are stored here. Raises NothingToBring.
+    """
+    here = written["mcpServers"]
+    taken = {server.lower(): server for server in here}
+    entries: dict[str, Any] = {}
+    added, renamed, unchanged = [], [], []
+    for wanted, entry in _servers(incoming).items():
+        id, candidate = next(found for found in _candidates(wanted, entry) if _settles(found, here, taken))
+        known = taken.setdefault(id.lower(), id)
+        if known in here:
+            unchanged.append(known)
+            continue
+        entries[id] = candidate
+        if candidate is entry:
+            added.append(id)
+        else:
+            renamed.append(Renamed(wanted, id, candidate["name"]))
+    patch = {"mcpServers": entries, **_groups(written, incoming)} if entries else {}
+    ignored = tuple(sorted(key for key in incoming if key not in _TAKEN_OR_OURS))
+    return Brought(patch, tuple(added), tuple(renamed), tuple(unchanged), ignored)
+
+
+def _servers(incoming: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Its servers as our file would say them."""
+    roots = [root for root in ROOTS if root in incoming]
+    if len(roots) != 1:
+        raise NothingToBring(f"there must be either {' or '.join(ROOTS)}")
+    servers = incoming[roots[0]]
+    if not isinstance(servers, dict) or not all(isinstance(entry, dict) for entry in servers.values()):
+        raise NothingToBring(f"{roots[0]} must be an object of objects")
+    if "version" in incoming:
+        return {id: dict(entry) for id, entry in servers.items()}
+    return {id: _translated(entry) for id, entry in servers.items()}
+
+
+def _translated(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of a client's file, whose words for some things are others."""
+    fields = {key: value for key, value in entry.items() if key != "disabled"}
+    if isinstance(entry.get("disabled"), bool):
+        fields.setdefault("enabled", not entry["disabled"])
+    elif "disabled" in entry:
+        fields["disabled"] = entry["disabled"]
+    if isinstance(entry.get("type"), str):
+        fields["type"] = TYPE_ALIASES.get(entry["type"], entry["type"])
+    return fields
+
+
+def _candidates(id: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The ids that it may get, the first that is free; under another id it has another name too."""
+    yield id, entry
+    name = entry["name"] if isinstance(entry.get("name"), str) else id
+    yield from ((_numbered(id, version), {**entry, "name": f"{name} (v{version})"}) for version in count(2))
+
+
+def _numbered(id: str, version: int) -> str:
+    ending = f"-v{version}"
+    return id[: _LONGEST - len(ending)].rstrip("._-") + ending
+
+
+def _settles(candidate: tuple[str, Any], here: Mapping[str, Any], taken: Mapping[str, str]) -> bool:
+    """Whether an id is free, or stands for this very server."""
+    id, entry = candidate
+    known = taken.get(id.lower())
+    return known is None or (known in here and _agrees(here[known], masked_fields(here[known], hidden), entry))
+
+
+def _agrees(stored: Any, shown: Any, given: Any) -> bool:
+    """Whether what is given is what is stored, or what is shown of it. A secret is not compared: nobody is told it."""
+    if isinstance(stored, dict) and isinstance(given, dict):
+        return stored.keys() == given.keys() and all(_agrees(stored[key], shown[key], given[key]) for key in stored)
+    if isinstance(stored, list) and isinstance(given, list):
+        return len(stored) == len(given) and all(map(_agrees, stored, shown, given))
+    if isinstance(stored, str) and isinstance(given, str):
+        return given in (stored, shown) or _names_a_secret(stored)
+    return equal(stored, given)
+
+
+def _names_a_secret(text: str) -> bool:
+    try:
+        return any(reference.scheme == "secret" for reference in parse_template(text).references)
+    except BadReference:
+        return False
+
+
+def _groups(written: Mapping[str, Any], incoming: Mapping[str, Any]) -> dict[str, Any]:
+    """The groups that are not here."""
+    groups = incoming.get("groups")
+    known = {group.lower() for group in written.get("groups", {})}
+    fresh = {id: group for id, group in groups.items() if id.lower() not in known} if isinstance(groups, dict) else {}
+    return {"groups": fresh} if fresh else {}
