@@ -49,6 +49,7 @@ class Account:
         self._unkept: dict[str, Record] = {}
         self._read = False
         self._reading, self._writing = asyncio.Lock(), asyncio.Lock()
+        self._writes: set[asyncio.Task[None]] = set()
 
     # Showing a token
 
@@ -156,6 +157,7 @@ class Account:
         self.give_up()
         await asyncio.gather(*(one.task for one in self._pending), return_exceptions=True)
         await self._shown.settle()
+        await asyncio.gather(*self._writes, return_exceptions=True)
 
     async def forget(self) -> None:
         """Nothing is shown any more. Sessions that are open meet a refusal with their next request."""
@@ -195,7 +197,10 @@ class Account:
 
     async def _keep(self, issuer: str, **changes: Any) -> None:
         """Written down first, used then; no cancellation comes in between. Raises SessionError."""
-        await asyncio.shield(asyncio.create_task(self._write(issuer, changes)))
+        write = asyncio.create_task(self._write(issuer, changes), name="keeping a sign-in")
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+        await asyncio.shield(write)
 
     async def _write(self, issuer: str, changes: dict[str, Any]) -> None:
         async with self._writing:
@@ -206,7 +211,7 @@ class Account:
                 await asyncio.to_thread(keep_record, self._around.vault, self.site, record)
             except (VaultError, OSError) as error:
                 raise SessionError(f"The sign-in to {self.site.name} cannot be kept: {error}", code="vault") from None
-            del self._unkept[issuer]
+            self._unkept.pop(issuer, None)
             self._records[issuer] = record
             if record.grant is not None or issuer == self._issuer:
                 self._use(record)
