@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.engine.host import Host
 from reconciler.faces.api.connect import connections, mcp, namespaces, tokens, tools, triggers, uplink
@@ -26,7 +26,8 @@ _CLIENTS_REPEAT = (408, 409)
 def face(host: Host, gateway: Mcp) -> Face:
     """The face of every project of a host. `gateway` serves the MCP of each connection."""
     handlers = dict.fromkeys((Exception, HttpProblem, HTTPException), _show)
-    app = Starlette(routes=[Mount("/connect", routes=routes(gateway)), *routes(gateway)], exception_handlers=handlers)
+    below = Router(routes(gateway), redirect_slashes=False)
+    app = Starlette(routes=[Mount("/connect", below), *routes(gateway)], exception_handlers=handlers)
     app.router.redirect_slashes = False
     app.state.host = host
     app.state.turns = Turns()
