@@ -1,26 +1,28 @@
 """A marked secret for every secret field, and the watch that it never comes out again. A pytest plugin.
 
-After each test, what it printed, what it logged, what its processes printed and every file under its `tmp_path` are
-searched for the marked secret in seven encodings. A hit fails the test and names the place. Files that are the test's
-own input are left out by name (`INPUTS`), others with `@pytest.mark.canary_inputs("*.py", "stdout")`.
+For each test, what it printed, what it logged, what its processes printed, what our listeners answered, the command
+lines of its processes, its databases before they closed, what we wrote down of our own bugs, and every file under its
+`tmp_path` are searched for the marked secret: as it is, in part, split over lines, and in seven encodings. A hit fails
+the test and names the place. Files that are the test's own input are left out by name (`INPUTS`), others, and whole
+kinds of output, with `@pytest.mark.canary_inputs("*.py", "stdout", "http")`.
 """
 
 import base64
 import copy
 import json
 import os
-import subprocess
+import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import anyio
-import click.testing
 import pytest
 
 from reconciler.model.document import SECRET_PATHS
+from tests.canary_ears import listen
 
 CANARY = "cnry~~~Zq7/x9Wv+2mKr4Td"
 """Fit for YAML, JSON, a header and a variable as it is; yet URL encoding, base64 and JSON escapes all change it."""
@@ -75,38 +77,66 @@ def _encodings(secret: str) -> dict[str, frozenset[bytes]]:
         "base64url": frozenset(_base64_forms(raw, base64.urlsafe_b64encode)),
         "hex": frozenset({raw.hex().encode(), raw.hex().upper().encode()}),
         "URL-encoded": frozenset({quoted.encode(), quoted.lower().encode(), quote(secret).encode()}),
-        "JSON-escaped": frozenset({secret.replace("/", "\\/").encode(), _unicode_escaped(secret)}),
+        "JSON-escaped": frozenset({secret.replace("/", "\\/").encode(), *_unicode_escaped(secret)}),
+        "HTML-escaped": frozenset(_html_escaped(secret)),
         "reversed": frozenset({raw[::-1]}),
     }
 
 
-def _unicode_escaped(secret: str) -> bytes:
-    return "".join(letter if letter.isalnum() else f"\\u{ord(letter):04x}" for letter in secret).encode()
+def _unicode_escaped(secret: str) -> Iterator[bytes]:
+    for form in ("\\u{:04x}", "\\u{:04X}"):
+        for kept in (str.isalnum, lambda letter: letter not in "/+", lambda _: False):
+            yield "".join(letter if kept(letter) else form.format(ord(letter)) for letter in secret).encode()
+
+
+def _html_escaped(secret: str) -> Iterator[bytes]:
+    for form in ("&#{};", "&#x{:x};", "&#x{:X};"):
+        for escaped in ("/", "+", "/+", "".join(letter for letter in secret if not letter.isalnum()), secret):
+            yield "".join(form.format(ord(letter)) if letter in escaped else letter for letter in secret).encode()
 
 
 ENCODINGS = _encodings(CANARY)
+SHORTEST_PART = 8
+"""Letters of the secret, one after the other, that are too many."""
+_PARTS = frozenset(CANARY[at : at + SHORTEST_PART].encode() for at in range(len(CANARY) - SHORTEST_PART + 1))
+_LINE_END = re.compile(rb"\\?\r?\n[ \t]*")
 
 
 def encodings_in(data: bytes | str) -> list[str]:
-    """The encodings in which `data` holds the marked secret."""
-    raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    """The encodings in which `data` holds the marked secret; also `split over lines` and `in part`."""
+    raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else bytes(data)
+    if found := _whole_in(raw):
+        return found
+    if b"\n" in raw and _whole_in(_LINE_END.sub(b"", raw)):
+        return ["split over lines"]
+    return ["in part"] if any(part in raw for part in _PARTS) else []
+
+
+def _whole_in(raw: bytes) -> list[str]:
     return [name for name, forms in ENCODINGS.items() if any(form in raw for form in forms)]
 
 
 class Watch:
-    """Hears what a test puts out, and searches it when the test is over."""
+    """Searches what a test puts out as it is heard, and what it left behind when it is over."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, bytes | str]] = []
+        self.found: list[tuple[str, str]] = []
+        self.begun: Callable[[], None] = lambda: None
+        self.looked: Callable[[], None] = lambda: None
+        self._reports: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Iterator[None]:
-        self.heard = []
+        self.begun()
+        self.found = []
+        self._reports = _bug_reports()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
         report = yield
+        if report.when == "call":
+            self.looked()
         if report.when == "teardown" and (places := self.places(item, report)):
             report.outcome = "failed"
             report.longrepr = "\n".join(
@@ -116,63 +146,49 @@ class Watch:
 
     def places(self, item: pytest.Item, report: pytest.TestReport) -> list[str]:
         """Where the marked secret came out, for a person to read; the places do not hold it themselves."""
+        for title, text in report.sections:
+            self.hear(title.removeprefix("Captured ").split()[0], text)
+        for path in sorted(_bug_reports() - self._reports):
+            self.hear("bug-report", Path(path).read_bytes(), "what is written down of a bug")
         own = [*INPUTS, *(name for mark in item.iter_markers("canary_inputs") for name in mark.args)]
-        captured = [(title.removeprefix("Captured ").split()[0], text) for title, text in report.sections]
-        spoken = [each for each in (*captured, *self.heard) if each[0] not in own]
-        found = [*spoken, *_files((getattr(item, "funcargs", None) or {}).get("tmp_path"), own)]
-        return sorted({f"{place}: {', '.join(seen)}" for place, data in found if (seen := encodings_in(data))})
+        for place, path in _files((getattr(item, "funcargs", None) or {}).get("tmp_path")):
+            if not any(fnmatch(path.name, pattern) for pattern in own):
+                self.hear("file", path.read_bytes(), f"file {place}")
+        return sorted({text for kind, text in self.found if kind == "file" or not _is_one_of(kind, own)})
 
-    def hear(self, stdout: bytes | str | None, stderr: bytes | str | None) -> None:
-        self.heard += [(name, data) for name, data in (("stdout", stdout), ("stderr", stderr)) if data]
+    def hear(self, kind: str, data: bytes | str | None, place: str | None = None) -> None:
+        """Search it. `kind` is a stream (stdout, stderr, log, http, argument) or a name of a file."""
+        if data and (seen := encodings_in(data)):
+            self.found.append((kind, f"{place or kind}: {', '.join(seen)}"))
 
 
-def _files(folder: Path | None, own: list[str]) -> Iterator[tuple[str, bytes]]:
+def _is_one_of(kind: str, own: list[str]) -> bool:
+    return any(fnmatch(kind, pattern) for pattern in own)
+
+
+def _bug_reports() -> set[str]:
+    """What the command line wrote down of its own bugs where it had no state directory."""
+    return {str(path) for path in Path(tempfile.gettempdir()).glob("reconciler-bug-*")}
+
+
+def _files(folder: Path | None) -> Iterator[tuple[Path, Path]]:
     if folder is None:
         return
     for parent, _, names in os.walk(folder):
         for path in (Path(parent, name) for name in names):
-            if path.is_file() and not path.is_symlink() and not any(fnmatch(path.name, pattern) for pattern in own):
-                yield f"file {path.relative_to(folder)}", path.read_bytes()
-
-
-def _listen(watch: Watch, patch: pytest.MonkeyPatch) -> None:
-    """Hear also what a test takes for itself: its processes' output, the command line's, and what capsys read."""
-    communicate, invoke = subprocess.Popen.communicate, click.testing.CliRunner.invoke
-    read, run = pytest.CaptureFixture.readouterr, anyio.run_process
-
-    def heard_communicate(process: Any, *args: Any, **kwargs: Any) -> Any:
-        result = communicate(process, *args, **kwargs)
-        watch.hear(*result)
-        return result
-
-    def heard_read(capture: Any) -> Any:
-        result = read(capture)
-        watch.hear(*result)
-        return result
-
-    def heard_invoke(runner: Any, *args: Any, **kwargs: Any) -> Any:
-        result = invoke(runner, *args, **kwargs)
-        watch.hear(result.stdout, result.stderr)
-        return result
-
-    async def heard_run(*args: Any, **kwargs: Any) -> Any:
-        result = await run(*args, **kwargs)
-        watch.hear(result.stdout, result.stderr)
-        return result
-
-    patch.setattr(subprocess.Popen, "communicate", heard_communicate)
-    patch.setattr(pytest.CaptureFixture, "readouterr", heard_read)
-    patch.setattr(click.testing.CliRunner, "invoke", heard_invoke)
-    patch.setattr(anyio, "run_process", heard_run)
+            if path.is_file() and not path.is_symlink():
+                yield path.relative_to(folder), path
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "canary_inputs(*names): files and streams that may hold the marked secret")
     watch, patch = Watch(), pytest.MonkeyPatch()
     patch.setenv(VARIABLE, CANARY)
-    _listen(watch, patch)
+    lines = listen(watch, patch)
+    watch.begun, watch.looked = lines.start, lines.look
     config.pluginmanager.register(watch, "canary-watch")
     config.add_cleanup(patch.undo)
+    config.add_cleanup(lines.stop)
 
 
 @pytest.fixture

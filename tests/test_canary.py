@@ -1,5 +1,6 @@
 """The watch for the marked secret sees what it should; tried on small suites of their own."""
 
+import ast
 import base64
 import json
 import os
@@ -16,38 +17,10 @@ from reconciler.model.secret import HIDDEN
 from tests.canary import CANARY, VARIABLE, canary_written, encodings_in
 
 ROOT = Path(__file__).parent.parent
-BEGIN = "import os, sqlite3, subprocess, sys, logging, pytest\nfrom tests.canary import CANARY\n"
-
-LEAKS = {
-    "print": ("def test(): print('x', CANARY[::-1])", "stdout: reversed"),
-    "capsys": ("def test(capsys):\n    print(CANARY)\n    capsys.readouterr()", "stdout: raw"),
-    "stderr": ("def test(): print(CANARY, file=sys.stderr)", "stderr: raw"),
-    "log": ("def test(): logging.getLogger('any').debug(CANARY)", "log: raw"),
-    "process": (
-        "def test(): subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"CANARY_TOKEN\"])'],"
-        " stdout=subprocess.PIPE)",
-        "stdout: raw",
-    ),
-    "file": ("def test(tmp_path): (tmp_path / 'accepted.json').write_text(CANARY)", "file accepted.json: raw"),
-    "fixture": (
-        "@pytest.fixture\ndef late(tmp_path):\n    yield\n    (tmp_path / 'log').write_text(CANARY)\n"
-        "def test(late): pass",
-        "file log: raw",
-    ),
-    "database": (
-        "def test(tmp_path):\n    db = sqlite3.connect(tmp_path / 's.db')\n    db.execute('pragma journal_mode=wal')\n"
-        "    db.execute('create table t (v)')\n    db.execute('insert into t values (?)', [CANARY])\n"
-        "    db.commit()\n    globals()['kept_open'] = db",
-        "file s.db-wal: raw",
-    ),
-}
-
-CLEAN = {
-    "silent": "def test(tmp_path): (tmp_path / 'log').write_text('nothing')",
-    "input": "def test(tmp_path): (tmp_path / 'reconciler.yaml').write_text(CANARY)",
-    "marked": "@pytest.mark.canary_inputs('*.py', 'stdout')\n"
-    "def test(tmp_path):\n    (tmp_path / 'server.py').write_text(CANARY)\n    print(CANARY)",
-}
+CASES = Path(__file__).parent / "cases" / "canary"
+LEAKS = {path.stem: ast.get_docstring(ast.parse(path.read_text("utf-8"))) for path in sorted(CASES.glob("leaks/*.py"))}
+"""Small tests of which each gives the secret away, with what is said of it."""
+CLEAN = sorted(path.stem for path in CASES.glob("clean/*.py"))
 
 ENCODED = {
     "raw": f"token={CANARY}",
@@ -56,7 +29,10 @@ ENCODED = {
     "hex": f"0x{CANARY.encode().hex()}",
     "URL-encoded": f"?token={quote(CANARY, safe='')}",
     "JSON-escaped": json.dumps(CANARY).replace("/", "\\/"),
+    "HTML-escaped": "".join(each if each.isalnum() else f"&#x{ord(each):X};" for each in CANARY),
     "reversed": CANARY[::-1],
+    "split over lines": f"{CANARY[:9]}\r\n\t{CANARY[9:]}",
+    "in part": CANARY[-8:],
 }
 
 
@@ -65,8 +41,8 @@ def inner_run(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What a suite of all leaks and all clean tests prints."""
     folder = tmp_path_factory.mktemp("suite")
     (folder / "pytest.ini").write_text("[pytest]\nlog_level = DEBUG\n", encoding="utf-8")
-    for name, body in [*((name, body) for name, (body, _) in LEAKS.items()), *CLEAN.items()]:
-        (folder / f"test_{name}.py").write_text(f"{BEGIN}{body}\n", encoding="utf-8")
+    for path in CASES.glob("*/*.py"):
+        (folder / f"test_{path.parent.name}_{path.name}").write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "pytest", "-p", "tests.canary", "-p", "no:cacheprovider", "--tb=short", "-rA"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
@@ -74,17 +50,17 @@ def inner_run(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("name", LEAKS)
-@pytest.mark.canary_inputs("stdout")
+@pytest.mark.canary_inputs("stdout", "argument")
 def test_a_leak_fails_the_test_and_names_the_place(name: str, inner_run: str) -> None:
-    lines = [line for line in inner_run.splitlines() if line.startswith(f"ERROR test_{name}.py::test ")]
-    assert lines == [f"ERROR test_{name}.py::test - The marked secret came out: {LEAKS[name][1]}"]
+    lines = [line for line in inner_run.splitlines() if line.startswith(f"ERROR test_leaks_{name}.py::test ")]
+    assert lines == [f"ERROR test_leaks_{name}.py::test - The marked secret came out: {LEAKS[name]}"]
 
 
 @pytest.mark.parametrize("name", CLEAN)
-@pytest.mark.canary_inputs("stdout")
+@pytest.mark.canary_inputs("stdout", "argument")
 def test_what_may_hold_the_secret_is_left_out(name: str, inner_run: str) -> None:
-    assert f"PASSED test_{name}.py::test" in inner_run
-    assert f"ERROR test_{name}.py" not in inner_run
+    assert f"PASSED test_clean_{name}.py::test" in inner_run
+    assert f"ERROR test_clean_{name}.py" not in inner_run
 
 
 @pytest.mark.parametrize("name", ENCODED)

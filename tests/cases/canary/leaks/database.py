@@ -1,0 +1,16 @@
+"""file s.db-wal: raw"""
+
+import sqlite3
+
+from tests.canary import CANARY
+
+kept_open = []
+
+
+def test(tmp_path):
+    database = sqlite3.connect(tmp_path / "s.db")
+    database.execute("pragma journal_mode=wal")
+    database.execute("create table t (v)")
+    database.execute("insert into t values (?)", [CANARY])
+    database.commit()
+    kept_open.append(database)

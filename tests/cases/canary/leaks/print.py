@@ -1,0 +1,7 @@
+"""stdout: reversed"""
+
+from tests.canary import CANARY
+
+
+def test():
+    print("x", CANARY[::-1])
