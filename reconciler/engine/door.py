@@ -58,12 +58,18 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a patch would do, before anything is done. `plan` is what it causes, `waiting` what of it would wait."""
+    """What a patch would do, before anything is done.
+
+    `plan` is what it causes, `waiting` what of it would wait. `named` are the servers whose removal it names, `given`
+    those that get secrets.
+    """
 
     file: Rewritten
     plan: Plan
+    named: frozenset[str]
     waiting: Marks
     secrets: Mapping[str, str]
+    given: frozenset[str]
     holds: tuple[Hold, ...] = ()
 
 
@@ -161,9 +167,9 @@ async def prospect(
         raise ChangeRefused("blocked", ways)
     if principal.role in SAY_YES:
         waiting = waiting_marks(plan, None, unseen(project.holds, plan, put.patch))
-        return Prospect(file, plan, waiting, put.values)
+        return Prospect(file, plan, named, waiting, put.values, put.servers)
     holds = held_by(plan, old, new, put.patch, accepted.yeses, (principal.name, now_text()))
-    return Prospect(file, plan, _waiting(plan, holds), put.values, tuple(holds))
+    return Prospect(file, plan, named, _waiting(plan, holds), put.values, put.servers, tuple(holds))
 
 
 def _waiting(plan: Plan, holds: Iterable[Hold]) -> Marks:
@@ -238,6 +244,7 @@ async def _write(project: Project, found: Prospect) -> None:
         raise ChangeRefused("vault", f"{error}; {error.hint}") from error
     except (OSError, sqlite3.Error) as error:
         raise ChangeRefused("not-recorded", f"the state cannot be written: {error}") from error
+    project.writes(found.file.after)
     try:
         await asyncio.to_thread(write, found.file, project.sources)
     except (MovedOn, OSError) as error:
@@ -268,11 +275,21 @@ def _restore(project: Project, before: Mapping[str, str | None]) -> None:
 
 async def _take_up(project: Project, found: Prospect, principal: Principal, wait: float) -> Changed:
     after = found.file.after
-    applied = await apply_apart(project, found.plan, found.waiting, principal.name, wait=wait)
+    plan = _with_new_values(project, found) if found.secrets else found.plan
+    applied = await apply_apart(project, plan, found.waiting, principal.name, wait=wait)
     if found.secrets:
         project.secrets.look()
     await show_waiting(project, after)
     return Changed(after.etag, applied, after.reading.written or {})
+
+
+def _with_new_values(project: Project, found: Prospect) -> Plan:
+    """The plan together with the servers that were started with older values of secrets."""
+    document = project.ledger.document
+    plan = plan_to(project, found.plan.desired, found.file.after, named=found.named)
+    outdated = {server for server in found.given if project.environment.outdated(document, server)}
+    late = tuple(each for each in plan.drift if each.server in outdated)
+    return replace(plan, drift=late)
 
 
 def _main(project: Project) -> str:

@@ -13,6 +13,7 @@ from reconciler.engine.execute import Outcome
 from reconciler.engine.project import Project
 from reconciler.engine.watch import SETTLE_SHRUNK, Signature, Verdict, changes, judge, replaced_by_host
 from reconciler.problems import errors
+from reconciler.store.files import text_digest
 from reconciler.store.sources import all_paths
 
 AutoApprove = Literal["no", "start", "all"]
@@ -103,7 +104,8 @@ class Follower:
         verdict = Verdict("wait", SETTLE_SHRUNK - quiet) if gone and quiet < SETTLE_SHRUNK else Verdict("apply")
         for path, text in texts.items():
             before = self._believed.get(path, b"")
-            one = Verdict("apply") if text == before else judge(before, text, renamed=renamed, quiet=quiet)
+            known = text == before or text_digest(text) in self._project.followed.ours
+            one = Verdict("apply") if known else judge(before, text, renamed=renamed, quiet=quiet)
             if one.kind == "hold":
                 return Verdict("hold", why=f"{self._project.sources.shown(path)}: {one.why}")
             verdict = max(verdict, one, key=lambda each: each.seconds)

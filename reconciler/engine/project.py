@@ -60,6 +60,8 @@ class Followed:
     on: bool = False
     held: str | None = None
     problems: list[Problem] = field(default_factory=list)
+    ours: frozenset[str] = frozenset()
+    """Digests of the texts that we wrote last: they are whole, whatever they look like."""
 
 
 class Project:
@@ -156,6 +158,10 @@ class Project:
         """This is what the files say now; it is not read again while they say the same."""
         self._known = snapshot
         self.followed.problems = list(snapshot.reading.problems)
+
+    def writes(self, snapshot: Snapshot) -> None:
+        """This is what we are about to make the files say: whoever follows them need not doubt it."""
+        self.followed.ours = frozenset(digest for _, digest in snapshot.digests)
 
     def desired(self, snapshot: Snapshot) -> Document:
         """The document of a snapshot without errors."""

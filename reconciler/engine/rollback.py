@@ -78,6 +78,7 @@ async def _write(project: Project, file: Rewritten) -> None:
     main = project.sources.shown(project.sources.main)
     if project.read_only:
         raise Refused(f"{main} is not changed from here (--read-only): commit the patch")
+    project.writes(file.after)
     try:
         await asyncio.to_thread(write, file, project.sources)
     except MovedOn as error:

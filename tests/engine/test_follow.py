@@ -11,10 +11,13 @@ import anyio
 import pytest
 
 from reconciler.engine.change import Applied, Held, approve
+from reconciler.engine.door import change
+from reconciler.gate.principal import Principal
 from tests.engine.desk import Desk, desk, light
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
+ME = Principal("me", "operator")
 
 
 async def followed(at: Desk, auto_approve: str = "start") -> None:
@@ -127,3 +130,20 @@ async def test_half_a_file_that_is_valid_is_held_and_no_yes_makes_it_true(tmp_pa
         assert isinstance(answer, Held)
         assert {"a", "b"} <= at.rows().keys()
         assert at.row("b")["status"] == "connected"
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_what_we_wrote_is_believed_although_it_looks_like_half_of_what_was_there(tmp_path: Path) -> None:
+    async with desk(tmp_path, {}) as at:
+        at.file.write_text(
+            "version: 1\nproject: desk\nmcpServers:\n  a: {type: uplink}\n  b: {type: uplink}\n", "utf-8"
+        )
+        await followed(at)
+        whole = at.file.read_bytes()
+        await change(at.project, {"mcpServers": {"b": None}}, if_match=None, principal=ME)
+        assert whole.startswith(at.file.read_bytes()), "the very picture of an unfinished save"
+        with anyio.move_on_after(1.5):
+            await at.until(lambda: at.project.followed.held is not None)
+        assert at.project.followed.held is None
+        at.file.write_bytes(at.file.read_bytes()[:-8])
+        await at.until(lambda: at.project.followed.held is not None)
