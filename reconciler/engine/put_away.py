@@ -32,6 +32,8 @@ class PutAway:
     patch: dict[str, Any] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    servers: frozenset[str] = frozenset()
+    """Those that the values are for."""
 
 
 def put_away(
@@ -138,6 +140,7 @@ class _Walk:
             self._refuse("control-character", "A character that is not for text", path, "holds U+0000")
         name = self._name(stored, path)
         self.result.values[name] = literal
+        self.result.servers |= {str(path[1])}
         return str(SecretRef("secret", name))
 
     def _name(self, stored: Any, path: Path) -> str:

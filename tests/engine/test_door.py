@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from reconciler.engine.change import Consent, apply_file
 from reconciler.engine.door import ChangeRefused, change
 from reconciler.gate.principal import Principal
+from reconciler.store import files
 from reconciler.store.files import text_digest
 from reconciler.store.places import Sources
 from tests.engine.desk import Desk, desk, light
@@ -175,3 +178,242 @@ async def test_a_server_that_must_be_fresh_is_not_written_over_another(tmp_path:
                 assert not refused
             except ChangeRefused as error:
                 assert (error.code, refused, at.file.read_bytes()) == ("exists", True, text)
+
+
+# Secrets
+
+
+@requirement("API-4:literals-go-to-the-vault")
+async def test_a_literal_secret_is_in_the_vault_and_reaches_the_server_but_not_the_file(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        patch = {"mcpServers": {"a": {"env": {"KEY": "hunter2-and-more"}}}}
+        await change(at.project, patch, if_match=None, principal=ME, wait=10)
+        assert at.project.vault.get("a.env.KEY") == "hunter2-and-more"
+        assert "hunter2" not in at.file.read_text(encoding="utf-8")
+        assert accepted(at)["env"] == {"KEY": "${secret:a.env.KEY}"}
+        assert json.loads(await at.call("a", "info"))["env"]["KEY"] == "hunter2-and-more"
+        again = await change(at.project, patch, if_match=None, principal=ME, wait=10)
+        assert (again.applied.outcomes, [secret.version for secret in at.project.vault.list()]) == ([], [1])
+
+
+@requirement("API-4:literals-go-to-the-vault")
+async def test_another_value_of_a_secret_is_a_reconnect_with_that_reason(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        for value in ("first-value", "second-value"):
+            before = at.row("a")["instance"]
+            patch = {"mcpServers": {"a": {"env": {"KEY": value}}}}
+            changed = await change(at.project, patch, if_match=None, principal=ME, wait=10)
+            assert [(o.action, o.status) for o in changed.applied.outcomes] == [("reconnect", "applied")]
+            assert at.row("a")["instance"] != before
+        assert [secret.version for secret in at.project.vault.list()] == [2]
+        [reason] = changed.applied.plan.drift[0].because
+        assert getattr(reason, "detail", "") == "its stored secret changed: a.env.KEY"
+
+
+@requirement("API-4:literals-go-to-the-vault")
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"mcpServers": {"a": {"env": {"KEY": "other-value"}, "timeouts": {"call": "soon"}}}},
+        {"mcpServers": {"a": {"env": {"KEY": "other-value", "NEW": "***"}}}},
+        {"mcpServers": {"b": {"command": "x", "headers": {"H": "other-value"}}}},
+        {"mcpServers": {"a": {"env": {"KEY": "x" * 70_000}}}},
+        {"version": 2, "mcpServers": {"a": {"env": {"KEY": "other-value"}}}},
+    ],
+)
+async def test_a_refused_change_leaves_the_vault_as_it_was(tmp_path: Path, patch: dict[str, Any]) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        await change(at.project, {"mcpServers": {"a": {"env": {"KEY": "value-one"}}}}, if_match=None, principal=ME)
+        kept = at.project.vault.list()
+        code, said = await refusal(at, patch)
+        assert (at.project.vault.list(), at.project.vault.get("a.env.KEY")) == (kept, "value-one")
+        assert code in ("invalid", "vault", "own-setting")
+        assert "other-value" not in said
+
+
+# Refusals
+
+
+async def test_every_mistake_is_named_with_its_path(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        patch = {"mcpServers": {"bad": {"name": "B"}, "a": {"timeouts": {"call": "soon"}, "enabeld": True}}}
+        with pytest.raises(ChangeRefused) as refused:
+            await change(at.project, patch, if_match=None, principal=ME)
+        found = {problem.path: problem.code for problem in refused.value.problems}
+        assert found == {
+            ("mcpServers", "bad"): "no-transport",
+            ("mcpServers", "a", "timeouts", "call"): "bad-duration",
+            ("mcpServers", "a", "enabeld"): "unknown-field",
+        }
+
+
+@pytest.mark.parametrize("patch", [{"version": None}, {"version": 2}, {"project": "other"}, {"project": None}])
+async def test_what_everything_else_is_understood_by_is_not_changed_from_outside(
+    tmp_path: Path, patch: dict[str, Any]
+) -> None:
+    async with desk(tmp_path, {"a": light("a")}, project="mine") as at:
+        await at.apply()
+        assert (await refusal(at, patch))[0] == "own-setting"
+        same = {"version": 1, "project": "mine", "mcpServers": {"a": {"description": "d"}}}
+        await change(at.project, same, if_match=None, principal=ME)
+        assert accepted(at)["description"] == "d"
+
+
+async def test_all_servers_at_once_are_not_deleted_by_a_null(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a"), "b": light("b")}) as at:
+        await at.apply()
+        code, said = await refusal(at, {"mcpServers": None})
+        assert (code, "name each with null" in said) == ("blocked", True)
+        await change(at.project, {"mcpServers": {"a": None, "b": None}}, if_match=None, principal=ME)
+        assert at.rows() == {}
+
+
+async def test_the_last_server_goes_by_a_null_for_all(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        await change(at.project, {"mcpServers": None}, if_match=None, principal=ME)
+        assert (at.rows(), (await at.project.read()).reading.written) == ({}, {"version": 1, "mcpServers": {}})
+
+
+async def test_a_protected_server_is_deleted_by_nobody(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a", protect=True), "b": light("b")}) as at:
+        await at.apply()
+        code, said = await refusal(at, {"mcpServers": {"a": None}})
+        assert (code, "a is protected" in said) == ("blocked", True)
+
+
+async def test_an_engine_that_only_reads_answers_with_the_patch(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        at.project.read_only = True
+        patch = {"mcpServers": {"a": {"env": {"KEY": "a-literal-one"}, "description": "d"}}}
+        with pytest.raises(ChangeRefused) as refused:
+            await change(at.project, patch, if_match=None, principal=ME)
+        assert (refused.value.code, "--read-only" in str(refused.value)) == ("read-only", True)
+        assert refused.value.patch == {"mcpServers": {"a": {"env": {"KEY": "***"}, "description": "d"}}}
+        assert at.project.vault.list() == ()
+        assert (await refusal(at, {"mcpServers": {"bad": {}}}))[0] == "invalid"
+
+
+# Others who save meanwhile
+
+
+def saved_meanwhile(at: Desk, monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
+    """Somebody saves these, one each time a text is about to take the file's place."""
+    real, left = files._check_is, list(texts)
+
+    def save(target: Path, expected: str | None) -> None:
+        if target == at.file and left:
+            target.write_text(left.pop(0), encoding="utf-8")
+        real(target, expected)
+
+    monkeypatch.setattr(files, "_check_is", save)
+
+
+async def test_what_somebody_saves_meanwhile_is_kept_and_the_patch_made_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        saved_meanwhile(at, monkeypatch, yaml(at) + "    name: One\n", yaml(at) + "    name: Two # mine\n")
+        patch = {"mcpServers": {"a": {"description": "d", "env": {"KEY": "a-literal-one"}}}}
+        await change(at.project, patch, if_match=None, principal=ME)
+        text = at.file.read_text(encoding="utf-8")
+        assert ("name: Two # mine" in text, "description: d" in text) == (True, True)
+        assert "name" not in accepted(at)
+        assert [secret.name for secret in at.project.vault.list()] == ["a.env.KEY"]
+
+
+async def test_a_change_for_one_version_is_stale_when_somebody_saves_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        etag = (await at.project.read()).etag
+        text = yaml(at)
+        saved_meanwhile(at, monkeypatch, text)
+        with pytest.raises(ChangeRefused) as refused:
+            await change(at.project, PATCH, if_match=etag, principal=ME)
+        assert (refused.value.code, at.file.read_text(encoding="utf-8")) == ("stale", text)
+
+
+async def test_a_file_that_is_saved_all_the_time_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        saved_meanwhile(at, monkeypatch, *(yaml(at) + f"    name: N{n}\n" for n in range(100)))
+        with pytest.raises(ChangeRefused) as refused:
+            await change(at.project, PATCH, if_match=None, principal=ME)
+        assert refused.value.code == "stale"
+
+
+async def test_of_two_files_neither_is_written_when_one_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        path = await over(at, "mcpServers: {a: {name: A}}")
+        texts = [at.file.read_bytes(), path.read_bytes()]
+        saved_meanwhile(at, monkeypatch)
+        real = files._check_is
+
+        def fail(target: Path, expected: str | None) -> None:
+            if target == path:
+                raise OSError(28, "No space left on device")
+            real(target, expected)
+
+        monkeypatch.setattr(files, "_check_is", fail)
+        patch = {"mcpServers": {"a": {"name": "B", "description": "d"}}}
+        assert (await refusal(at, patch))[0] == "read-only"
+        assert [at.file.read_bytes(), path.read_bytes()] == texts
+
+
+async def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        at.file.write_bytes(b"\xef\xbb\xbf" + yaml(at).encode())
+        await at.apply()
+        changed = await change(at.project, PATCH, if_match=None, principal=ME)
+        assert at.file.read_bytes().startswith(b"\xef\xbb\xbfversion: 1\n")
+        assert text_digest(at.file.read_bytes()) == changed.etag == (await at.project.read()).etag
+
+
+async def test_a_change_goes_on_when_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        async with at.project.applying:
+            asked = asyncio.create_task(change(at.project, PATCH, if_match=None, principal=ME))
+            await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.wait({asked})
+        await at.until(lambda: "tools" in accepted(at))
+        assert asked.cancelled()
+
+
+# Parts of the file that were not taken up
+
+
+async def test_of_what_is_not_in_the_file_as_accepted_only_the_patch_is_taken_up(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a"), "gone": light("gone")}) as at:
+        await at.apply()
+        at.write({"a": {"url": "http://127.0.0.1:9/"}, "b": light("b")}, groups={"g": {"name": "G"}})
+        for patch in (
+            {"mcpServers": {"a": {"headers": {"H": "${env:H}"}}}},
+            {"mcpServers": {"b": {"description": "d"}}},
+            {"mcpServers": {"gone": light("new")}},
+            {"groups": {"h": {"name": "H"}}},
+        ):
+            await change(at.project, patch, if_match=None, principal=ME)
+        document = at.project.ledger.document
+        assert document.servers == {"a": light("a"), "gone": light("new")}
+        assert document.settings == {"version": 1, "groups": {"h": {"name": "H"}}}
+
+
+async def test_where_nothing_was_applied_the_settings_of_the_file_come_along(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"b": light("b")}, defaults={"requireApproval": "writes"}) as at:
+        await change(at.project, {"mcpServers": {"a": light("a")}}, if_match=None, principal=ME)
+        document = at.project.ledger.document
+        assert document.settings == {"version": 1, "defaults": {"requireApproval": "writes"}}
+        assert list(document.servers) == ["a"]

@@ -14,7 +14,7 @@ from reconciler.engine.change import Applied, Consent, apply_file, approve, plan
 from reconciler.engine.door import Changed, ChangeRefused, change
 from reconciler.engine.follow import AutoApprove
 from reconciler.engine.rollback import patch_to, roll_back
-from reconciler.gate.principal import Principal
+from reconciler.gate.principal import Principal, Role
 from reconciler.plan.actions import Plan
 from reconciler.plan.document import plan_id
 from tests.engine.desk import Desk, desk, light
@@ -453,9 +453,10 @@ async def test_where_nothing_was_applied_yet_an_editors_first_rule_waits_too(tmp
 
 async def test_who_only_reads_or_calls_writes_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path, {"a": light("a")}) as at:
-        for role in ("viewer", "client"):
+        roles: tuple[Role, ...] = ("viewer", "client")
+        for role in roles:
             with pytest.raises(ChangeRefused) as refused:
-                await put(at, "a", {"description": "d"}, Principal("x", role))  # type: ignore[arg-type]  # a Role
+                await put(at, "a", {"description": "d"}, Principal("x", role))
             assert (refused.value.code, "may not change" in str(refused.value)) == ("not-allowed", True)
 
 
