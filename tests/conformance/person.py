@@ -27,7 +27,7 @@ PROGRAM = "auth/client-credentials-basic"
 def sign_ins() -> Iterator[SignIns]:
     """Those of a project, with a vault that lasts as long."""
     with tempfile.TemporaryDirectory() as folder:
-        yield SignIns(Vault(StateDir(Path(folder))), lambda: HOME, lambda server_id: None)
+        yield SignIns(Vault(StateDir(Path(folder))), lambda: HOME, lambda server_id, forgotten: None)
 
 
 async def sign_in(ours: SignIns, server_id: str) -> None:

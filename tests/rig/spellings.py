@@ -48,6 +48,7 @@ NAMES: Mapping[str, Sequence[Sequence[str]]] = {
     "rebind.example": [[ELSEWHERE], ["127.0.0.1"]],
     "rebind-often.example": [[ELSEWHERE], ["10.0.0.1"], [ELSEWHERE], ["169.254.169.254"], [ELSEWHERE], ["::1"]],
     "rebind6.example": [[ELSEWHERE], ["::1"]],
+    "rebind-loop.example": [["127.0.0.1"], ["10.0.0.1"]],
 }
 """Addresses of each name, one list for each time it is asked for."""
 

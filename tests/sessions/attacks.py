@@ -7,7 +7,7 @@ tried, at which URL, and to which addresses a packet went.
 import json
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ from reconciler.sessions.session import SessionError
 from reconciler.sessions.sign_in import SignIns
 from reconciler.store.state_dir import StateDir
 from reconciler.store.vault import Vault
-from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, Sse, answers, mcp, says
+from tests.rig.evil_http import Behaviour, EvilHttp, Sse, answers, mcp, says
 from tests.rig.inside import Inside
-from tests.rig.spellings import ELSEWHERE, INSIDE, NAMES, SERVER, TRICKS
+from tests.rig.spellings import ELSEWHERE, INSIDE, METADATA, NAMES, PRIVATE, SERVER, TRICKS
 from tests.rig.tokens import ISSUER, RESOURCE, House, document, wants
 from tests.sessions.remotes import Heard, no_secrets, remote
 
@@ -47,6 +47,7 @@ class Attack:
     oauth: Any = True
     kind: Any = "http"
     scheme: str = "https"
+    on: str = SERVER
 
 
 def tells(told: dict[str, Any], challenge: str = "Bearer", **more: Any) -> Behaviour:
@@ -85,6 +86,18 @@ def others(url: str) -> Behaviour:
     return wants(house, _pictures(url), "Bearer", told)
 
 
+def challenges(url: str) -> Behaviour:
+    """A server whose refusal names the URL."""
+    return tells({}, f'Bearer resource_metadata="{url}"')
+
+
+def wants_more(url: str) -> Behaviour:
+    """A server that is signed in to, and has a tool that wants more and says so with the URL."""
+    house = House()
+    more = says(403, www_authenticate=f'Bearer error="insufficient_scope", scope="more", resource_metadata="{url}"')
+    return wants(house, mcp(**{"tools/call": more}), "Bearer", {**protected(), **issuer(), "/token": house})
+
+
 def _pictures(url: str) -> Behaviour:
     """A server all of whose texts and pictures lead inside."""
     icons = [{"src": url, "mimeType": "image/png"}]
@@ -108,10 +121,6 @@ def _moved(status: int) -> Callable[[str], Behaviour]:
     return lambda url: says(status, location=url)
 
 
-async def _nothing(request: Request, connection: Connection) -> None:
-    await connection.answer(404)
-
-
 def attacks() -> Iterator[Attack]:
     """All of them."""
     hosts = (*INSIDE, *TRICKS, ELSEWHERE)
@@ -121,12 +130,16 @@ def attacks() -> Iterator[Attack]:
             def of(place: str, server: Callable[[str], Behaviour]) -> Attack:
                 return Attack(f"{name}: {place}", server, chosen, oauth, scheme=scheme)  # noqa: B023
 
-            yield of("resource_metadata", lambda url: tells({}, f'Bearer resource_metadata="{url}"'))
+            yield of("resource_metadata", challenges)
             yield of("token_endpoint", lambda url: tells({**protected(), **issuer(token_endpoint=url)}))
             if oauth is True:
                 yield of("registration", lambda url: tells({**protected(), **issuer(registration_endpoint=url)}))
                 yield of("authorization_servers", lambda url: tells(protected(authorization_servers=[url])))
                 yield of("issuer", lambda url: tells({**protected(), **issuer(issuer=url)}))
+        for scheme in ("http", "https"):
+            beside = (*METADATA, *PRIVATE, "private.example", "mixed.example", "rebind-loop.example")
+            yield Attack(f"{name}: from loopback", challenges, beside, oauth, scheme=scheme, on="127.0.0.1")
+        yield Attack(f"{name}: a tool that wants more", wants_more, FEW, oauth)
         yield Attack(f"{name}: every other field, and every picture", others, FEW, oauth)
         for status in (301, 302, 303, 307, 308):
             for path in (f"{RESOURCE}/mcp", ISSUER, "/token", "/register"):
@@ -141,14 +154,14 @@ def attacks() -> Iterator[Attack]:
 @contextmanager
 def sign_ins() -> Iterator[SignIns]:
     with tempfile.TemporaryDirectory() as folder:
-        yield SignIns(Vault(StateDir(Path(folder))), lambda: "http://127.0.0.1:7717", lambda server_id: None)
+        yield SignIns(Vault(StateDir(Path(folder))), lambda: "http://127.0.0.1:7717", lambda server_id, forgotten: None)
 
 
 async def attempt(attack: Attack, url: str) -> str:
     """What came of one attack."""
-    server = remote(f"{HERE}/mcp", attack.kind, oauth=attack.oauth)
+    server = remote(f"http://{attack.on}/mcp", attack.kind, oauth=attack.oauth)
     with sign_ins() as ours:
-        async with EvilHttp(attack.server(url), PORT, host=SERVER):
+        async with EvilHttp(attack.server(url), PORT, host=attack.on):
             try:
                 return await _used(server, ours)
             except SessionError as error:
@@ -178,7 +191,7 @@ async def _signed_in(server: Server, ours: SignIns) -> str:
         return f"{getattr(error, 'code', 'refused')}: {error}"
 
 
-async def main(report: Callable[[list[Any]], Awaitable[None]] | None = None) -> list[dict[str, Any]]:
+async def main() -> list[dict[str, Any]]:
     rows = []
     with Inside(NAMES) as inside:
         for attack in attacks():

@@ -39,8 +39,17 @@ def attempts() -> list[Mapping[str, Any]]:
 
 def test_no_packet_goes_inside(attempts: list[Mapping[str, Any]]) -> None:
     public = tuple(f"{address}:" for address in (SERVER, ELSEWHERE))
-    leaks = [each for each in attempts if any(not where.startswith(public) for where in each["packets"])]
-    assert leaks == []
+    told = [each for each in attempts if "from loopback" not in each["place"]]
+    assert [each for each in told if any(not where.startswith(public) for where in each["packets"])] == []
+
+
+def test_a_server_on_loopback_leads_nowhere_else_inside(attempts: list[Mapping[str, Any]]) -> None:
+    beside = [each for each in attempts if "from loopback" in each["place"] and "rebind-loop" not in each["url"]]
+    assert len(beside) >= 200
+    assert [each for each in beside if each["packets"] != ["127.0.0.1:80"]] == []
+    changing = [each for each in attempts if "from loopback" in each["place"] and "rebind-loop" in each["url"]]
+    assert len(changing) == 4
+    assert all(set(each["packets"]) <= {"127.0.0.1:80", "127.0.0.1:443", ITSELF} for each in changing)
 
 
 def test_every_place_is_tried_with_more_than_sixty_spellings(attempts: list[Mapping[str, Any]]) -> None:
@@ -67,7 +76,8 @@ def test_only_one_address_is_dialled_for_a_name_that_changes_its_mind(attempts: 
 
 
 def test_nothing_is_asked_over_plain_http_even_where_it_is_public(attempts: list[Mapping[str, Any]]) -> None:
-    plain = [each for each in attempts if each["url"].startswith("http://")]
+    told = [each for each in attempts if "from loopback" not in each["place"]]
+    plain = [each for each in told if each["url"].startswith("http://")]
     assert len(plain) > 40 and all(each["packets"] == [ITSELF] for each in plain)
 
 

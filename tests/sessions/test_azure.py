@@ -19,7 +19,7 @@ from reconciler.sessions.remote import RemoteSession, open_remote
 from reconciler.sessions.session import SessionError
 from tests.canary import CANARY
 from tests.requirements import requirement
-from tests.rig.evil_http import Behaviour, EvilHttp, mcp, says
+from tests.rig.evil_http import Behaviour, EvilHttp, mcp, never, says
 from tests.rig.tokens import House, document, form, wants
 from tests.sessions.remotes import Heard, no_secrets, nothing_left, remote
 
@@ -247,3 +247,12 @@ def test_references_are_resolved_when_the_session_is_opened() -> None:
     assert isinstance(found, AzureCredentials)
     assert (found.client_secret, found.tenant) == ("<entra>", "<TENANT>")
     assert "<entra>" not in repr(found)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_secret_follows_no_redirect(status: int) -> None:
+    async with EvilHttp(never) as trap:
+        async with places(House(answers=[says(status, location=trap.url)])) as (_, server):
+            error = await failure(server)
+        assert trap.connections == 0
+    assert f"HTTP {status}" in str(error)
