@@ -99,6 +99,8 @@ class Environment:
 
     def hide(self, text: str) -> str:
         """`text` without any value that was handed out, and without the secrets written out for what was started."""
+        if not text:  # as most reasons are; a status has thousands of them
+            return text
         held = {value for value in self.held() if len(value) >= _SHORTEST_SECRET}
         for value in sorted(self._handed_out | held, key=len, reverse=True):
             text = text.replace(value, HIDDEN)

@@ -90,6 +90,14 @@ class Offers:
         known = self._look(server_id)
         return known.listed if known else Listing()
 
+    def handshake(self, server_id: str) -> Handshake | None:
+        """What the server said of itself when it was last connected as it is now; None where it never was."""
+        live = self._hub.slot(server_id).live
+        if live is not None and live.state == "ready":
+            return live.session.handshake if live.session else None
+        remembered, wanted = self._remembered.get(server_id), self._ledger.server(server_id)
+        return remembered.handshake if remembered and wanted and remembered.spec == wanted.spec else None
+
     def touch(self) -> None:
         """Something may have changed: say so to whoever listens."""
         self.version += 1
@@ -149,6 +157,8 @@ def _digests(listing: Listing) -> Mapping[str, str]:
 
 def _visible(listing: Listing, policy: Policy) -> Listing:
     """Only the tools that the file and the lock let through."""
+    if policy.server.allow is None and not policy.server.deny and not policy.blocked:
+        return listing
     tools: tuple[Mapping[str, Any], ...] = tuple(
         tool for tool in listing.tools if policy.offers(tool["name"]) and tool["name"] not in policy.blocked
     )

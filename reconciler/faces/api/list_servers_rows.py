@@ -35,12 +35,12 @@ def server_row(project: Project, seen: Seen) -> dict[str, Any]:
 def server_detail(project: Project, seen: Seen) -> dict[str, Any]:
     """One server alone."""
     command, words = shown_command(seen)
-    offer = project.offers.of(seen.server.id) if seen.accepted else None
+    handshake = project.offers.handshake(seen.server.id) if seen.accepted else None
     return {
         **server_row(project, seen),
         "command": command,
         "args": None if words is None else shlex.join(words),
-        "serverImplementation": offer.handshake.server_info if offer and offer.handshake else None,
+        "serverImplementation": handshake.server_info if handshake else None,
         "lastError": failure_of(project, seen),
     }
 
@@ -76,10 +76,8 @@ def shown_command(seen: Seen) -> tuple[str | None, list[str] | None]:
 
 def capabilities_of(project: Project, seen: Seen) -> dict[str, bool] | None:
     """Which lists the server said that it has; null before it said anything."""
-    offer = project.offers.of(seen.server.id) if seen.accepted else None
-    if offer is None:
-        return None
-    if offer.handshake is None:
-        listing = offer.listing
-        return {kind: bool(getattr(listing, kind)) for kind in _KINDS} if offer.live else None
-    return {kind: kind in offer.handshake.capabilities for kind in _KINDS}
+    handshake = project.offers.handshake(seen.server.id) if seen.accepted else None
+    if handshake is not None:
+        return {kind: kind in handshake.capabilities for kind in _KINDS}
+    live = project.serving(seen.server.id) if seen.accepted else None
+    return {kind: bool(getattr(live.listing, kind)) for kind in _KINDS} if live is not None else None
