@@ -80,6 +80,11 @@ class Line:
         with anyio.fail_after(PATIENCE):
             return await self._reader.readline()
 
+    async def hear_some(self) -> bytes:
+        """Whatever comes next."""
+        with anyio.fail_after(PATIENCE):
+            return await self._reader.read(64 * 1024)
+
     async def end(self) -> bytes:
         """Wait until the other side hangs up; what it still said."""
         with anyio.fail_after(PATIENCE):
