@@ -68,6 +68,11 @@ class Tokens:
         self._shown[bearer] = found.principal
         return found.principal
 
+    def until(self, bearer: bytes) -> datetime | None:
+        """When a token ends to hold; None for one that does not end by itself."""
+        found = self._known.get(hashlib.sha256(bearer).digest())
+        return found.until if found is not None else None
+
     def look(self) -> None:
         """Read the file again if it is another one, or if the time of a token is over. What cannot be read lets nobody
         in."""

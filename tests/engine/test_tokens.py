@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from reconciler.engine import tokens as engine_tokens
 from reconciler.engine.tokens import Tokens
 from reconciler.gate.gate import Principal
 from reconciler.store.state_dir import StateDir
-from reconciler.store.tokens import create_token, local_token, revoke_token
+from reconciler.store.tokens import adopt_token, create_token, local_token, read_tokens, revoke_token
 from tests.requirements import requirement
 
 pytestmark = [requirement("GATE-1:tokens"), pytest.mark.anyio]
@@ -130,3 +131,74 @@ def test_without_a_file_that_can_be_read_nobody_comes_in_and_it_is_said_once(
     tokens.look()
     assert tokens.check(good) is None
     assert [kind for kind, _ in said] == ([] if damage is None else ["tokens"])
+
+
+class Clock:
+    """A time that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def timed(folder: Path, seconds: float) -> tuple[Tokens, StateDir, Clock, bytes]:
+    """Tokens with one that holds for so long."""
+    state, clock = StateDir(folder / "state"), Clock()
+    text = create_token(state, "editor", "short", clock.now + timedelta(seconds=seconds))[1]
+    tokens = Tokens(state, Spoken(), clock)
+    tokens.start()
+    return tokens, state, clock, text.encode()
+
+
+def test_a_token_holds_to_the_second_at_which_it_ends(tmp_path: Path) -> None:
+    tokens, state, clock, short = timed(tmp_path, 100)
+    end = tokens.until(short)
+    assert end is not None and tokens.check(short) == Principal("short", "editor")
+    clock.now = end - timedelta(milliseconds=1)
+    assert tokens.check(short) is tokens.check(short) is not None
+    clock.now = end
+    assert tokens.check(short) is None
+    assert (tokens.until(shown(state, "client")), tokens.until(b"unknown")) == (None, None)
+    assert tokens.check(shown(state, "client")) is not None
+
+
+def test_whoever_came_in_with_a_token_is_sent_away_at_its_end(tmp_path: Path) -> None:
+    tokens, state, clock, short = timed(tmp_path, 100)
+    gone: list[Sequence[Principal]] = []
+    tokens.listen(gone.append)
+    principal, other = tokens.check(short), tokens.check(shown(state, "client"))
+    tokens.look()
+    assert gone == []
+    clock.move(101)
+    tokens.look()
+    assert [[each is principal for each in principals] for principals in gone] == [[True]]
+    assert tokens.check(shown(state, "client")) is other
+    tokens.look()
+    assert len(gone) == 1
+
+
+def test_a_token_of_another_project_holds_until_it_ends_there(tmp_path: Path) -> None:
+    _, state, clock, short = timed(tmp_path, 100)
+    elsewhere = StateDir(tmp_path / "elsewhere")
+    [token] = [token for token in read_tokens(state) if token.name == "short"]
+    adopt_token(elsewhere, token)
+    tokens = Tokens(elsewhere, Spoken(), clock)
+    tokens.start()
+    assert tokens.check(short) == Principal("short", "editor")
+    clock.move(101)
+    assert tokens.check(short) is None
+
+
+def test_the_end_of_hosting_sends_everybody_away(tmp_path: Path) -> None:
+    tokens, state, _ = made(tmp_path)
+    gone: list[Sequence[Principal]] = []
+    tokens.listen(gone.append)
+    assert tokens.check(shown(state, "client")) is not None
+    tokens.end()
+    assert tokens.check(shown(state, "client")) is None
+    assert sorted(principal.name for principal in gone[0]) == ["client", "operator"]

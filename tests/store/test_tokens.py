@@ -6,6 +6,7 @@ import hashlib
 import json
 import stat
 import threading
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from reconciler.store.tokens import (
     BadName,
     NoSuchToken,
     TokensDamaged,
+    adopt_token,
     create_token,
     ensure_tokens,
     local_token,
@@ -127,3 +129,41 @@ def test_many_at_once_lose_none(state: StateDir) -> None:
         thread.join()
     assert len(read_tokens(state)) == 22
     assert len(json.loads(state.local_tokens.read_text(encoding="utf-8"))) == 2
+
+
+def test_a_token_with_an_end_keeps_it_on_the_disk(state: StateDir) -> None:
+    end = datetime(2040, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=1)))
+    create_token(state, "viewer", "short", end)
+    create_token(state, "viewer", "long")
+    kept = {token.name: token for token in read_tokens(state)}
+    assert (kept["short"].expires_at, kept["short"].until) == ("2040-01-02T02:04:05+00:00", end)
+    assert (kept["long"].expires_at, kept["long"].until) == (None, None)
+    assert kept["short"].holds(end - timedelta(seconds=1)) and not kept["short"].holds(end)
+    assert kept["long"].holds(end)
+    assert "expiresAt" in kept["short"].to_json() and "expiresAt" not in kept["long"].to_json()
+
+
+def test_tokens_whose_time_is_over_are_forgotten_with_the_next_one(state: StateDir) -> None:
+    create_token(state, "viewer", "old", datetime.now(UTC) - timedelta(seconds=1))
+    assert "old" in {token.name for token in read_tokens(state)}
+    create_token(state, "viewer", "old")
+    assert [token.expires_at for token in read_tokens(state) if token.name == "old"] == [None]
+
+
+@pytest.mark.parametrize("end", ["tomorrow", "2040-01-02T03:04:05", "", 7, True])
+def test_an_end_that_is_none_damages_the_file(state: StateDir, end: object) -> None:
+    create_token(state, "viewer", "short", datetime(2040, 1, 2, tzinfo=UTC))
+    kept = json.loads(state.tokens.read_text(encoding="utf-8"))
+    kept["tokens"][-1]["expiresAt"] = end
+    state.tokens.write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(TokensDamaged):
+        read_tokens(state)
+
+
+def test_a_token_of_another_project_is_let_in_under_a_free_name(state: StateDir, tmp_path: Path) -> None:
+    other = StateDir(tmp_path / "other")
+    token, _ = create_token(other, "editor", "mine")
+    adopt_token(state, token)
+    assert token in read_tokens(state)
+    with pytest.raises(BadName):
+        adopt_token(state, token)

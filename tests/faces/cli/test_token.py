@@ -7,12 +7,14 @@ import json
 import os
 import pty
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from reconciler.faces.cli.paste import paste_lines
-from reconciler.store.state_dir import base_directory
+from reconciler.store.state_dir import StateDir, base_directory
+from reconciler.store.tokens import create_token
 from tests.faces.cli.desk import Desk, Done, light
 from tests.faces.cli.test_watch import watching
 from tests.requirements import requirement
@@ -52,6 +54,20 @@ def test_without_an_engine_tokens_are_made_listed_shown_and_taken_back(desk: Des
     assert desk.run("token", "revoke", "client").exit == 0
     gone = desk.run("token", "show", "--role", "client")
     assert (gone.exit, gone.out, "`reconciler token create --role client`" in gone.err) == (1, "", True)
+
+
+def test_the_list_says_when_a_token_ends_and_leaves_out_those_that_ended(desk: Desk) -> None:
+    desk.write({})
+    created(desk, "viewer")
+    assert "EXPIRES" not in desk.run("token", "list").out
+    [kept] = (desk.folder.parent / "state").glob("*/tokens.json")
+    create_token(StateDir(kept.parent), "viewer", "short", datetime(2999, 1, 2, tzinfo=UTC))
+    create_token(StateDir(kept.parent), "viewer", "over", datetime(2000, 1, 2, tzinfo=UTC))
+    lines = desk.run("token", "list").out.splitlines()
+    assert lines[0].split() == ["NAME", "ROLE", "CREATED", "EXPIRES"]
+    assert [line.split()[-1] for line in lines if line.startswith("short ")] == ["2999-01-02T00:00:00+00:00"]
+    rows = {row["name"]: row for row in desk.run("token", "list", "-o", "json").json["tokens"]}
+    assert rows["short"]["expiresAt"] == "2999-01-02T00:00:00+00:00" and "over" not in rows
 
 
 @pytest.mark.parametrize(

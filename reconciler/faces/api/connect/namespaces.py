@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -113,15 +114,14 @@ def _let_in(bearer: bytes | None, host: Host, project: Project) -> None:
     if bearer is None:
         return
     known = token_digest(bearer)
-    token = next(
-        token for other in host.projects.values() for token in read_tokens(other.state) if token.sha256 == known
-    )
+    tokens = (token for other in tuple(host.projects.values()) for token in read_tokens(other.state))
+    token = next((token for token in tokens if token.sha256 == known), None)
+    if token is None:
+        return
     for name in (token.name, f"{token.name[:40]}-{known[:8]}"):
-        try:
+        with suppress(BadName):  # the new namespace has a token of its own that is called so
             adopt_token(project.state, replace(token, name=name, role="operator"))
             break
-        except BadName:  # the new namespace has a token of its own that is called so
-            continue
 
 
 def _held(request: Request, name: str, otherwise: str) -> Project:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RANKS, RoleRoute
-from reconciler.faces.api.connect.holders import held_in
+from reconciler.faces.api.connect.holders import bearer_of, held_in
 from reconciler.faces.api.hosted import host_of
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.problems import HttpProblem
@@ -45,12 +45,21 @@ async def create(request: Request) -> JSONResponse:
     held = held_in(request.scope, host_of(request))
     names = _namespaces(constraints, [name for name, (_, who) in held.items() if RANKS[who.role] >= RANKS["operator"]])
     role = _role(constraints)
-    until = datetime.now(UTC) + timedelta(seconds=_seconds(constraints))
     projects = [held[name][0] for name in names]
+    until = min([datetime.now(UTC) + timedelta(seconds=_seconds(constraints)), *_ends(request, projects)])
     text = await asyncio.to_thread(_make, projects, role, until)
     for project in projects:
         project.tokens.look()
     return JSONResponse({"token": text, "expiresAt": until.isoformat(timespec="seconds").replace("+00:00", "Z")}, 201)
+
+
+def _ends(request: Request, projects: Sequence[Project]) -> Iterator[datetime]:
+    """No token outlives the one that it was made with."""
+    bearer = bearer_of(request.scope)
+    for project in projects:
+        end = project.tokens.until(bearer) if bearer is not None else None
+        if end is not None:
+            yield end
 
 
 def _make(projects: Sequence[Project], role: Role, until: datetime) -> str:
