@@ -98,6 +98,10 @@ class Machines:
         kept[1].begin_anew()
         return kept[1]
 
+    def knows(self, server_id: str) -> bool:
+        """Whether the server is one that needs no person."""
+        return server_id in self._kept
+
     def forget(self, server_id: str) -> None:
         """The next session fetches a token of its own."""
         self._kept.pop(server_id, None)

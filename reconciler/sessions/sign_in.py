@@ -80,6 +80,8 @@ class SignIns:
     async def begin(self, server_id: str) -> str:
         """The URL at which a person signs in from now on. Raises SignInRefused, SessionError."""
         account = self._accounts.get(server_id)
+        if account is None and self._machines.knows(server_id):
+            raise SignInRefused(f'"{server_id}" signs in by itself, with the credentials in the file.')
         if account is None:
             hint = "write `oauth: true` for a remote server, and enable it"
             raise SignInRefused(f'Nobody signs in to "{server_id}": {hint}.')

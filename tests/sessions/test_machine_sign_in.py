@@ -3,15 +3,20 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from reconciler.model.server import Server
+from reconciler.sessions.credential import SignInRefused
 from reconciler.sessions.machine import Machines
 from reconciler.sessions.remote import RemoteSession, open_remote
 from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in import SignIns
+from reconciler.store.state_dir import StateDir
+from reconciler.store.vault import Vault
 from tests.canary import CANARY
 from tests.requirements import requirement
 from tests.rig.evil_http import Behaviour, EvilHttp, Request, mcp, says
@@ -240,6 +245,27 @@ async def test_an_ended_token_is_renewed_without_asking_the_server_first() -> No
         await session.probe()
         pings = [seen.headers.get("authorization") for seen in found.there.seen("ping")]
         assert pings == ["Bearer token-2"] and len(house.asked) == 2
+
+
+async def test_a_session_ends_when_its_program_is_no_longer_let_in() -> None:
+    async with places(House()) as found, opened(found.server()) as session:
+        found.house.take_back()
+        found.house.answers = [document({"error": "invalid_client"}, 401)] * 50
+        with pytest.raises(SessionError, match="invalid_client"):
+            await session.request("tools/list", {}, timeout=5)
+        end = await session.ended()
+    assert end.terminal and "invalid_client" in end.reason
+
+
+async def test_nobody_is_sent_to_sign_in_where_a_program_does(tmp_path: Path) -> None:
+    ours = SignIns(Vault(StateDir(tmp_path)), lambda: None, lambda server_id, forgotten: None)
+    async with places(House()) as found:
+        ours.auth(found.server(), no_secrets)
+        with pytest.raises(SignInRefused, match='"there" signs in by itself, with the credentials in the file'):
+            await ours.begin("there")
+        assert ours.auth_url("there") is None
+        assert CANARY in set(ours.secrets())
+    await ours.close()
 
 
 async def test_why_a_secret_is_refused_is_said_without_it() -> None:
