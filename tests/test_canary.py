@@ -44,7 +44,7 @@ def inner_run(tmp_path_factory: pytest.TempPathFactory) -> str:
     for path in CASES.glob("*/*.py"):
         (folder / f"test_{path.parent.name}_{path.name}").write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "pytest", "-p", "tests.canary", "-p", "no:cacheprovider", "--tb=short", "-rA"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "TMPDIR": str(folder)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     return done.stdout
 
