@@ -228,10 +228,10 @@ class Host:
         """Keep observed.json close to the truth."""
         while True:
             await project.changed_at.wait()
+            await asyncio.sleep(REPORT_SECONDS)  # most changes are a few at once, with somebody waiting for an answer
             project.changed_at.clear()
             with suppress(OSError):  # a full disk now is no reason to stay silent later
                 await asyncio.to_thread(write_observed, project.state, status(project, None))
-            await asyncio.sleep(REPORT_SECONDS)
 
 
 def _at_rest(report: dict[str, object]) -> dict[str, object]:
