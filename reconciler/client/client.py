@@ -153,7 +153,7 @@ class Client:
 
     def reread_tokens(self) -> Answer:
         """The file of tokens was changed: what was taken back holds no more when this returns."""
-        return self._asking.post("/tokens/reread", {})
+        return self._asking.post("/reread", {})
 
     def secrets(self) -> Answer:
         """`{"secrets": [{"name", "version", "createdAt", "updatedAt", "servers"}], "missing": [{"name", "servers"}],

@@ -101,16 +101,17 @@ class Denied(Shown):
     denied: list[str]
 
 
-APPLIED = Lines(Begun, AppliedShown)
 _APPLY = Says(
     "Apply what the file says",
-    APPLIED,
+    Lines(Begun, AppliedShown, {409: ("held", "stale"), 422: ("invalid",)}),
     body=ApplyBody,
-    more="What goes wrong on the way ends the lines: `invalid` (422), `held` and `stale` (409).",
 )
 _FOLLOW = Says("Follow the file, or stop following it", Following, body=FollowBody, refusals={504: ("late",)})
 _APPROVE = Says(
-    "Say yes to actions that wait", APPLIED, body=AnswerBody, refusals={404: ("nothing-waits",)}, more=_APPLY.more
+    "Say yes to actions that wait",
+    Lines(Begun, AppliedShown, {409: ("held",), 422: ("invalid",)}),
+    body=AnswerBody,
+    refusals={404: ("nothing-waits",)},
 )
 _DENY = Says("Say no to actions that wait", Denied, body=AnswerBody, refusals={404: ("nothing-waits",)})
 

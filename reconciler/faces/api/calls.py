@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from reconciler.faces.api.access import RoleRoute, principal
 from reconciler.faces.api.applying import Tell
 from reconciler.faces.api.asked import body_of
-from reconciler.faces.api.description import Asked, Lines, Says, Shown
+from reconciler.faces.api.description import FAILED, Asked, Lines, Says, Shown
 from reconciler.faces.api.hosted import project_of
 from reconciler.faces.http.lines import in_lines
 
@@ -40,12 +40,12 @@ class CallResult(Shown):
     isError: bool = False
 
 
+_REFUSED = ("unknown-server", "disabled", "tool-not-offered", "tool-locked", "bad-arguments", "not-recorded", "changed")
 _CALL = Says(
     "Call a tool",
-    Lines(Progress, CallResult),
+    Lines(Progress, CallResult, {403: _REFUSED, 502: ("rpc", FAILED), 503: ("not-live",), 504: ("deadline",)}),
     body=CallBody,
-    more="Who may approve says yes by calling. A refusal ends the lines (403), as does a server that fails (502), "
-    "is not live (503) or does not answer in time (504).",
+    more="Who may approve says yes by calling.",
 )
 
 

@@ -95,6 +95,7 @@ class PlanShown(Shown):
     summary: dict[str, Any]
 
 
+_IF_MATCH = r'^(\*|"[!#-~]*")$'
 _GET = Says(
     "What the files say", ConfigurationShown, refusals={422: ("invalid",)}, more="ETag says which version it is."
 )
@@ -104,6 +105,7 @@ _PATCH = Says(
     query=ChangeQuery,
     body=MergePatch,
     refusals={**NOT_CHANGED, 400: ("bad-if-match",), 428: ("if-match-needed",)},
+    headers={"If-Match": ("Which version is to be changed: the ETag of GET, or *.", _IF_MATCH)},
     more="If-Match names the version that it is for, or is `*`. What an operator writes is taken up; of what an editor "
     "writes, all that runs, contacts or allows more waits for a yes.",
 )

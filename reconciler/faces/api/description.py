@@ -80,12 +80,20 @@ class Ending(Refused):
     status: int
 
 
+FAILED = "the code of what failed"
+"""Stands for all codes that a session may fail with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """An answer line by line: `{"progress": ...}` as it comes, at the end `{"result": ...}` or an Ending."""
+    """An answer line by line: `{"progress": ...}` as it comes, at the end `{"result": ...}` or an Ending.
 
-    progress: type[Shown] | None
+    `ends` are the codes of that, by the status that it would have had.
+    """
+
+    progress: type[Shown]
     result: type[Shown]
+    ends: Mapping[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,8 @@ class Says:
     """One route. `refusals` are the codes that it answers beside those of every route, by status.
 
     `answers` is what comes as JSON, None where only `media` come: other media types, each with the model of one of its
-    values, or None for text.
+    values, or None for text. `headers` are those that it needs: what for, and the pattern of their values; `path` the
+    patterns of what stands in the path, where there is one.
     """
 
     summary: str
@@ -103,6 +112,8 @@ class Says:
     refusals: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     status: int = 200
     media: Mapping[str, type[Shown] | None] = field(default_factory=dict)
+    headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    path: Mapping[str, str] = field(default_factory=dict)
     more: str = ""
     """More about it, for people."""
 

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, StreamingResponse
 from reconciler.engine.project import Project
 from reconciler.engine.rollback import NoSuchSerial, Refused, Target, patch_to, roll_back
 from reconciler.faces.api.access import RoleRoute
-from reconciler.faces.api.applying import APPLIED, Tell, applied_json, reporter
+from reconciler.faces.api.applying import AppliedShown, Begun, Tell, applied_json, reporter
 from reconciler.faces.api.asked import body_of, query_of
-from reconciler.faces.api.description import Asked, Digits, Says, Shown, Whole
+from reconciler.faces.api.description import Asked, Digits, Lines, Says, Shown, Whole
 from reconciler.faces.api.hosted import project_of
 from reconciler.faces.api.said import SaysYes, consent_of
 from reconciler.faces.http.lines import in_lines
@@ -65,10 +65,8 @@ _BACK = Says(
 )
 _ROLLBACK = Says(
     "Write the way back into the file, and apply it",
-    APPLIED,
+    Lines(Begun, AppliedShown, {404: ("unknown-serial",), 409: ("edit-refused", "held"), 422: ("invalid",)}),
     body=BackBody,
-    more="What goes wrong on the way ends the lines: `unknown-serial` (404), `edit-refused` and `held` (409), "
-    "`invalid` (422).",
 )
 
 

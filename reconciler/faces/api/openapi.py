@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from reconciler import __version__
 from reconciler.faces.api.access import RoleRoute
-from reconciler.faces.api.description import NDJSON, Asked, Ending, Lines, Refused, Says, Shown
+from reconciler.faces.api.description import FAILED, NDJSON, Asked, Ending, Lines, Refused, Says, Shown
 from reconciler.gate.gate import Role
 
 Schema: TypeAlias = dict[str, Any]
@@ -116,7 +116,8 @@ def _schemas(routes: Iterable[RoleRoute]) -> tuple[Mapping[type[BaseModel], Sche
     models: dict[type[BaseModel], None] = {Refused: None, Ending: None}
     for route in routes:
         says = _says(route)
-        answers = (says.answers.progress, says.answers.result) if isinstance(says.answers, Lines) else (says.answers,)
+        lines = says.answers if isinstance(says.answers, Lines) else None
+        answers = (lines.progress, lines.result) if lines is not None else (says.answers,)
         models.update(dict.fromkeys(each for each in (says.body, *answers, *says.media.values()) if each is not None))
     wanted = [(model, _MODE) for model in models]
     refs, definitions = models_json_schema(wanted, ref_template=_REF, schema_generator=Plain)
@@ -133,16 +134,35 @@ def _operation(path: str, route: RoleRoute, refs: Mapping[type[BaseModel], Schem
         **({"description": says.more} if says.more else {}),
         "tags": [path.removeprefix(ROOT).split("/")[1]],
         **least,
-        "parameters": [*_in_path(path), *_in_query(says.query)],
+        "parameters": [*_in_path(path, says.path), *_in_query(says.query), *_in_head(says.headers)],
         **({"requestBody": {"required": True, "content": body}} if body else {}),
         "responses": {str(says.status): _answer(says, refs), **_refusals(path, route, refs)},
     }
 
 
-def _in_path(path: str) -> list[Schema]:
+def _in_path(path: str, patterns: Mapping[str, str]) -> list[Schema]:
     return [
-        {"name": name, "in": "path", "required": True, "description": _PATH_WORDS[name], "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH_WORDS[name],
+            "schema": {"type": "string", **({"pattern": patterns[name]} if name in patterns else {})},
+        }
         for name in _PARAMETER.findall(path)
+    ]
+
+
+def _in_head(headers: Mapping[str, tuple[str, str]]) -> list[Schema]:
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "required": True,
+            "description": words,
+            "schema": {"type": "string", "pattern": pattern},
+        }
+        for name, (words, pattern) in headers.items()
     ]
 
 
@@ -172,7 +192,9 @@ def _without_null(schema: Schema) -> Schema:
 def _answer(says: Says, refs: Mapping[type[BaseModel], Schema]) -> Schema:
     content: dict[str, Any] = {}
     if isinstance(says.answers, Lines):
-        content[NDJSON] = {"schema": {"type": "string"}, "x-itemSchema": _line(says.answers, refs)}
+        ends = {str(status): _codes(names) for status, names in says.answers.ends.items()}
+        line = {"anyOf": [*_members(says.answers, refs), refs[Ending]]}
+        content[NDJSON] = {"schema": {"type": "string"}, "x-itemSchema": line, "x-endings": ends}
     elif says.answers is not None:
         content["application/json"] = {"schema": refs[says.answers]}
     for kind, model in says.media.items():
@@ -188,13 +210,9 @@ def _medium(kind: str, model: type[Shown] | None, refs: Mapping[type[BaseModel],
     return {"schema": refs[model]}
 
 
-def _line(lines: Lines, refs: Mapping[type[BaseModel], Schema]) -> Schema:
-    progress = [_member("progress", refs[lines.progress])] if lines.progress is not None else []
-    return {"anyOf": [*progress, _member("result", refs[lines.result]), refs[Ending]]}
-
-
-def _member(name: str, schema: Schema) -> Schema:
-    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+def _members(lines: Lines, refs: Mapping[type[BaseModel], Schema]) -> Iterator[Schema]:
+    for name, schema in (("progress", refs[lines.progress]), ("result", refs[lines.result])):
+        yield {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 
 def _refusals(path: str, route: RoleRoute, refs: Mapping[type[BaseModel], Schema]) -> dict[str, Schema]:
@@ -212,4 +230,13 @@ def _refusals(path: str, route: RoleRoute, refs: Mapping[type[BaseModel], Schema
         for status, names in source.items():
             codes.setdefault(status, {}).update(dict.fromkeys(names))
     content = {"application/json": {"schema": refs[Refused]}}
-    return {str(status): {"description": ", ".join(codes[status]), "content": content} for status in sorted(codes)}
+    return {
+        str(status): {"description": ", ".join(codes[status]), **_codes(codes[status]), "content": content}
+        for status in sorted(codes)
+    }
+
+
+def _codes(names: Iterable[str]) -> Schema:
+    """The codes for programs, where they are all that there are."""
+    known = list(names)
+    return {} if FAILED in known else {"x-codes": known}

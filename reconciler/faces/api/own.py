@@ -1,4 +1,4 @@
-"""`/api/v1`, `/openapi.json`, `/readyz` and `/metrics`: our own dialect, said noun by noun in the modules named here."""
+"""`/api/v1`, `/openapi.json`, `/readyz`, `/metrics`: our own dialect, said noun by noun in the modules named here."""
 
 from __future__ import annotations
 

@@ -71,7 +71,8 @@ def routes() -> list[RoleRoute]:
     """The routes of stored secrets, each with the role that it needs at least."""
     listing = Says("The stored secrets, without their values.", SecretsShown, refusals=_UNUSABLE)
     refused = {400: ("bad-name", "bad-value"), 413: ("too-large",), **_UNUSABLE}
-    storing = Says("Store a secret, or another value of it.", SecretShown, body=NewValue, refusals=refused)
+    named = {"name": f"^{SECRET_NAME.pattern}$"}
+    storing = Says("Store a secret, or another value of it.", SecretShown, body=NewValue, refusals=refused, path=named)
     forgetting = Says("Forget a secret.", Removed, refusals={404: ("unknown-secret",), **_UNUSABLE})
     return [
         RoleRoute("/secrets", get_secrets, "operator", says=listing),

@@ -13,7 +13,7 @@ from reconciler.engine.project import Project
 from reconciler.engine.status import server_status, status
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.asked import query_of
-from reconciler.faces.api.description import Asked, Digits, Nothing, Says, Shown
+from reconciler.faces.api.description import FAILED, Asked, Digits, Nothing, Says, Shown
 from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.observed import Status
@@ -104,7 +104,7 @@ _RESTART = Says(
     "Replace the server's session, the new one first",
     ServerShown,
     body=Nothing,
-    refusals={**_UNKNOWN, 409: ("disabled",), 502: ("the code of what its session failed with",), 504: ("late",)},
+    refusals={**_UNKNOWN, 409: ("disabled",), 502: (FAILED,), 504: ("late",)},
 )
 _LOGS = Says("What the server wrote on stderr", Logs, query=LogsQuery, refusals=_UNKNOWN)
 

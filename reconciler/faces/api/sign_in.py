@@ -14,7 +14,7 @@ from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, principal
 from reconciler.faces.api.asked import body_of, query_of
 from reconciler.faces.api.callback import brought_back
-from reconciler.faces.api.description import Asked, Digits, Says, Shown
+from reconciler.faces.api.description import FAILED, Asked, Digits, Says, Shown
 from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.sessions.credential import SignInRefused
@@ -59,7 +59,7 @@ _BEGIN = Says(
     "Begin to sign in to a server; or end it, with the address that the browser was sent to",
     SignInShown,
     body=Redirected,
-    refusals={**_UNKNOWN, 400: ("sign-in-refused",), 409: ("no-sign-in",), 502: ("the code of what failed",)},
+    refusals={**_UNKNOWN, 400: ("sign-in-refused",), 409: ("no-sign-in",), 502: (FAILED,)},
 )
 _WAIT = Says("How signing in to a server stands", SignInShown, query=Waiting, refusals=_UNKNOWN)
 _FORGET = Says("Forget the tokens of a server", Forgotten, refusals={**_UNKNOWN, 502: ("vault",)})

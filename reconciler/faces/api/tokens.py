@@ -28,6 +28,8 @@ from reconciler.store.tokens import (
     revoke_token,
 )
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 
 class TokenShown(Shown):
     """One that was handed out."""
@@ -48,7 +50,7 @@ class TokenBody(Asked):
     """A new token."""
 
     role: Role = Field(description="What it is for; each role may do what those before it may.")
-    name: str | None = Field(default=None, description="Letters, digits, dots, dashes, underscores; else one is made.")
+    name: str | None = Field(default=None, pattern=NAME, description="How it is listed; else it is given a name.")
 
 
 class TokenMade(TokenShown):
@@ -75,7 +77,7 @@ _CREATE = Says(
     TokenMade,
     body=TokenBody,
     status=201,
-    refusals={**_DAMAGED, 403: ("not-allowed",), 409: ("taken",), 400: ("bad-name",)},
+    refusals={**_DAMAGED, 403: ("not-allowed",), 409: ("taken",), 422: ("bad-name",)},
     more="Nobody makes a token that may do more than they may.",
 )
 _REVOKE = Says("Take a token back", Revoked, refusals={**_DAMAGED, 404: ("unknown-token",)})
@@ -89,7 +91,7 @@ def routes() -> list[RoleRoute]:
         RoleRoute("/tokens", get_tokens, "operator", says=_LIST),
         RoleRoute("/tokens", post_token, "operator", "POST", says=_CREATE),
         RoleRoute("/tokens/{name}", delete_token, "operator", "DELETE", says=_REVOKE),
-        RoleRoute("/tokens/reread", post_reread, "owner", "POST", says=_REREAD),
+        RoleRoute("/reread", post_reread, "owner", "POST", says=_REREAD),
     ]
 
 
@@ -111,7 +113,7 @@ async def post_token(request: Request) -> JSONResponse:
     except NameTaken as error:
         raise HttpProblem(409, "taken", str(error)) from error
     except BadName as error:
-        raise HttpProblem(400, "bad-name", str(error)) from error
+        raise HttpProblem(422, "bad-name", str(error)) from error
     except (TokensDamaged, OSError) as error:
         raise _damaged(error) from error
     project.tokens.look()

@@ -63,7 +63,7 @@ LEAST: dict[tuple[str, str], Role] = {
     ("GET", "/tokens"): "operator",
     ("POST", "/tokens"): "operator",
     ("DELETE", "/tokens/{name}"): "operator",
-    ("POST", "/tokens/reread"): "owner",
+    ("POST", "/reread"): "owner",
     ("POST", "/stop"): "owner",
 }
 """Said a second time here, so that nobody gives a route a role without thinking twice."""
