@@ -176,7 +176,7 @@ class Client:
         return self._asking.post(f"/servers/{quote(server, safe='')}/auth", {})
 
     def end_sign_in(self, server: str, redirected: str) -> Answer:
-        """The same after a sign-in, with the address that the browser was sent to. ApiError 400: sign-in-refused."""
+        """The same after a sign-in, with the address that the browser was sent to. ApiError 422: sign-in-refused."""
         return self._asking.post(f"/servers/{quote(server, safe='')}/auth", {"redirected": redirected})
 
     def wait_for_sign_in(self, server: str, *, seconds: int) -> Answer:

@@ -59,7 +59,7 @@ _BEGIN = Says(
     "Begin to sign in to a server; or end it, with the address that the browser was sent to",
     SignInShown,
     body=Redirected,
-    refusals={**_UNKNOWN, 400: ("sign-in-refused",), 409: ("no-sign-in",), 502: (FAILED,)},
+    refusals={**_UNKNOWN, 409: ("no-sign-in",), 422: ("sign-in-refused",), 502: (FAILED,)},
 )
 _WAIT = Says("How signing in to a server stands", SignInShown, query=Waiting, refusals=_UNKNOWN)
 _FORGET = Says("Forget the tokens of a server", Forgotten, refusals={**_UNKNOWN, 502: ("vault",)})
@@ -99,7 +99,7 @@ async def _end(project: Project, redirected: str) -> str:
         brought = brought_back(QueryParams(urlsplit(redirected.strip()).query))
         return await project.sign_ins.finish(brought.state, brought.code, brought.iss, brought.error)
     except (SignInRefused, ValueError) as refusal:
-        raise HttpProblem(400, "sign-in-refused", project.environment.hide(str(refusal))) from None
+        raise HttpProblem(422, "sign-in-refused", project.environment.hide(str(refusal))) from None
 
 
 async def delete_sign_in(request: Request) -> JSONResponse:

@@ -146,12 +146,12 @@ async def test_the_address_of_the_page_will_do_where_the_browser_does_not_reach_
         page = (await api(engine, "POST", "/servers/there/auth", {}))[1]["authUrl"]
         for wrong in ("", "x", "http://[", "http://127.0.0.1/?state=x&code=y"):
             status, refused = await api(engine, "POST", "/servers/there/auth", {"redirected": wrong})
-            assert (status, refused["error"]["code"]) == (400, "sign-in-refused"), wrong
+            assert (status, refused["error"]["code"]) == (422, "sign-in-refused"), wrong
         redirected = f"  {await server.browse(page)}\n"
         status, ended = await api(engine, "POST", "/servers/there/auth", {"redirected": redirected})
         assert (status, ended["signedIn"]) == (200, True)
         status, refused = await api(engine, "POST", "/servers/there/auth", {"redirected": redirected})
-        assert (status, refused["error"]["code"]) == (400, "sign-in-refused")
+        assert (status, refused["error"]["code"]) == (422, "sign-in-refused")
 
 
 async def test_servers_that_nobody_signs_in_to_are_told_apart(tmp_path: Path) -> None:
