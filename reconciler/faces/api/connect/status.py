@@ -26,9 +26,19 @@ def state_of(entry: Entry, row: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if waits is not None:
         message = f"waits for approval {waits.plan}: `reconciler approve {waits.plan}`"
         return {"state": "error", "message": message}
-    if row is not None and word == "error":
-        return {"state": "error", "message": row["reason"] or "the server cannot be reached"}
-    return {"state": "disconnected"}
+    failure = _failure(entry, row)
+    return {"state": "disconnected"} if failure is None else {"state": "error", "message": failure}
+
+
+def _failure(entry: Entry, row: Mapping[str, Any] | None) -> str | None:
+    """Why the last try failed; it may be tried again at this very moment."""
+    if row is None or row["status"] not in ("error", "connecting"):
+        return None
+    worker = entry.project.worker(entry.id)
+    failed = worker is not None and worker.life.failed_spec is not None and worker.life.failure
+    if failed:
+        return entry.project.environment.hide(str(failed))
+    return row["reason"] or "the server cannot be reached" if row["status"] == "error" else None
 
 
 def wanted_input(entry: Entry) -> Mapping[str, Any] | None:

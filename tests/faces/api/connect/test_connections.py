@@ -400,6 +400,18 @@ async def test_a_connection_that_fails_says_why_and_one_that_is_off_is_disconnec
 
 
 @requirement("API-2:status")
+async def test_a_connection_that_failed_is_no_better_while_it_is_tried_again(tmp_path: Path) -> None:
+    closed = evil_http.EvilHttp(evil_http.never)
+    async with closed:
+        address = closed.url
+    async with space(tmp_path) as desk:
+        for path in ("/one", "/two", "/three"):
+            failed = (await desk.ask("PUT", path, {"mcpUrl": address})).json["status"]
+            assert failed == {"state": "error", "message": f"127.0.0.1:{closed.port} refuses connections."}
+            assert (await desk.ask("GET", path)).json["status"] == failed
+
+
+@requirement("API-2:status")
 async def test_where_a_person_has_to_sign_in_both_names_of_the_page_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
