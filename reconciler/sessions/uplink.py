@@ -162,6 +162,7 @@ class Link:
         if not self.over:
             self.over = True
             self._queue.clear()
+            self._queued = 0
             self._ended.set_result(reason)
 
 
