@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -14,7 +14,8 @@ from reconciler.sessions.uplink import Closed, Link
 from tests.rig.starting import argv
 
 Reply: TypeAlias = Callable[[str, Mapping[str, Any]], Any]
-"""Method and params of a request -> its result; an Exception is answered as an error, None not at all."""
+"""Method and params of a request -> its result, or what to await for it; an Exception is answered as an error, None
+not at all."""
 GREETING = {
     "protocolVersion": "2025-11-25",
     "capabilities": {"tools": {}},
@@ -96,6 +97,8 @@ async def serve(wire: Wire, reply: Reply = answers) -> None:
         if "method" not in message or "id" not in message:
             continue
         result = reply(message["method"], message.get("params") or {})
+        if isinstance(result, Awaitable):
+            result = await result
         if isinstance(result, Exception):
             error = {"code": -32601, "message": str(result)}
             wire.say({"jsonrpc": "2.0", "id": message["id"], "error": error})
