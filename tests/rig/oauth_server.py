@@ -27,6 +27,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from tests.canary import CANARY
+
 TOOLS = [
     {"name": name, "description": name, "inputSchema": {"type": "object"}} for name in ("whoami", "write", "administer")
 ]
@@ -44,6 +46,11 @@ class Code:
     resource: str | None
 
 
+def _secret() -> str:
+    """Another one each time, of which nothing may ever be seen."""
+    return f"{CANARY}.{secrets.token_urlsafe(9)}"
+
+
 class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -59,6 +66,8 @@ class OAuthServer:
         self.lifetime: int | None = 3600
         self.rotates = False
         self.gives_refresh = True
+        self.token: dict[str, Any] = {}
+        """Further members of every token, or others than usual."""
         self.issuer_path = "/as"
         self.prm: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
@@ -75,6 +84,8 @@ class OAuthServer:
         """Named in the challenge."""
         self.grants: str | None = None
         """The scope that is granted instead of what is asked for."""
+        self.broken: dict[str, int] = {}
+        """Status of every answer about: prm, metadata, register, token."""
         self.hold: Hold | None = None
         """Awaited with `arrived`, `rotated` while a refresh token is exchanged, and with `used` when one is first."""
         self.clients: dict[str, str | None] = {}
@@ -153,10 +164,14 @@ class OAuthServer:
 
     async def _prm(self, request: Request) -> Response:
         self.counts["prm"] += 1
+        if "prm" in self.broken:
+            return Response(status_code=self.broken["prm"])
         return JSONResponse({"resource": self.url, "authorization_servers": [self.issuer], **self.prm})
 
     async def _metadata(self, request: Request) -> Response:
         self.counts["metadata"] += 1
+        if "metadata" in self.broken:
+            return Response(status_code=self.broken["metadata"])
         issuer = f"{self.origin}/{request.path_params['name']}" if "name" in request.path_params else self.origin
         known = {
             "issuer": issuer,
@@ -171,10 +186,12 @@ class OAuthServer:
 
     async def _register(self, request: Request) -> Response:
         self.counts["register"] += 1
+        if "register" in self.broken:
+            return Response(status_code=self.broken["register"])
         if not self.registers:
             return JSONResponse({"error": "invalid_client_metadata"}, 403)
         told, client = await request.json(), f"client-{len(self.clients) + 1}"
-        secret = secrets.token_hex(16) if "client_secret" in self.client else None
+        secret = _secret() if "client_secret" in self.client else None
         self.clients[client] = secret
         made = {"client_secret": secret, "token_endpoint_auth_method": "client_secret_post"} if secret else {}
         return JSONResponse(
@@ -199,6 +216,8 @@ class OAuthServer:
     async def _token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
         self.forms.append(form)
+        if "token" in self.broken:
+            return Response(status_code=self.broken["token"])
         client = form.get("client_id", "")
         if client not in self.clients or self.clients[client] != form.get("client_secret"):
             return JSONResponse({"error": "invalid_client"}, 401)
@@ -231,15 +250,15 @@ class OAuthServer:
         return answer
 
     def _tokens(self, scope: str, refresh: str | None) -> Response:
-        access = secrets.token_urlsafe(24)
+        access = _secret()
         self.access[access] = scope
-        given: dict[str, Any] = {"access_token": access, "token_type": "bearer"}
+        given: dict[str, Any] = {"access_token": access, "token_type": "bearer"} | self.token
         if self.lifetime is not None:
-            given["expires_in"] = self.lifetime
+            given.setdefault("expires_in", self.lifetime)
         if scope:
             given["scope"] = scope
         if refresh is None and self.gives_refresh:
-            given["refresh_token"] = secrets.token_urlsafe(24)
+            given["refresh_token"] = _secret()
             self.refresh[given["refresh_token"]] = scope
         return JSONResponse(given, headers={"cache-control": "no-store"})
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from tests.canary import CANARY
 from tests.rig.evil_http import Behaviour, Connection, Request
 
 RESOURCE = "/.well-known/oauth-protected-resource"
@@ -24,6 +25,11 @@ def document(value: Any, status: int = 200, **headers: str) -> Behaviour:
         await connection.answer(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
 
     return behave
+
+
+def token_number(number: int) -> str:
+    """What a House gives out; nothing of it may ever be seen."""
+    return f"{CANARY}-token-{number}"
 
 
 def form(request: Request) -> dict[str, str]:
@@ -68,7 +74,7 @@ class House:
         if self.answers:
             await self.answers.pop(0)(request, connection)
             return
-        token = f"token-{len(self.given) + 1}"
+        token = token_number(len(self.given) + 1)
         self.given.append(token)
         self.good.add(token)
         told = {"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime}

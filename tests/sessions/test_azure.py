@@ -20,7 +20,7 @@ from reconciler.sessions.session import SessionError
 from tests.canary import CANARY
 from tests.requirements import requirement
 from tests.rig.evil_http import Behaviour, EvilHttp, mcp, never, says
-from tests.rig.tokens import House, document, form, wants
+from tests.rig.tokens import House, document, form, token_number, wants
 from tests.sessions.remotes import Heard, no_secrets, nothing_left, remote
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left"), requirement("AUTH-1:azure")]
@@ -77,14 +77,14 @@ async def test_the_token_is_asked_for_as_entra_wants_it_and_shown_to_the_server_
         "client_secret": CANARY,
         "scope": "api://res/.default",
     }
-    assert {request.headers["authorization"] for request in there.requests} == {"Bearer token-1"}
+    assert {request.headers["authorization"] for request in there.requests} == {f"Bearer {token_number(1)}"}
     assert "authorization" not in asked.headers
 
 
 async def test_the_first_request_carries_the_token_already() -> None:
     house = House()
     async with places(house) as (there, server), opened(server, Machines()):
-        assert there.requests[0].headers["authorization"] == "Bearer token-1"
+        assert there.requests[0].headers["authorization"] == f"Bearer {token_number(1)}"
 
 
 async def test_a_token_outlives_the_session_and_serves_the_next_one() -> None:
@@ -109,7 +109,7 @@ async def test_a_token_that_the_server_refuses_is_fetched_anew_once() -> None:
     async with places(house) as (_, server), opened(server, Machines()) as session:
         house.take_back()
         await session.probe()
-        assert house.given == ["token-1", "token-2"]
+        assert house.given == [token_number(1), token_number(2)]
 
 
 async def test_a_server_that_takes_no_token_ends_the_session_and_not_the_authority() -> None:

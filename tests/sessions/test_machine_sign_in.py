@@ -20,7 +20,7 @@ from reconciler.store.vault import Vault
 from tests.canary import CANARY
 from tests.requirements import requirement
 from tests.rig.evil_http import Behaviour, EvilHttp, Request, mcp, says
-from tests.rig.tokens import ISSUER, RESOURCE, House, basic, document, form, wants
+from tests.rig.tokens import ISSUER, RESOURCE, House, basic, document, form, token_number, wants
 from tests.sessions.remotes import Heard, no_secrets, nothing_left, remote
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left"), requirement("AUTH-1:client-credentials")]
@@ -84,7 +84,7 @@ async def test_the_token_is_asked_for_at_the_issuer_with_the_secret_in_the_heade
         assert basic(request) == ("a client", CANARY)
         assert form(request) == {"grant_type": "client_credentials", "resource": found.there.url}
         shown = [seen.headers.get("authorization") for seen in found.there.requests if seen.target == "/mcp"]
-        assert shown[0] is None and set(shown[1:]) == {"Bearer token-1"}
+        assert shown[0] is None and set(shown[1:]) == {f"Bearer {token_number(1)}"}
 
 
 async def test_an_issuer_that_takes_it_so_gets_the_secret_in_the_form() -> None:
@@ -234,7 +234,7 @@ async def test_twenty_calls_that_meet_a_refused_token_cost_one() -> None:
             async with anyio.create_task_group() as group:
                 for _ in range(20):
                     group.start_soon(session.probe)
-        assert found.house.given == ["token-1", "token-2"]
+        assert found.house.given == [token_number(1), token_number(2)]
 
 
 async def test_an_ended_token_is_renewed_without_asking_the_server_first() -> None:
@@ -244,7 +244,7 @@ async def test_an_ended_token_is_renewed_without_asking_the_server_first() -> No
         house.take_back()
         await session.probe()
         pings = [seen.headers.get("authorization") for seen in found.there.seen("ping")]
-        assert pings == ["Bearer token-2"] and len(house.asked) == 2
+        assert pings == [f"Bearer {token_number(2)}"] and len(house.asked) == 2
 
 
 async def test_a_session_ends_when_its_program_is_no_longer_let_in() -> None:
