@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.sessions.credential import Challenge, NotSignedIn, SignInNeeded
 from reconciler.sessions.door import renew_grant, sign_in_as_a_person
-from reconciler.sessions.grants import Attempt, Grant, NotGranted, Publish, Record, Registration, Site, united
+from reconciler.sessions.grants import Attempt, Grant, NotGranted, Publish, Record, Registration, Site, united, words
 from reconciler.sessions.pending_sign_in import PendingSignIn
 from reconciler.sessions.renewal import Shown
 from reconciler.sessions.session import SessionError
@@ -67,7 +67,7 @@ class Account:
         self._challenge = challenge
         if tries == 1 and sent is not None and sent == self._shown.value and self._renewable:
             await self._shown.renew()
-        value = self._shown.value
+        value = self._shown.value if self._shown.holds else None
         if tries <= 2 and value is not None and value != sent:
             return value
         raise SignInNeeded(f"{self.site.name} wants you to sign in: sign in at {await self._way_in()}")
@@ -75,7 +75,13 @@ class Account:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown."""
-        return tuple(text for record in self._records.values() if record.grant for text in record.grant.secrets)
+        records = (*self._records.values(), *self._unkept.values())
+        return tuple(text for record in records for text in record.secrets)
+
+    @property
+    def asked(self) -> str | None:
+        """The scopes of the sign-in that holds, for another one like it."""
+        return self._grant.asked if self._grant else None
 
     # Asking a person
 
@@ -92,7 +98,7 @@ class Account:
         await self._recall()
         latest = self._pending[-1] if self._pending else None
         fits = latest is not None and latest.fresh and latest.redirect == self._around.redirect()
-        if latest is None or not fits or (scope is not None and scope != latest.asks):
+        if latest is None or not fits or not set(words(scope)) <= set(words(latest.asks)):
             latest = self._ask(united(scope, latest.asks if latest and scope else None), challenge)
         return await latest.page()
 
@@ -104,12 +110,11 @@ class Account:
         grant, value = self._grant, self._shown.value
         if value is not None and value != sent:
             return value
-        wanted, asked = said.get("scope", ""), united(grant.asked, grant.scope) if grant else None
-        missing = [word for word in wanted.split() if word not in (asked or "").split()]
+        wanted, asked = said.get("scope"), united(grant.asked, grant.scope) if grant else None
+        missing = [word for word in words(wanted) if word not in words(asked)]
         if not missing:
-            named = f' "{wanted}"' if wanted else ""
-            message = f"{self.site.name} wants a further scope{named}, which was asked for and not given."
-            raise SessionError(message, terminal=True, code="scope")
+            why = f' ("{wanted}"), which was asked for and not given' if wanted else " and does not say which"
+            raise SessionError(f"{self.site.name} wants a further scope{why}.", terminal=True, code="scope")
         try:
             way_in = await self._way_in(united(asked, wanted), challenge)
             message = f'{self.site.name} wants you to allow more ("{" ".join(missing)}"): sign in at {way_in}'
@@ -180,16 +185,25 @@ class Account:
 
     async def _renew(self) -> None:
         issuer, grant = self._issuer, self._grant
-        if issuer in self._unkept:
-            return await self._keep(issuer)
         if issuer is None or grant is None:
             return None
+        if issuer in self._unkept and self._unkept[issuer].grant is not grant:
+            return await self._keep(issuer)  # it was renewed, and could not be written down
         try:
             renewed = await renew_grant(self.site, grant)
         except NotGranted as refusal:
-            changes: dict[str, Any] = {"registration": None} if refusal.code in _NO_CLIENT else {}
-            return await self._keep(issuer, grant=None, **changes)
+            return await self._not_renewed(issuer, grant, refusal)
         return await self._keep(issuer, grant=renewed)
+
+    async def _not_renewed(self, issuer: str, grant: Grant, refusal: NotGranted) -> None:
+        """Sessions of before a change of the file have an account of their own, which may have been quicker."""
+        kept = next((one for one in await self._kept() if one.issuer == issuer), None)
+        if kept is not None and kept.grant is not None and kept.grant.refresh_token != grant.refresh_token:
+            self._records[issuer] = kept
+            self._use(kept)
+            return
+        changes: dict[str, Any] = {"registration": None} if refusal.code in _NO_CLIENT else {}
+        await self._keep(issuer, grant=None, **changes)
 
     async def _registered(self, issuer: str, registration: Registration) -> None:
         """A grant that stands beside it names its own client, and goes on."""
@@ -223,16 +237,20 @@ class Account:
         async with self._reading:
             if self._read:
                 return
-            try:
-                found = await asyncio.to_thread(read_records, self._around.vault, self.site)
-            except (VaultError, OSError) as error:
-                message = f"The sign-in to {self.site.name} cannot be read: {error}"
-                raise SessionError(message, terminal=True, code="vault") from None
+            found = await self._kept()
             self._records = {record.issuer: record for record in found}
             granted = next((record for record in found if record.grant is not None), None)
             if granted is not None:
                 self._use(granted)
             self._read = True
+
+    async def _kept(self) -> list[Record]:
+        """What the vault holds, the last written first. Raises SessionError."""
+        try:
+            return await asyncio.to_thread(read_records, self._around.vault, self.site)
+        except (VaultError, OSError) as error:
+            message = f"The sign-in to {self.site.name} cannot be read: {error}"
+            raise SessionError(message, terminal=True, code="vault") from None
 
     def _use(self, record: Record) -> None:
         self._issuer, grant = record.issuer, record.grant

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit, urlunsplit
 from reconciler.model.server import Remote, Server
 from reconciler.sessions.credential import Challenge
 from reconciler.sessions.machine_settings import resolved
-from reconciler.sessions.session import Resolve
+from reconciler.sessions.session import Resolve, SessionError
 
 AHEAD = 60.0
 """Seconds before its end that a token is renewed; for a short-lived one a tenth of its life."""
+
+_LONGEST_LIFE = 10 * 365 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Site:
     """
 
     server: str
-    name: str
+    name: str = field(compare=False)
     url: str
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
@@ -115,6 +117,12 @@ class Record:
     def to_text(self) -> str:
         return json.dumps({"version": 1, **asdict(self)}, ensure_ascii=False)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        registered = self.registration.client.get("client_secret") if self.registration else None
+        return (*(self.grant.secrets if self.grant else ()), *([registered] if registered else ()))
+
     def fits(self, site: Site) -> bool:
         """Whether it is about the same server, and the issuer is one that the file wants."""
         return self.url == site.url and (site.issuer is None or same_issuer(site.issuer, self.issuer))
@@ -128,6 +136,7 @@ def times_of(lifetime: float | None, now: float) -> tuple[float | None, float | 
     """When a token that was just issued ends, and from when on it is renewed. No lifetime, or none left: unknown."""
     if lifetime is None or lifetime <= 0:
         return None, None
+    lifetime = min(lifetime, _LONGEST_LIFE)
     return now + lifetime, now + lifetime - min(AHEAD, lifetime / 10)
 
 
@@ -156,9 +165,15 @@ def record_of(text: str) -> Record | None:
 
 
 def site_of(server: Server, transport: Remote, resolve: Resolve) -> Site:
-    """The site of a server, every reference opened. Raises Unresolved."""
+    """The site of a server, every reference opened. Raises SessionError."""
     given = resolved(transport.oauth, resolve) if isinstance(transport.oauth, Mapping) else {}
-    parts = urlsplit(transport.url.resolve(resolve).strip())
+    try:
+        parts = urlsplit(transport.url.resolve(resolve).strip())
+    except ValueError:
+        raise SessionError("The url is not a URL.", terminal=True, code="url") from None
+    issuer = given.get("issuer")
+    if issuer is not None and not _is_web_address(issuer):
+        raise SessionError("The issuer under `oauth` is not a URL.", terminal=True, code="url")
     url = urlunsplit((parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower(), parts.path or "/", "", ""))
     return Site(
         server=server.id,
@@ -167,9 +182,17 @@ def site_of(server: Server, transport: Remote, resolve: Resolve) -> Site:
         client_id=given.get("clientId"),
         client_secret=given.get("clientSecret"),
         scopes=given.get("scopes"),
-        issuer=given.get("issuer"),
+        issuer=issuer,
         resource=given.get("resource"),
     )
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def same_issuer(one: str, other: str) -> bool:
@@ -180,5 +203,9 @@ def same_issuer(one: str, other: str) -> bool:
 
 def united(*scopes: str | None) -> str | None:
     """Every scope once, in order; None where nobody names any."""
-    words = [word for scope in scopes if scope for word in scope.split()]
-    return " ".join(dict.fromkeys(words)) or None
+    return " ".join(dict.fromkeys(word for scope in scopes for word in words(scope))) or None
+
+
+def words(scope: str | None) -> list[str]:
+    """The scopes of a text that names some."""
+    return (scope or "").split()

@@ -101,9 +101,9 @@ class PendingSignIn:
 
     async def _publish(self, url: str) -> CameBack:
         self.state = _checked(url)
+        self._on_page(self)
         self.url = url
         self._page.set_result(url)
-        self._on_page(self)
         try:
             async with asyncio.timeout(SECONDS):
                 return await asyncio.shield(self._back)

@@ -10,6 +10,7 @@ Private today, of `OAuthClientProvider`: `_initialize`, `_select_authorization_s
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -48,6 +49,11 @@ from reconciler.sessions.session import SessionError
 CLIENT_NAME = "mcp-reconciler"
 OMIT = "omit"
 NOWHERE = "http://127.0.0.1/"
+_PROTECTED = "/.well-known/oauth-protected-resource"
+"""There are several places for this one, and the SDK looks at all of them."""
+_TOKEN = re.compile(r"[!-~]+")
+_SENSELESS = (ValueError, ArithmeticError, httpx2.InvalidURL)
+"""What comes of answers that make no sense."""
 _KEPT_OF_A_CLIENT = {"client_id", "client_secret", "client_secret_expires_at", "token_endpoint_auth_method", "issuer"}
 _KEPT_OF_METADATA = {"issuer", "authorization_endpoint", "token_endpoint"}
 
@@ -63,13 +69,22 @@ async def sign_in(site: Site, attempt: Attempt, publish: Publish, registered: Re
     try:
         outgoing = await anext(flow)
         while provider.context.current_tokens is None:
-            response = _refusal(request, attempt) if outgoing is request else await learnt.ask(outgoing)
+            response = _refusal(request, attempt) if outgoing is request else await _answer(outgoing, learnt)
             outgoing = await flow.asend(response)
-    except (OAuthFlowError, OAuthRegistrationError, OAuthTokenError, ValueError, httpx2.InvalidURL) as error:
+    except (OAuthFlowError, OAuthRegistrationError, OAuthTokenError, *_SENSELESS) as error:
         raise _failed(error, site, attempt) from None
     finally:
         await flow.aclose()
     return provider.issuer, provider.grant()
+
+
+async def _answer(request: httpx2.Request, learnt: Learnt) -> httpx2.Response:
+    """Of a server in trouble nothing is concluded, but that it may be asked again. Raises SessionError."""
+    response = await learnt.ask(request)
+    status = response.status_code
+    if (status >= 500 or status == 429) and _PROTECTED not in request.url.path:
+        raise SessionError(f"{place(request.url)} answered HTTP {status}.", code=f"http-{status}")
+    return response
 
 
 async def renew(site: Site, grant: Grant) -> Grant:
@@ -268,6 +283,8 @@ def _grant(
     resource: str | None,
     asked: str | None,
 ) -> Grant:
+    if not _TOKEN.fullmatch(token.access_token):
+        raise SessionError("The authorization server gave out something that is no token.", code="renewal")
     ends_at, renew_at = times_of(token.expires_in, time.time())
     return Grant(
         client=client,

@@ -86,7 +86,7 @@ class SignIns:
             hint = "write `oauth: true` for a remote server, and enable it"
             raise SignInRefused(f'Nobody signs in to "{server_id}": {hint}.')
         self._outcomes.pop(server_id, None)
-        return await account.page()
+        return await account.page(account.asked)
 
     async def finish(self, state: str, code: str | None, iss: str | None, error: str | None) -> str:
         """What the authorization server sent the browser back with; the id of the server that is signed in now.
@@ -155,6 +155,9 @@ class SignIns:
         return [account for site, account in tuple(self._others.items()) if site.server == server_id]
 
     def _new_page(self, pending: PendingSignIn) -> None:
+        """Raises SessionError where the engine came to listen elsewhere meanwhile."""
+        if pending.redirect != self._redirect():
+            raise SessionError("The engine listens elsewhere now; the sign-in begins anew.", code="moved")
         self._waiting[pending.state] = pending
         pending.task.add_done_callback(lambda _: self._over(pending))
 

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from reconciler.engine.project import Project
+from reconciler.sessions import account
 from reconciler.sessions.credential import SignInRefused
 from reconciler.sessions.session import SessionError
 from tests.engine.desk import desk
@@ -557,3 +558,164 @@ async def test_no_token_stands_in_the_state_or_the_status(tmp_path: Path) -> Non
 async def test_the_rig_shows_a_person_who_signed_in_only_what_they_may(tmp_path: Path) -> None:
     async with OAuthServer() as server, httpx2.AsyncClient() as client:
         assert (await client.post(server.url, json={})).status_code == 401
+
+
+@requirement("AUTH-1:stays-signed-in")
+@pytest.mark.parametrize("what", ["prm", "metadata", "register"])
+async def test_while_a_server_is_in_trouble_nothing_is_concluded_and_the_page_comes_later(
+    tmp_path: Path, what: str
+) -> None:
+    async with OAuthServer() as server:
+        server.broken = {what: 503}
+        async with desk(tmp_path, {"there": remote(server)}) as here:
+            await here.apply()
+            assert "HTTP 503" in here.row("there")["reason"] and here.row("there")["authUrl"] is None
+            server.broken = {}
+            here.project.retry("there")
+            await sign_in(here, server)
+
+
+@requirement("AUTH-1:one-sign-in-asked")
+async def test_where_the_token_cannot_be_had_the_person_is_told_and_gets_another_page(tmp_path: Path) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
+        await here.apply()
+        server.broken, page = {"token": 500}, page_of(here)
+        with pytest.raises(SignInRefused, match="HTTP 500"):
+            await come_back(here, server, page)
+        server.broken = {}
+        await here.until(lambda: here.row("there")["authUrl"] not in (None, page))
+        await sign_in(here, server)
+
+
+@requirement("AUTH-1:kept-before-use")
+async def test_a_token_that_cannot_be_written_down_is_not_used_and_not_lost(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
+        await here.apply()
+        await sign_in(here, server)
+        server.rotates = True
+        clock.ahead += 2 * HOUR
+        server.expire()
+        server.counts.clear()
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(account, "keep_record", full)
+            with pytest.raises(Exception, match=r"cannot be kept: .*No space left"):
+                await here.call("there", "whoami")
+            assert server.counts["mcp"] == 0
+        here.project.retry("there")
+        assert await here.project.settled("there") is None
+        assert await here.call("there", "whoami") == "ada"
+        assert server.counts["refresh"] == 1 and server.counts["authorize"] == 0
+
+
+@requirement("AUTH-1:stays-signed-in")
+async def test_settings_that_change_while_a_token_is_renewed_take_no_sign_in_away(tmp_path: Path, clock: Clock) -> None:
+    """The session of before renews with what it knows; what the other one was given is not thrown away for it."""
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
+        await here.apply()
+        await sign_in(here, server)
+        before = here.project.sign_ins._accounts["there"]
+        here.write({"there": remote(server, scopes=["tools"])})
+        await here.apply()
+        assert here.project.sign_ins._accounts["there"] is not before
+        server.rotates = True
+        clock.ahead += 2 * HOUR
+        server.expire()
+        assert await here.call("there", "whoami") == "ada"
+        assert await before.prepare() == here.project.sign_ins._accounts["there"].header()
+        assert server.counts["authorize"] == 1
+
+
+@requirement("AUTH-1:scopes")
+async def test_a_server_that_does_not_say_which_scope_it_wants_is_told_of_as_it_is(tmp_path: Path) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
+        await here.apply()
+        await sign_in(here, server)
+        server.needs = {"write": ""}
+        with pytest.raises(SessionError, match="does not say which"):
+            await here.call("there", "write")
+        assert here.row("there")["status"] == "connected" and here.row("there")["authUrl"] is None
+
+
+@requirement("AUTH-1:scopes")
+async def test_a_server_that_wants_ever_more_scopes_makes_no_heap_of_pages(tmp_path: Path) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
+        await here.apply()
+        await sign_in(here, server)
+        for number in range(8):
+            server.needs = {"write": f"scope{number}"}
+            with pytest.raises(SessionError, match="allow more"):
+                await here.call("there", "write")
+        assert len(here.project.sign_ins._waiting) <= 3
+        assert set(query_of(page_of(here))["scope"].split()) == {f"scope{number}" for number in range(8)}
+
+
+@requirement("AUTH-1:sign-in")
+async def test_signing_in_again_asks_for_what_was_allowed_before(tmp_path: Path) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server, scopes=["tools"])}) as here:
+        await here.apply()
+        await sign_in(here, server)
+        server.needs = {"write": "writing"}
+        with pytest.raises(SessionError, match="allow more"):
+            await here.call("there", "write")
+        await come_back(here, server, page_of(here))
+        page = await here.project.sign_ins.begin("there")
+        assert query_of(page)["scope"] == "tools writing"
+        server.person = "eve"
+        await come_back(here, server, page)
+        await until_connected(here)
+        assert await here.call("there", "whoami") == "eve"
+
+
+@requirement("AUTH-1:sign-in")
+async def test_servers_of_the_older_transport_are_signed_in_to_likewise(tmp_path: Path) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": {**remote(server), "type": "sse"}}) as here:
+        await here.apply()
+        await come_back(here, server, await until_asked(here))
+        await here.until(lambda: "HTTP 405" in (here.row("there")["reason"] or ""))
+        assert server.seen[-1]["authorization"] == f"Bearer {next(iter(server.access))}"
+
+
+@requirement("AUTH-1:sign-in")
+@pytest.mark.parametrize(
+    "token", [{"expires_in": 10**400}, {"expires_in": -5}, {"expires_in": 0}, {"scope": "", "extra": {"a": [1]}}]
+)
+async def test_odd_tokens_are_used_as_long_as_they_are_accepted(tmp_path: Path, token: dict[str, Any]) -> None:
+    async with OAuthServer() as server:
+        server.token = token
+        async with desk(tmp_path, {"there": remote(server)}) as here:
+            await here.apply()
+            if token.get("expires_in") == 10**400:
+                with pytest.raises(SignInRefused, match="no sense"):
+                    await come_back(here, server, page_of(here))
+                return
+            await sign_in(here, server)
+            assert await here.call("there", "whoami") == "ada"
+            assert server.counts["refresh"] == 0
+
+
+@requirement("AUTH-1:sign-in")
+@pytest.mark.parametrize(
+    "token", [{"token_type": "DPoP"}, {"access_token": ""}, {"access_token": None}, {"access_token": "a\nb"}]
+)
+async def test_what_is_no_token_is_not_taken_for_one(tmp_path: Path, token: dict[str, Any]) -> None:
+    async with OAuthServer() as server:
+        server.token = token
+        async with desk(tmp_path, {"there": remote(server)}) as here:
+            await here.apply()
+            with pytest.raises(SignInRefused):
+                await come_back(here, server, page_of(here))
+            assert all("authorization" not in seen for seen in server.seen)
+
+
+@requirement("AUTH-1:issuer")
+@pytest.mark.parametrize("issuer", ["nowhere", "ftp://x", "https://", "http://["])
+async def test_an_issuer_that_is_no_url_is_said(tmp_path: Path, issuer: str) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server, issuer=issuer)}) as here:
+        await here.apply()
+        assert here.row("there")["reason"] == "The issuer under `oauth` is not a URL." and server.counts == {}
