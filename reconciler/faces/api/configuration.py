@@ -131,7 +131,7 @@ async def get_config(request: Request) -> JSONResponse:
 
 async def patch_config(request: Request) -> JSONResponse:
     project, patch = project_of(request), body_of(request, MergePatch).model_extra or {}
-    if "if-match" not in request.headers:
+    if not request.headers.get("if-match", "").strip():
         message = "say in If-Match which version is to be changed: the ETag of GET, or *"
         raise HttpProblem(428, "if-match-needed", message)
     if_match = expected(request, (await project.read()).etag)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
@@ -13,8 +14,10 @@ from starlette.responses import JSONResponse
 
 from reconciler import __version__
 from reconciler.faces.api.access import RoleRoute
+from reconciler.faces.api.configuration import PlanShown
 from reconciler.faces.api.description import FAILED, NDJSON, Asked, Ending, Lines, Refused, Says, Shown
 from reconciler.gate.gate import Role
+from reconciler.plan.schema import plan_schema
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -43,7 +46,7 @@ _WITH_BODY: Mapping[int, tuple[str, ...]] = {
     413: ("too-large",),
     415: ("not-json",),
 }
-_OF_PROJECT: Mapping[int, tuple[str, ...]] = {404: ("unknown-project",)}
+_OF_PROJECT: Mapping[int, tuple[str, ...]] = {404: ("unknown-project", "not-found")}
 _INTRODUCTION = f"""Everything but what is open needs a token (`Authorization: Bearer`), and the role that
 `x-least-role` names: {", ".join(role for role in get_args(Role) if role != "owner")}, each of which may do what those
 before it may. `owner` is whoever can use the engine's local socket. Every path under `{ROOT}` is there for each project
@@ -66,6 +69,7 @@ def document(below_root: Iterable[RoleRoute], beside: Iterable[RoleRoute] = ()) 
     """The document of the routes below `/api/v1`, and of those at the root. Each must say what it is."""
     described = [(ROOT + route.path, route) for route in below_root] + [(route.path, route) for route in beside]
     refs, schemas = _schemas(route for _, route in described)
+    schemas.update(_plan())
     paths: dict[str, Any] = {}
     for path, route in described:
         item = paths.setdefault(path, {} if path.startswith(ROOT) else {"servers": [{"url": "/"}]})
@@ -122,6 +126,18 @@ def _schemas(routes: Iterable[RoleRoute]) -> tuple[Mapping[type[BaseModel], Sche
     wanted = [(model, _MODE) for model in models]
     refs, definitions = models_json_schema(wanted, ref_template=_REF, schema_generator=Plain)
     return {model: refs[model, _MODE] for model in models}, definitions["$defs"]
+
+
+def _plan() -> Schema:
+    """The published schema of plan documents in place of the model that stands for it."""
+    schema = plan_schema()
+    parts = schema.pop("definitions")
+    text = json.dumps({PlanShown.__name__: schema, **{f"Plan{name.title()}": part for name, part in parts.items()}})
+    for name in parts:
+        text = text.replace(f"#/definitions/{name}", _REF.format(model=f"Plan{name.title()}"))
+    plan: Schema = json.loads(text)
+    del plan[PlanShown.__name__]["$schema"]
+    return plan
 
 
 def _operation(path: str, route: RoleRoute, refs: Mapping[type[BaseModel], Schema]) -> Schema:

@@ -45,7 +45,8 @@ def as_problem(error: Exception) -> HttpProblem:
         case SessionError():
             return HttpProblem(504 if error.code == "deadline" else 502, error.code, str(error))
         case HTTPException():
-            return HttpProblem(error.status_code, "http", error.detail, headers=error.headers)
+            code = "not-found" if error.status_code == 404 else "http"
+            return HttpProblem(error.status_code, code, error.detail, headers=error.headers)
         case _:
             return HttpProblem(500, "internal", f"{type(error).__name__}: this is a defect of the reconciler")
 
