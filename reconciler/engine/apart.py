@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from reconciler.config.read import Source, read
@@ -32,7 +31,7 @@ def accepted_with(
             servers.pop(server, None)
         else:
             servers[server] = found
-    return replace(accepted, written={**settings, "mcpServers": servers})
+    return accepted.with_written({**settings, "mcpServers": servers})
 
 
 def _settings(accepted: Document, before: Document, after: Document, patch: Mapping[str, Any]) -> Facts:

@@ -71,7 +71,7 @@ class Ledger:
             servers[server_id], changed[server_id] = written, self.accepted.serial
             if written.get("protect"):
                 protected.add(server_id)
-        document = replace(self.document, written={**self.document.written, "mcpServers": servers})
+        document = self.document.with_written({**self.document.written, "mcpServers": servers})
         self._set(document=document, changed=changed, ready=ready, protected=frozenset(protected))
         self._servers.pop(server_id, None)
 

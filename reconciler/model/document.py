@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from reconciler.canonical import digest
+from reconciler.merge_patch import equal
 from reconciler.model.secret import HIDDEN, BadReference, Fingerprint, masked, parse_template, secrets_in
 from reconciler.model.server import Server, is_mocked, seconds, server_of
 
@@ -56,6 +57,20 @@ class Document:
     written: Mapping[str, Any] = field(default_factory=lambda: {"mcpServers": {}})
     default_project: str = "default"
     hide: Fingerprint = hidden
+
+    def with_written(self, written: Mapping[str, Any]) -> Document:
+        """The same with another `written`. What was worked out of servers that are the same objects stays known."""
+        fresh = replace(self, written=written)
+        if equal(fresh.settings, self.settings):
+            same = [server_id for server_id, server in fresh.servers.items() if self.servers.get(server_id) is server]
+            for known, after in zip(self._known, fresh._known, strict=True):
+                after.update((server_id, known[server_id]) for server_id in same if server_id in known)
+        return fresh
+
+    @property
+    def _known(self) -> tuple[dict[str, Any], ...]:
+        """Everything that was worked out of one server and the settings."""
+        return self._facts, self._servers, self._launches, self._spec_digests, self._launch_digests
 
     @property
     def project(self) -> str:

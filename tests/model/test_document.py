@@ -273,3 +273,23 @@ def test_a_patch_is_masked_like_a_document() -> None:
 )
 def test_a_text_is_masked_as_it_is_in_its_document(path: tuple[str | int, ...], shown: str) -> None:
     assert masked_text("text", fingerprint, path) == shown
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"defaults": {"requireApproval": False}}, {"groups": {"g": {"enabled": False}}}, {"envFile": ".env"}],
+)
+def test_what_is_known_of_servers_goes_on_to_a_document_where_it_still_holds(settings: dict[str, Any]) -> None:
+    a, b = {"command": "npx", "env": ["A"], "group": "g"}, {"command": "uvx"}
+    first = Document({"mcpServers": {"a": a, "b": b, "c": b}}, "p", fingerprint)
+    for server_id in first.servers:
+        first.server(server_id), first.launch_digest(server_id)
+    written = {**settings, "mcpServers": {"a": a, "b": {**b, "args": ["x"]}, "d": a}}
+    second, fresh = first.with_written(written), Document(written, "p", fingerprint)
+    assert (second.server("a") is first.server("a")) == (not settings)
+    for server_id in written["mcpServers"]:
+        assert second.facts(server_id) == fresh.facts(server_id)
+        assert second.server(server_id) == fresh.server(server_id)
+        assert second.launch_digest(server_id) == fresh.launch_digest(server_id)
+        assert second.launch(server_id) == fresh.launch(server_id)
+    assert (second, second.digest) == (fresh, fresh.digest)
