@@ -111,19 +111,22 @@ def plan_to(
     *,
     allow: frozenset[str] = frozenset(),
     named: frozenset[str] = frozenset(),
+    about: Collection[str] | None = None,
 ) -> Plan:
-    """The plan from what is accepted to `desired`."""
+    """The plan from what is accepted to `desired`, with the repairs of what is down; where only servers differ that it
+    is `about`, nothing else is looked at, and nothing is repaired."""
     pins = read_pins(project)
     return make_plan(
         project.ledger.accepted,
         desired,
-        project.observed(),
+        project.observed(about),
         pins,
         now=utc_now(),
         place=snapshot.reading.place,
         source=Source(snapshot.digests, git_facts(project.sources.main)),
         named_deletions=named,
         allow=allow,
+        repairs=about is None,
     )
 
 

@@ -21,7 +21,7 @@ from reconciler.engine.put_away import PutAway, put_away, secret_uses
 from reconciler.engine.rewrite import ChangeRefused, MovedOn, Rewritten, is_writable, rewrite, write
 from reconciler.gate.principal import Principal
 from reconciler.merge_patch import apply, equal
-from reconciler.model.document import hidden, masked_document
+from reconciler.model.document import Document, hidden, masked_document
 from reconciler.plan.actions import PROJECT, Plan
 from reconciler.problems import errors
 from reconciler.store.hold_rows import Hold, TooManyHolds
@@ -161,7 +161,7 @@ async def prospect(
     file = await asyncio.to_thread(rewrite, project.sources, before, want)
     old, new = project.desired(before), project.desired(file.after)
     desired = accepted_with(accepted.document, old, new, put.patch, first=PROJECT not in project.holds.servers)
-    plan = replace(plan_to(project, desired, file.after, named=named), drift=())
+    plan = _plan(project, desired, file.after, named, put.patch)
     if plan.blocked:
         ways = "; ".join(f"{blocked.message}: {blocked.way_out}" for blocked in plan.blocked)
         raise ChangeRefused("blocked", ways)
@@ -170,6 +170,16 @@ async def prospect(
         return Prospect(file, plan, named, waiting, put.values, put.servers)
     holds = held_by(plan, old, new, put.patch, accepted.yeses, (principal.name, now_text()))
     return Prospect(file, plan, named, _waiting(plan, holds), put.values, put.servers, tuple(holds))
+
+
+def _plan(
+    project: Project, desired: Document, after: Snapshot, named: frozenset[str], patch: Mapping[str, Any]
+) -> Plan:
+    """What a patch causes, and nothing besides."""
+    servers = patch.get("mcpServers") or {}
+    if equal(project.ledger.document.settings, desired.settings):
+        return plan_to(project, desired, after, named=named, about=servers.keys())
+    return replace(plan_to(project, desired, after, named=named), drift=())
 
 
 def _waiting(plan: Plan, holds: Iterable[Hold]) -> Marks:

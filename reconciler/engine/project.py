@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -169,9 +169,10 @@ class Project:
             raise ValueError("the configuration has errors")
         return snapshot.reading.document(hide=fingerprint(self.state.key()))
 
-    def observed(self) -> Observed:
-        """What lives, for the plan."""
-        return Observed(True, {server_id: self.observe(server_id) for server_id in self.ledger.document.servers})
+    def observed(self, about: Collection[str] | None = None) -> Observed:
+        """What lives, for the plan; of these servers alone where some are named."""
+        servers = [each for each in self.ledger.document.servers if about is None or each in about]
+        return Observed(True, {server_id: self.observe(server_id) for server_id in servers})
 
     def observe(self, server_id: str) -> ObservedServer:
         """One server as it lives."""

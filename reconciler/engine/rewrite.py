@@ -61,8 +61,8 @@ def rewrite(sources: Sources, before: Snapshot, want: Any) -> Rewritten:
     main = sources.shown(sources.main)
     if wrong:
         raise ChangeRefused("invalid", f"{main} would have errors after the change: {wrong[0].detail}", wrong)
-    if not equal(reading.written, want):
-        raise ChangeRefused("edit-refused", _hidden_by(reading, want) if len(reading.sources) > 1 else _UNSOUND)
+    if len(reading.sources) > 1 and not equal(reading.written, want):
+        raise ChangeRefused("edit-refused", _hidden_by(reading, want))
     paths = {sources.shown(path): path for path in sources.paths}
     raw = {source.name: _with_bom(source.text, before, source.name) for source in reading.sources}
     digests = tuple((name, text_digest(text.encode("utf-8"))) for name, text in raw.items())

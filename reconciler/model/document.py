@@ -169,8 +169,10 @@ class Document:
         return digest(masked_fields(launch, self.hide)) if launch else None
 
     def masked(self) -> dict[str, Any]:
-        """`written` with every literal secret replaced by what `hide` makes of it."""
-        return masked_document(self.written, self.hide)
+        """`written` with every literal secret replaced by what `hide` makes of it. Not to be changed."""
+        settings = masked_document(self.settings, self.hide)
+        servers = {server_id: masked_server(server, self.hide) for server_id, server in self.servers.items()}
+        return {**settings, "mcpServers": servers} if "mcpServers" in self.written else settings
 
     @cached_property
     def digest(self) -> str:
@@ -277,6 +279,22 @@ def is_secret_path(path: Path) -> bool:
         and all(s == p or (s == "*" and isinstance(p, str)) for s, p in zip(shape, path, strict=False))
         for shape in SECRET_PATHS
     )
+
+
+_MASKED: dict[tuple[int, Fingerprint], tuple[Any, Any]] = {}
+_MOST_MASKED = 1 << 15
+
+
+def masked_server(server: Any, hide: Fingerprint) -> Any:
+    """`masked_fields`, remembered: of many servers most are the same objects from one document to the next."""
+    known = _MASKED.get((id(server), hide))
+    if known is not None and known[0] is server:
+        return known[1]
+    if len(_MASKED) >= _MOST_MASKED:
+        _MASKED.clear()
+    masked = masked_fields(server, hide)
+    _MASKED[id(server), hide] = (server, masked)
+    return masked
 
 
 def masked_fields(server: Any, hide: Fingerprint) -> Any:

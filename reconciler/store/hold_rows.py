@@ -47,7 +47,7 @@ class HoldRows:
         """Every row, the oldest first."""
         statement = f"select {_ALL} from holds order by at, server, launch"
         rows = await self._records.run(lambda database: database.execute(statement).fetchall())
-        return [Hold(*row[:-1], waits=bool(row[-1])) for row in rows]
+        return [Hold(server, launch, who, at, shown, bool(waits)) for server, launch, who, at, shown, waits in rows]
 
     async def add(self, holds: Sequence[Hold]) -> None:
         """On the disk when this returns, all of them or none; one of the same content is replaced. Raises

@@ -52,11 +52,13 @@ class Records:
     async def add_history(self, row: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         """Remember an applied plan: serial, at, who, plan, result, summary, and the sealed document after it."""
         values = (*(row[k] for k in ("serial", "at", "who", "plan", "result")), _text(row["summary"]), _text(document))
-        await self._write("insert or replace into history values (?, ?, ?, ?, ?, ?, ?)", values)
-        await self._write(
-            "delete from history where serial not in (select serial from history order by serial desc limit ?)",
-            (KEPT_HISTORY,),
-        )
+        older = "delete from history where serial not in (select serial from history order by serial desc limit ?)"
+
+        def add(database: sqlite3.Connection) -> None:
+            database.execute("insert or replace into history values (?, ?, ?, ?, ?, ?, ?)", _whole(values))
+            database.execute(older, (KEPT_HISTORY,))
+
+        await self.run(add)
 
     async def history(self) -> list[dict[str, Any]]:
         """The last 20 applied plans, newest first, without their documents."""

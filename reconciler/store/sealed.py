@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.model.document import Path as FieldPath
-from reconciler.model.document import hidden, is_secret_path
+from reconciler.model.document import hidden, is_secret_path, masked_server
 from reconciler.model.secret import masked
 
 _NONCE = 12
@@ -62,10 +62,15 @@ def _put(value: Any, pointer: str, text: str) -> None:
 
 
 def _is_secret(path: FieldPath) -> bool:
-    """A server's fields stand two levels down: `document/mcpServers/<id>/...` and `ready/<id>/...`."""
-    if path[:2] == ("document", "mcpServers"):
-        return is_secret_path(path[3:])
-    return path[:1] == ("ready",) and is_secret_path(path[2:])
+    depth = _server_depth(path)
+    return depth > 0 and is_secret_path(path[depth:])
+
+
+def _server_depth(path: FieldPath) -> int:
+    """How many steps lead to the server: `document/mcpServers/<id>/...` or `ready/<id>/...`; 0 for no server."""
+    if path[:1] == ("ready",):
+        return 2
+    return 3 if path[:2] == ("document", "mcpServers") else 0
 
 
 def _pointer(path: FieldPath) -> str:
@@ -75,6 +80,8 @@ def _pointer(path: FieldPath) -> str:
 def _mapped(value: Any, change: Callable[[str, FieldPath], str], path: FieldPath) -> Any:
     if isinstance(value, str):
         return change(value, path)
+    if path and len(path) == _server_depth(path) and masked_server(value, hidden) == value:
+        return value  # as most of many servers, it holds nothing to seal
     if isinstance(value, Mapping):
         return {key: _mapped(member, change, (*path, key)) for key, member in value.items()}
     if isinstance(value, list | tuple):
