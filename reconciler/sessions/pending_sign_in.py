@@ -121,9 +121,10 @@ def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
         safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        safe = safe and "@" not in parts.netloc and url.isascii() and url.isprintable() and " " not in url
         state = parse_qs(parts.query).get("state", [])
     except ValueError:
         safe, state = False, []
-    if not safe or not url.isascii() or not url.isprintable() or " " in url or len(state) != 1:
+    if not safe or len(state) != 1:
         raise SignInFailed("The authorization server names a page for signing in that is not https.")
     return state[0]

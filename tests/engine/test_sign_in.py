@@ -719,3 +719,14 @@ async def test_an_issuer_that_is_no_url_is_said(tmp_path: Path, issuer: str) -> 
     async with OAuthServer() as server, desk(tmp_path, {"there": remote(server, issuer=issuer)}) as here:
         await here.apply()
         assert here.row("there")["reason"] == "The issuer under `oauth` is not a URL." and server.counts == {}
+
+
+@requirement("AUTH-1:page")
+async def test_an_engine_that_begins_to_listen_while_a_sign_in_is_prepared_is_found_by_its_page(tmp_path: Path) -> None:
+    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
+        urls = ["http://127.0.0.1:7999", None]
+        here.project.public_url = lambda: urls.pop() if len(urls) > 1 else urls[0]
+        await here.apply()
+        page = await until_asked(here)
+        assert query_of(page)["redirect_uri"] == "http://127.0.0.1:7999/oauth/mcp/callback"
+        await sign_in(here, server)

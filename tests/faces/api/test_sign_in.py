@@ -164,3 +164,29 @@ async def test_servers_that_nobody_signs_in_to_are_told_apart(tmp_path: Path) ->
         for method in ("GET", "POST", "DELETE"):
             status, refused = await api(engine, method, "/servers/nix/auth", {} if method == "POST" else None)
             assert (status, refused["error"]["code"]) == (404, "unknown-server")
+
+
+@requirement("AUTH-1:other-places")
+async def test_what_a_client_shows_the_gateway_is_shown_to_no_server(tmp_path: Path) -> None:
+    async with (
+        OAuthServer() as server,
+        hosted(tmp_path, {"there": {**remote(server), "requireApproval": False}}) as engine,
+    ):
+        await applied(engine)
+        check_page(await engine.ask("GET", await where_sent(engine, server)), 200, "there is signed in")
+        project = engine.host.root
+        assert await project.settled("there") is None
+        headers = {"mcp_protocol_version": "2026-07-28", "accept": "application/json, text/event-stream"}
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        params = {"name": "there__whoami", "arguments": {}, "_meta": meta}
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        answer = await engine.ask(
+            "POST", "/mcp", "client", call, **headers, mcp_method="tools/call", mcp_name="there__whoami"
+        )
+        assert answer.status == 200 and b'"ada"' in answer.body, answer.body
+        shown = {seen.get("authorization", "") for seen in server.seen}
+        assert shown == {"", *(f"Bearer {token}" for token in server.access)}
