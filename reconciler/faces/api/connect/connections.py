@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from reconciler.faces.api.connect.asked import read_asked
 from reconciler.faces.api.connect.entries import Entry, all_entries, entry_of, find_entry, namespace_of, unknown
 from reconciler.faces.api.connect.lists import page_of
 from reconciler.faces.api.connect.shapes import connection
+from reconciler.faces.api.connect.status import wants_sign_in
 from reconciler.faces.api.connect.words import new_id
 from reconciler.faces.api.connect.writes import Draft, Turns, changed, created, settle, write
 from reconciler.faces.api.hosted import host_of
@@ -104,7 +106,17 @@ async def _in_file(project: Project, server_id: str) -> Entry | None:
 
 
 async def _settled(request: Request, draft: Draft) -> dict[str, Any]:
-    """The connection after a write. One that was taken away meanwhile is shown as it was to be."""
+    """The connection after a write. One that was taken away meanwhile is shown as it was to be.
+
+    Clients of this dialect cannot say that a server is signed in to: one that asks for it gets what it asks for.
+    """
     await settle(draft.project, draft.server_id)
     found = await find_entry(draft.project, draft.server_id)
+    if found is not None and found.accepted and wants_sign_in(found):
+        asked = Draft(draft.project, draft.server_id)
+        asked.fields["oauth"] = True
+        with suppress(HttpProblem):
+            await write(request, draft.project, draft.server_id, asked)
+            await settle(draft.project, draft.server_id)
+            found = await find_entry(draft.project, draft.server_id)
     return connection(found or Entry(draft.project, draft.server_id, draft.fields, accepted=False), host_of(request))

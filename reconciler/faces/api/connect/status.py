@@ -10,6 +10,9 @@ from reconciler.engine.status import server_status
 from reconciler.faces.api.connect.addresses import query_references
 from reconciler.faces.api.connect.entries import Entry
 from reconciler.model.secret import SecretRef, parse_template
+from reconciler.sessions.http_failures import HttpRefused
+
+_UNAUTHORIZED = 401
 
 
 def state_of(entry: Entry, row: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -28,6 +31,18 @@ def state_of(entry: Entry, row: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return {"state": "error", "message": message}
     failure = _failure(entry, row)
     return {"state": "disconnected"} if failure is None else {"state": "error", "message": failure}
+
+
+def wants_sign_in(entry: Entry) -> bool:
+    """Whether the server asked for a sign-in that nobody set up for it, and nothing else is shown to it."""
+    worker = entry.project.worker(entry.id)
+    failure = worker.life.failure if worker is not None and worker.life.failed_spec is not None else None
+    if not isinstance(failure, HttpRefused) or failure.status != _UNAUTHORIZED:
+        return False
+    shows = {"oauth", "azure"} & entry.written.keys() or any(
+        name.lower() == "authorization" for name in entry.written.get("headers", {})
+    )
+    return not shows and (failure.challenge or "").lstrip().lower().startswith("bearer")
 
 
 def _failure(entry: Entry, row: Mapping[str, Any] | None) -> str | None:

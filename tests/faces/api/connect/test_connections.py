@@ -15,6 +15,7 @@ from tests.engine.desk import light
 from tests.faces.api.connect.space import Space, space
 from tests.requirements import requirement
 from tests.rig import evil_http, sdk_http
+from tests.rig.oauth_server import OAuthServer
 
 pytestmark = pytest.mark.anyio
 
@@ -411,17 +412,35 @@ async def test_a_connection_that_failed_is_no_better_while_it_is_tried_again(tmp
             assert (await desk.ask("GET", path)).json["status"] == failed
 
 
-@requirement("API-2:status")
-async def test_where_a_person_has_to_sign_in_both_names_of_the_page_are_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with evil_http.EvilHttp(evil_http.says(500)) as server, space(tmp_path) as desk:
-        await desk.ask("PUT", "/one", {"mcpUrl": server.url})
+@requirement("API-2:status", "AUTH-1:sign-in")
+async def test_a_server_that_asks_for_it_is_signed_in_to_at_the_page_that_both_names_lead_to(tmp_path: Path) -> None:
+    async with OAuthServer() as server, space(tmp_path) as desk:
+        made = (await desk.ask("PUT", "/one", {"mcpUrl": server.url, "name": "Ask"})).json
+        page = made["status"]["setupUrl"]
+        assert made["status"] == {"state": "auth_required", "setupUrl": page, "authorizationUrl": page}
+        assert page.startswith(server.origin) and desk.servers["one"]["oauth"] is True
+        assert (await desk.ask("GET", "/one")).json == made
         project = desk.engine.host.projects["desk"]
-        monkeypatch.setattr(project.sign_ins, "auth_url", lambda _: "https://login.example.com/page")
-        page = "https://login.example.com/page"
-        assert (await desk.ask("GET", "/one")).json["status"] == {
-            "state": "auth_required",
-            "setupUrl": page,
-            "authorizationUrl": page,
-        }
+        back = await server.answer(page)
+        await project.sign_ins.finish(back["state"], back.get("code"), back.get("iss"), back.get("error"))
+        with anyio.fail_after(20):
+            await project.settled("one")
+        assert (await desk.ask("GET", "/one")).json["status"] == {"state": "connected"}
+        tools = (await desk.ask("GET", "/one/.tools")).json["tools"]
+        assert "whoami" in [tool["name"] for tool in tools]
+
+
+@requirement("API-2:status")
+@pytest.mark.parametrize("challenge", ["Basic realm=x", ""])
+async def test_a_server_that_refuses_otherwise_is_not_signed_in_to(tmp_path: Path, challenge: str) -> None:
+    behaviour = evil_http.says(401, www_authenticate=challenge)
+    async with evil_http.EvilHttp(behaviour) as server, space(tmp_path) as desk:
+        made = await desk.ask("PUT", "/one", {"mcpUrl": server.url})
+        assert (made.json["status"]["state"], "oauth" in desk.servers["one"]) == ("error", False)
+
+
+@requirement("API-2:status")
+async def test_a_key_that_is_refused_is_said_so_and_no_page_is_asked_for(tmp_path: Path) -> None:
+    async with OAuthServer() as server, space(tmp_path) as desk:
+        made = await desk.ask("PUT", "/one", {"mcpUrl": server.url, "headers": {"authorization": "Bearer wrong-key"}})
+        assert (made.json["status"]["state"], "oauth" in desk.servers["one"]) == ("error", False)
