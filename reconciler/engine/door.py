@@ -23,6 +23,7 @@ from reconciler.gate.principal import Principal
 from reconciler.merge_patch import apply, equal
 from reconciler.model.document import Document, hidden, masked_document
 from reconciler.plan.actions import PROJECT, Plan
+from reconciler.plan.pointers import Path
 from reconciler.problems import errors
 from reconciler.store.hold_rows import Hold, TooManyHolds
 from reconciler.store.sources import Snapshot
@@ -149,13 +150,7 @@ async def prospect(
     asked, named = _asked(patch, written)
     accepted = project.ledger.accepted
     _check_fresh(fresh, {*written["mcpServers"], *accepted.document.servers} if fresh else ())
-    put = put_away(
-        asked,
-        written,
-        lambda: secret_uses(written, accepted.document.written),
-        lambda: [secret.name for secret in project.vault.list()],
-        anew=principal.role not in SAY_YES,
-    )
+    put = _put_away(project, asked, written, anew=principal.role not in SAY_YES)
     want = apply(written, put.patch)
     _check(project, put, written, want)
     file = await asyncio.to_thread(rewrite, project.sources, before, want)
@@ -170,6 +165,22 @@ async def prospect(
         return Prospect(file, plan, named, waiting, put.values, put.servers)
     holds = held_by(plan, old, new, put.patch, accepted.yeses, (principal.name, now_text()))
     return Prospect(file, plan, named, _waiting(plan, holds), put.values, put.servers, tuple(holds))
+
+
+def _put_away(project: Project, patch: Mapping[str, Any], written: Mapping[str, Any], *, anew: bool) -> PutAway:
+    def uses() -> Mapping[str, Collection[Path]]:
+        return secret_uses(written, project.ledger.document.written)
+
+    try:
+        return put_away(patch, written, uses, lambda: [secret.name for secret in project.vault.list()], anew=anew)
+    except (VaultError, OSError) as error:
+        raise _vault_says(error) from error
+
+
+def _vault_says(error: VaultError | OSError) -> ChangeRefused:
+    if isinstance(error, VaultError):
+        return ChangeRefused("vault", f"{error}; {error.hint}")
+    return ChangeRefused("vault", f"the vault does not answer: {error.strerror or error}")
 
 
 def _plan(
@@ -250,10 +261,10 @@ async def _write(project: Project, found: Prospect) -> None:
         undo = await asyncio.to_thread(_store, project, found.secrets)
     except TooManyHolds as error:
         raise ChangeRefused("too-many-held", f"{error}: `reconciler approve` lists it") from error
-    except VaultError as error:
-        raise ChangeRefused("vault", f"{error}; {error.hint}") from error
-    except (OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
         raise ChangeRefused("not-recorded", f"the state cannot be written: {error}") from error
+    except (VaultError, OSError) as error:
+        raise _vault_says(error) from error
     project.writes(found.file.after)
     try:
         await asyncio.to_thread(write, found.file, project.sources)
