@@ -107,6 +107,16 @@ async def serve(wire: Wire, reply: Reply = answers) -> None:
 
 
 @asynccontextmanager
+async def served(wire: Wire, reply: Reply = answers) -> AsyncIterator[None]:
+    """`serve`, for a while."""
+    serving = asyncio.create_task(serve(wire, reply))
+    try:
+        yield
+    finally:
+        serving.cancel()
+
+
+@asynccontextmanager
 async def process(wire: Wire, script: str = "light", *arguments: str) -> AsyncIterator[None]:
     """A server of the rig at the other end, line by line."""
     pipe = asyncio.subprocess.PIPE

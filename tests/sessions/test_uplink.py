@@ -20,7 +20,7 @@ from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
 from reconciler.sessions.uplink import AlreadyHere, Link, Uplinks, UplinkSession
 from tests.requirements import requirement
 from tests.sessions.asking import Client
-from tests.sessions.dialling import GREETING, Reply, Wire, answers, carried, process, serve, silent
+from tests.sessions.dialling import GREETING, Wire, carried, process, served, silent
 from tests.sessions.rigged import call, ignore
 
 pytestmark = [pytest.mark.anyio, requirement("CFG-3:uplink")]
@@ -56,15 +56,6 @@ async def dialled(
         links.offer(ID, link, force=False)
         async with taken(links, server, notify) as session:
             yield session
-
-
-@asynccontextmanager
-async def served(wire: Wire, reply: Reply = answers) -> AsyncIterator[None]:
-    serving = asyncio.create_task(serve(wire, reply))
-    try:
-        yield
-    finally:
-        serving.cancel()
 
 
 @asynccontextmanager
