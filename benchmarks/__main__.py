@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("commands", "planning", "starting", "following", "calling", "recovering", "memory", "gateway", "bridging")
+NAMES = (
+    "commands",
+    "planning",
+    "starting",
+    "following",
+    "calling",
+    "recovering",
+    "memory",
+    "gateway",
+    "bridging",
+    "apis",
+)
 
 
 def main() -> int:

@@ -57,21 +57,21 @@ class NotThere(Exception):
 @contextmanager
 def raw(loop: str) -> Iterator[Gateway]:
     """The baseline on one of two event loops."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.raw_gateway", str(port), loop]
-    with _running(command, port) as pid:
+    with running(command, port) as pid:
         yield Gateway(f"raw gateway, {loop}", port, pid, "handshake", "/mcp", f"{PREFIX}echo")
 
 
 @contextmanager
 def ours(folder: Path, file: Path) -> Iterator[tuple[Gateway, Gateway]]:
     """Ours, for clients of both eras: bearer token, gate (`requireApproval: false`), lock (`enforce`)."""
-    port, where = _free_port(), ["--state-dir", str(folder / "state"), "-f", str(file)]
-    _tell(["watch", "--detach", "--auto-approve", "--listen", f"127.0.0.1:{port}", *where])
+    port, where = free_port(), ["--state-dir", str(folder / "state"), "-f", str(file)]
+    tell(["watch", "--detach", "--auto-approve", "--listen", f"127.0.0.1:{port}", *where])
     try:
-        _tell(["lock", *where])
-        token = _tell(["token", "show", "--role", "client", *where]).strip()
-        report = json.loads(_tell(["status", "-o", "json", *where]))
+        tell(["lock", *where])
+        token = tell(["token", "show", "--role", "client", *where]).strip()
+        report = json.loads(tell(["status", "-o", "json", *where]))
         assert [row["status"] for row in report["servers"]] == ["connected"], report
         facts = (port, report["engine"]["pid"])
         yield (
@@ -79,7 +79,7 @@ def ours(folder: Path, file: Path) -> Iterator[tuple[Gateway, Gateway]]:
             Gateway("ours, stateless era", *facts, "stateless", "/mcp", f"{PREFIX}echo", token),
         )
     finally:
-        _tell(["stop", *where])
+        tell(["stop", *where])
 
 
 def written() -> dict[str, Any]:
@@ -93,7 +93,7 @@ def written() -> dict[str, Any]:
 def peer(name: str, folder: Path) -> Iterator[Gateway]:
     """A gateway from the package index, in an environment of its own below `folder`. Raises NotThere."""
     program = _installed(name, folder)
-    port, server = _free_port(), argv("light-0")
+    port, server = free_port(), argv("light-0")
     config = folder / f"{name}.json"
     config.write_text(json.dumps({"mcpServers": {"light-0": {"command": server[0], "args": server[1:]}}}))
     commands = {
@@ -109,7 +109,7 @@ def peer(name: str, folder: Path) -> Iterator[Gateway]:
         "mcpo": ("rest", "/echo", "echo"),
         "fastmcp": ("handshake", "/mcp", "echo"),
     }
-    with _running(commands[name], port) as pid:
+    with running(commands[name], port) as pid:
         yield Gateway(f"{name} {_version(name, folder)}", port, pid, *dialects[name])
 
 
@@ -143,8 +143,8 @@ def _version(name: str, folder: Path) -> str:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int) -> Iterator[int]:
-    """A process that listens on `port`. Raises NotThere."""
+def running(command: Sequence[str], port: int) -> Iterator[int]:
+    """A process that listens on `port`: its id. Raises NotThere."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -171,13 +171,15 @@ def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
     raise NotThere("it does not listen" if process.poll() is None else f"it ended with {process.returncode}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _tell(arguments: Sequence[str]) -> str:
+def tell(arguments: Sequence[str]) -> str:
+    """What a command of ours prints."""
     done = subprocess.run([str(COMMAND), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"reconciler {' '.join(arguments)}: {done.stderr}")

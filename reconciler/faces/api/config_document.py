@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.merge_patch import equal
-from reconciler.model.document import Document, hidden, masked_document, masked_fields
+from reconciler.model.document import Document, hidden, masked_document, masked_server
 from reconciler.model.secret import masked, tells_secret
 from reconciler.model.written import SERVER_FIELDS
 
@@ -24,7 +24,7 @@ def shown_server(document: Document, server_id: str) -> Shown:
     written, facts = document.servers[server_id], document.facts(server_id)
     fields = {
         name: _named_hidden(value, secret=tells_secret(name)) if _is_free(name) else value
-        for name, value in masked_fields(written, hidden).items()
+        for name, value in masked_server(written, hidden).items()
         if name != "disabled"
     }
     return {
