@@ -36,6 +36,7 @@ class StoredSecrets:
         self._versions: Mapping[str, int] | None = None
         self._late: frozenset[str] = frozenset()
         self._trouble: str | None = None
+        self._stamp: tuple[int, ...] | None = (0,)
 
     async def unlock(self) -> None:
         """Fetch the key: a keyring may take its time over it. What cannot be opened is said of each server."""
@@ -63,6 +64,10 @@ class StoredSecrets:
     def _moved(self) -> bool:
         """Whether there are other secrets, or other versions of them, than at the last look."""
         try:
+            stamp = self._vault.stamp()
+            if stamp == self._stamp and self._trouble is None:
+                return False
+            self._stamp = stamp
             versions = {secret.name: secret.version for secret in self._vault.list()}
         except (VaultError, OSError) as error:
             self._tell(str(error))

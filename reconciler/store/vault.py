@@ -73,6 +73,14 @@ class Vault:
         """The product's own names that begin so (`@sign-in/`)."""
         return tuple(name for name, _ in self._sorted() if name.startswith(_INTERNAL) and name.startswith(prefix))
 
+    def stamp(self) -> tuple[int, ...] | None:
+        """What is another one once the file was written; None where there is none."""
+        try:
+            facts = self._state.vault.stat()
+        except FileNotFoundError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
     def unlock(self) -> None:
         """Fetch the key now, where there is a vault. What is asked for later then waits for nobody."""
         with self._guard:
@@ -150,20 +158,13 @@ class Vault:
 
     def _current(self) -> Contents | None:
         """What the file holds, read again when it is another one."""
-        seen = self._facts()
+        seen = self.stamp()
         if seen is None:
             self._seen = self._contents = None
         elif seen != self._seen:
             self._contents = read_contents(self._state.vault)  # what is written after the look is read at the next
             self._seen = seen
         return self._contents
-
-    def _facts(self) -> tuple[int, ...] | None:
-        try:
-            facts = self._state.vault.stat()
-        except FileNotFoundError:
-            return None
-        return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
     def _opened(self, contents: Contents, record: Record) -> str:
         try:
@@ -190,10 +191,11 @@ class Vault:
             after = change(before)
             if after is before:
                 return
-            write_contents(self._state.vault, self._without_retired(after, before))
+            after = self._without_retired(after, before)
+            write_contents(self._state.vault, after)
+            self._contents, self._seen = after, self.stamp()
             for place in after.retired:
                 self._keys.drop(after.id, place)
-            self._current()
 
     def _made(self) -> Contents:
         vault = secrets.token_hex(8)

@@ -19,6 +19,7 @@ HOLDERS: tuple[Holder, ...] = get_args(Holder)
 """Who keeps the key: the system's keyring, a file beside the vault, or an environment variable."""
 
 _ID = re.compile(r"[0-9a-f]{16}")
+_MEMBERS = ("name", "version", "created", "updated", "sealed")
 
 
 class VaultError(Exception):
@@ -86,18 +87,21 @@ def read_contents(path: Path) -> Contents | None:
 
 
 def write_contents(path: Path, contents: Contents) -> None:
-    """Replace it; durable when this returns. Raises OSError; then the old file stands."""
-    rows = [asdict(record) for _, record in sorted(contents.records.items())]
-    stored = {
+    """Replace it, a line for each secret; durable when this returns. Raises OSError; then the old file stands."""
+    head = {
         "format": FORMAT,
         "version": VERSION,
         "id": contents.id,
         "key": asdict(contents.key),
         "retired": [asdict(place) for place in contents.retired],
         "floor": contents.floor,
-        "secrets": rows,
     }
-    write_whole(path, json.dumps(stored, indent=1) + "\n", mode=0o600)
+    rows = ",\n".join(json.dumps(_row(record)) for _, record in sorted(contents.records.items()))
+    write_whole(path, f'{json.dumps(head)[:-1]}, "secrets": [\n{rows}\n]}}\n', mode=0o600)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _MEMBERS}
 
 
 def _records(path: Path, rows: Sequence[Any]) -> dict[str, Record]:
