@@ -4,7 +4,7 @@ Loaded behind `door` only. One provider serves one sign-in and holds nothing aft
 requests, and forgets when a token ends and where it is renewed.
 
 Private today, of `OAuthClientProvider`: `_initialize`, `_select_authorization_server`, `_expected_issuer`,
-`_validate_resource_match`, `_perform_authorization`, `_refresh_token`.
+`_validate_resource_match`, `_perform_authorization`, `_get_token_endpoint`, `_refresh_token`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from reconciler.sessions.grants import (
     times_of,
 )
 from reconciler.sessions.http_failures import clean, explanation, place
+from reconciler.sessions.http_stream import same_origin
 from reconciler.sessions.learnt import Learnt
 from reconciler.sessions.session import SessionError
 
@@ -227,6 +228,7 @@ class _Provider(OAuthClientProvider):
     async def _perform_authorization(self) -> httpx2.Request:
         context, metadata = self.context, self.context.oauth_metadata
         self._check_proof(metadata)
+        self._check_secret()
         prm = context.protected_resource_metadata
         if not self._names_scope and (prm is None or prm.scopes_supported is None):
             context.client_metadata.scope = None  # the SDK would ask for all that the authorization server has
@@ -249,6 +251,14 @@ class _Provider(OAuthClientProvider):
         if "S256" not in (methods or ()):
             hint = "" if methods else " If it is to be trusted, write `issuer` under `oauth` in the file."
             raise SignInFailed(f'"{clean(self.issuer)}" does not say that it takes PKCE with S256.{hint}')
+
+    def _check_secret(self) -> None:
+        """A secret of the file goes to nobody whom only the server names."""
+        site, token_url = self._site, httpx2.URL(self._get_token_endpoint())
+        if site.client_secret and site.issuer is None and not same_origin(httpx2.URL(site.url), token_url):
+            wants = f"{place(httpx2.URL(site.url))} wants the client's secret sent to {place(token_url)}"
+            hint = f"write `issuer: {clean(self.issuer)}` under `oauth` in the file"
+            raise SignInFailed(f"{wants}. If that is right, {hint}.")
 
     async def _redirect(self, url: str) -> None:
         self._page = url

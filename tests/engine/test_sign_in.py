@@ -730,3 +730,23 @@ async def test_an_engine_that_begins_to_listen_while_a_sign_in_is_prepared_is_fo
         page = await until_asked(here)
         assert query_of(page)["redirect_uri"] == "http://127.0.0.1:7999/oauth/mcp/callback"
         await sign_in(here, server)
+
+
+@requirement("AUTH-1:issuer")
+async def test_the_secret_of_the_file_goes_to_nobody_whom_only_the_server_names(tmp_path: Path) -> None:
+    async with OAuthServer() as server, OAuthServer() as other:
+        server.prm = {"authorization_servers": [other.issuer]}
+        other.clients["mine"] = "s3cret-of-mine"
+        other.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+        settings = {"clientId": "mine", "clientSecret": "s3cret-of-mine"}
+        async with desk(tmp_path, {"there": remote(server, **settings)}) as here:
+            await here.apply()
+            reason = here.row("there")["reason"]
+            assert "wants the client's secret sent to" in reason and f"`issuer: {other.issuer}`" in reason
+            assert here.row("there")["authUrl"] is None
+            here.write({"there": remote(server, **settings, issuer=other.issuer)})
+            await here.apply()
+            back = await other.answer(page_of(here))
+            other.access, server.access = server.access, other.access  # it takes what the other one gives out
+            await here.project.sign_ins.finish(back["state"], back["code"], back["iss"], None)
+        assert [form["client_secret"] for form in other.forms] == ["s3cret-of-mine"] and server.forms == []

@@ -28,6 +28,7 @@ def parameters(function: Any) -> list[str]:
         (OAuthClientProvider._validate_resource_match, ["self", "prm"]),
         (OAuthClientProvider._perform_authorization, ["self"]),
         (OAuthClientProvider._refresh_token, ["self"]),
+        (OAuthClientProvider._get_token_endpoint, ["self"]),
         (OAuthContext.should_include_resource_param, ["self", "protocol_version"]),
         (OAuthContext.get_resource_url, ["self"]),
         (utils.extract_scope_from_www_auth, ["response"]),
