@@ -30,6 +30,7 @@ from reconciler.faces.http.listener import parser
 from tests.faces.cli.desk import Desk, light
 from tests.faces.cli.hosted import hosted
 from tests.faces.http.raw import Line
+from tests.faces.http.sockets import refusal
 from tests.requirements import requirement
 
 pytestmark = [requirement("GATE-1:listener"), pytest.mark.anyio]
@@ -239,6 +240,9 @@ async def test_with_a_certificate_it_speaks_tls_and_nothing_else(
         await one.say(engine.request("GET", "/api/v1/hello", "viewer"))
         assert (await one.hear()).json["url"] == engine.host.facts.url
         one.close()
+        headers = {"Authorization": f"Bearer {engine.token('editor')}"}
+        status, _ = await refusal(engine.address, "/desk/nobody", scheme="wss", ssl=trust, additional_headers=headers)
+        assert status == 404
         plain = Line(*await asyncio.open_connection("127.0.0.1", engine.address.port))
         await plain.say(engine.request("GET", "/healthz"))
         assert await plain.end() == b""
