@@ -11,8 +11,17 @@ from typing import Any
 
 import anyio
 import pytest
+from starlette.routing import Route
 
+from reconciler.engine.change import plan_file
+from reconciler.faces.api.access import RANKS, RoleRoute
+from reconciler.faces.api.config import routes
+from reconciler.gate.gate import Role
+from reconciler.plan.actions import Plan
+from reconciler.plan.document import to_document
+from reconciler.sessions.sign_in import CALLBACK
 from reconciler.store.tokens import create_token
+from tests.canary import CANARY
 from tests.engine.desk import LIGHT, light
 from tests.faces.cli.hosted import Hosted, hosted
 from tests.faces.http.raw import Answer
@@ -382,3 +391,118 @@ async def test_a_failed_server_says_why_and_a_broken_file_is_not_changed(tmp_pat
         assert (answer.status, list(answer.json)) == (409, ["error"])
         assert "comand" in answer.json["error"]
         assert "comand" in file_of(engine).read_text(encoding="utf-8")
+
+
+@requirement("API-3:waits")
+async def test_what_an_editor_wants_to_run_waits_and_says_so_until_an_operator_says_yes(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"kept": light("kept")}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        await settled(engine)
+        pids = tmp_path / "pids"
+        pids.mkdir()
+        answer = await patch(engine, {"mcpServers": {"new": light("new", "--pids", str(pids), name="New")}}, "editor")
+        assert (answer.status, answer.json["mcpServers"]["new"]["name"]) == (200, "New")
+        plan = answer.headers["x-reconciler-plan"]
+        row = (await servers(engine))["new"]
+        waits = {"id": "new", "name": "New", "type": "stdio", "enabled": True, "requireApproval": True, "tools": []}
+        assert row == {**waits, "error": f"waits for approval {plan}"}
+        assert (await servers(engine))["kept"]["error"] is None
+        posted = await engine.ask("POST", "/api/mcp-servers", "editor", {"id": "two", "command": "/nowhere"})
+        assert (posted.status, posted.json["id"]) == (201, "two")
+        assert (await servers(engine))["two"]["error"].startswith("waits for approval pln-")
+        assert list(pids.iterdir()) == []
+        await engine.ask("POST", "/api/v1/approve", "operator", {"plan": plan, "servers": ["new"]})
+        await settled(engine)
+        row = (await servers(engine))["new"]
+        assert (row["error"], len(row["tools"]) > 0, len(list(pids.iterdir()))) == (None, True, 1)
+
+
+@requirement("API-3:waits")
+async def test_a_change_of_what_runs_waits_while_what_ran_goes_on(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"a": light("a")}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        await settled(engine)
+        live = engine.host.root.serving("a")
+        answer = await patch(engine, {"mcpServers": {"a": {"args": light("a", "--mark", "2")["args"]}}}, "editor")
+        row = (await servers(engine))["a"]
+        assert (answer.status, row["error"]) == (200, f"waits for approval {answer.headers['x-reconciler-plan']}")
+        assert len(row["tools"]) > 0
+        assert engine.host.root.serving("a") is live
+
+
+@requirement("API-3:whole", "API-4:secrets-never-render")
+async def test_a_secret_that_comes_in_a_body_is_a_reference_in_every_answer(tmp_path: Path) -> None:
+    body = {"url": "https://example.com/mcp", "enabled": False, "headers": {"Authorization": f"Bearer {CANARY}"}}
+    async with hosted(tmp_path) as engine:
+        answers = [
+            await patch(engine, {"mcpServers": {"a": body}}),
+            await engine.ask("POST", "/api/mcp-servers", "operator", {"id": "b", **body}),
+            await engine.ask("GET", "/api/config", "viewer"),
+            await engine.ask("GET", "/api/mcp-servers", "viewer"),
+            await patch(engine, {"mcpServers": {"c": {**body, "enabled": "no"}}}),
+            await patch(engine, {"mcpServers": {"c": {**body, "command": CANARY}}}),
+            await patch(engine, {"mcpServers": {"c": {"command": "x", "env": [f"TOKEN={CANARY}"]}}}),
+        ]
+        assert [answer.status for answer in answers] == [200, 201, 200, 200, 400, 400, 400]
+        assert not any(CANARY.encode() in answer.body for answer in answers)
+        shown = (await config(engine))["mcpServers"]["a"]["headers"]["Authorization"]
+        assert shown.startswith("Bearer ${secret:")
+        assert CANARY not in file_of(engine).read_text(encoding="utf-8")
+        text = file_of(engine).read_bytes()
+        for kept in ("***", shown, "Bearer ***"):
+            answer = await patch(engine, {"mcpServers": {"a": {"headers": {"Authorization": kept}}}})
+            assert (answer.status, file_of(engine).read_bytes()) == (200, text), kept
+        nothing = await patch(engine, {"mcpServers": {"a": {"headers": {"X-Other": "***"}}}})
+        assert (nothing.status, nothing.json["error"].startswith("mcpServers.a.headers.X-Other: ")) == (400, True)
+
+
+@requirement("PLAN-2:accepted-as-body")
+async def test_the_patch_that_a_plan_prints_is_a_body_that_gives_the_file_of_the_plan(tmp_path: Path) -> None:
+    before = {"a": light("a", enabled=False), "gone": light("gone", enabled=False), "b": {"url": "https://b.example/"}}
+    after = {"a": light("a", enabled=False, name="A"), "b": {"url": "https://b.example/x", "enabled": False}}
+    after["new"] = {"command": "x", "args": ["--y"], "env": {"A": "${env:A}"}, "enabled": False}
+    async with hosted(tmp_path, before) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        text = file_of(engine).read_text(encoding="utf-8")
+        wanted = json.dumps({**json.loads(text), "mcpServers": after})
+        file_of(engine).write_text(wanted, encoding="utf-8")
+        plan = await plan_file(engine.host.root)
+        assert isinstance(plan, Plan)
+        body = to_document(plan)["patch"]
+        file_of(engine).write_text(text, encoding="utf-8")
+        answer = await patch(engine, body)
+        assert answer.status == 200, answer.body
+        assert json.loads(file_of(engine).read_text(encoding="utf-8"))["mcpServers"] == after
+
+
+LEAST: dict[tuple[str, str], Role | None] = {
+    ("GET", "/"): None,
+    ("GET", CALLBACK): None,
+    ("GET", "/api/config"): "viewer",
+    ("PATCH", "/api/config"): "editor",
+    ("GET", "/api/mcp-servers"): "viewer",
+    ("POST", "/api/mcp-servers"): "editor",
+}
+"""Said a second time here; None is open to everybody."""
+
+
+@requirement("GATE-1:roles")
+async def test_every_route_has_the_role_that_is_written_here_and_keeps_to_it(tmp_path: Path) -> None:
+    found = {
+        (method, route.path): route.least if isinstance(route, RoleRoute) else None
+        for route in routes()
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert found == LEAST
+    async with hosted(tmp_path) as engine:
+        text = file_of(engine).read_bytes()
+        for (method, path), least in LEAST.items():
+            if least is None:
+                continue
+            for role in ("viewer", "client", "editor", "operator"):
+                answer = await engine.ask(method, path, role, b"[]" if method != "GET" else None)
+                may = RANKS[role] >= RANKS[least]
+                assert answer.status == (403 if not may else 200 if method == "GET" else 400), (method, path, role)
+                assert list(answer.json) == ["error"] or answer.status == 200
+        assert file_of(engine).read_bytes() == text
