@@ -446,10 +446,10 @@ async def test_a_secret_that_comes_in_a_body_is_a_reference_in_every_answer(tmp_
         assert [answer.status for answer in answers] == [200, 201, 200, 200, 400, 400, 400]
         assert not any(CANARY.encode() in answer.body for answer in answers)
         shown = (await config(engine))["mcpServers"]["a"]["headers"]["Authorization"]
-        assert shown.startswith("Bearer ${secret:")
+        assert shown == "${secret:a.headers.Authorization}"
         assert CANARY not in file_of(engine).read_text(encoding="utf-8")
         text = file_of(engine).read_bytes()
-        for kept in ("***", shown, "Bearer ***"):
+        for kept in ("***", shown):
             answer = await patch(engine, {"mcpServers": {"a": {"headers": {"Authorization": kept}}}})
             assert (answer.status, file_of(engine).read_bytes()) == (200, text), kept
         nothing = await patch(engine, {"mcpServers": {"a": {"headers": {"X-Other": "***"}}}})
