@@ -110,6 +110,8 @@ def _reference(found: re.Match[str]) -> SecretRef:
         raise BadReference("the word before the colon is no kind of reference", span, scheme)
     if scheme == "env" and not _VARIABLE.fullmatch(name):
         raise BadReference("what stands between `${` and `}` is not the name of an environment variable", span)
+    if scheme == "secret" and not SECRET_NAME.fullmatch(name):
+        raise BadReference("what stands between `${` and `}` is not the name of a stored secret", span)
     if default is not None and scheme != "env":
         raise BadReference("only an environment variable can have a default", span)
     return SecretRef(scheme, name, default)  # type: ignore[arg-type]  # the check above narrows it

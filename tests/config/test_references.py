@@ -36,7 +36,19 @@ def test_every_form_may_stand_where_references_are_resolved(form: str, server: s
 
 
 @pytest.mark.parametrize(
-    "form", ["${}", "${x", "${a-b}", "${vault:x}", "${input:x}", "${A:?b}", "${A:-${B}}", "${file:a:-b}"]
+    "form",
+    [
+        "${}",
+        "${x",
+        "${a-b}",
+        "${vault:x}",
+        "${input:x}",
+        "${A:?b}",
+        "${A:-${B}}",
+        "${file:a:-b}",
+        "${secret:a b}",
+        "${secret:@a}",
+    ],
 )
 @pytest.mark.parametrize(
     "server",

@@ -64,7 +64,7 @@ def star(text: str) -> str:
         ("${NAME:-}", SecretRef("env", "NAME", "")),
         ("${NAME:-two\nlines}", SecretRef("env", "NAME", "two\nlines")),
         ("${file:/run/secrets/x}", SecretRef("file", "/run/secrets/x")),
-        ("${secret:a b}", SecretRef("secret", "a b")),
+        ("${secret:a.b_C-1}", SecretRef("secret", "a.b_C-1")),
         ("${workspaceFolder}", SecretRef("workspaceFolder", "")),
     ],
 )
@@ -82,6 +82,8 @@ def test_each_form_of_a_reference_is_read(text: str, reference: SecretRef) -> No
         ("${env:A-B}", (0, 10), None, True),
         ("${A:?say so}", (0, 12), "A", True),
         ("${file:a:-b}", (0, 12), None, True),
+        ("${secret:a b}", (0, 13), None, True),
+        ("${secret:@sign-in/a/b}", (0, 22), None, True),
         ("${vault:x}", (0, 10), "vault", True),
         ("x${env:A", (1, 3), None, False),
         ("${A:-${B}}", (0, 2), None, False),

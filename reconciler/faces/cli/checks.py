@@ -17,7 +17,7 @@ from typing import Any, Literal
 import watchfiles
 
 from reconciler import __version__
-from reconciler.config.references import names_mentioned
+from reconciler.config.references import names_mentioned, secrets_mentioned
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.reach import connect
 from reconciler.model.document import Document, strings_in
@@ -27,9 +27,11 @@ from reconciler.problems import errors
 from reconciler.store.env_file import read_env_file
 from reconciler.store.sources import Sources, read_sources
 from reconciler.store.state_dir import StateDir
+from reconciler.store.vault import Vault, VaultError
 
 Level = Literal["ok", "warn", "fail"]
 _RUNNERS = {"uvx": "install uv", "uv": "install uv", "npx": "install Node.js", "bunx": "install Bun"}
+_KEPT = {"keyring": "in the system's keyring", "file": "in a file beside them", "environment": "in a variable"}
 _EVENT_MS = 2000
 _SAVE_AFTER = 0.1  # seconds: watching begins with the question, so the save comes a moment later
 
@@ -70,6 +72,7 @@ def examine(options: Options) -> Iterator[Finding]:
     yield Finding("ok", "file", f"{sources.shown(sources.main)} is valid, {len(document.servers)} servers")
     yield from _commands(document, sources)
     yield from _variables(document, sources)
+    yield from _secrets(document, state)
 
 
 def _system() -> Finding:
@@ -153,6 +156,25 @@ def _variables(document: Document, sources: Sources) -> Iterator[Finding]:
     if unset:
         where = f"export them, or write them into {env_file}" if env_file else "export them where you apply"
         yield Finding("warn", "variables", f"not set here: {', '.join(unset)}", where)
+
+
+def _secrets(document: Document, state: StateDir) -> Iterator[Finding]:
+    """Whether the stored secrets can be opened, and which of those that the file names are not there."""
+    used, vault = secrets_mentioned(document), Vault(state)
+    try:
+        vault.unlock()
+        known = {secret.name for secret in vault.list()}
+    except VaultError as error:
+        yield Finding("fail", "secrets", str(error), error.hint)
+        return
+    except OSError as error:
+        yield Finding("fail", "secrets", f"{state.vault} cannot be read: {error.strerror}", "mend its rights")
+        return
+    missing = [name for name in used if name not in known]
+    if missing:
+        yield Finding("warn", "secrets", f"not stored: {', '.join(missing)}", f"`reconciler secret set {missing[0]}`")
+    elif known:
+        yield Finding("ok", "secrets", f"{len(known)} stored, their key {_KEPT[vault.key_holder() or 'file']}")
 
 
 def _needed(document: Document) -> set[str]:

@@ -80,3 +80,17 @@ def test_a_running_engine_is_told(desk: Desk) -> None:
     with desk.applied({}):
         assert findings(desk)["engine"]["message"].startswith("runs as process ")
     assert findings(desk)["engine"]["message"] == "none runs"
+
+
+def test_secrets_that_are_not_stored_are_named_and_those_that_are_can_be_opened(desk: Desk) -> None:
+    desk.write({"one": light("one", env={"A": "${secret:ONE}", "B": "${secret:TWO}"})})
+    found = findings(desk)["secrets"]
+    assert (found["level"], found["message"]) == ("warn", "not stored: ONE, TWO")
+    (desk.folder / ".env").write_text(CANARY, encoding="utf-8")
+    for name in ("ONE", "TWO"):
+        assert desk.run("secret", "set", name, "--from-file", ".env").exit == 0
+    assert findings(desk)["secrets"]["message"] == "2 stored, their key in a file beside them"
+    (key,) = Path(os.environ["RECONCILER_STATE_DIR"]).glob("*/vault-*.key")
+    key.chmod(0o644)
+    found = findings(desk)["secrets"]
+    assert (found["level"], f"chmod 600 {key}" in found["hint"]) == ("fail", True)
