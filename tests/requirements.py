@@ -198,6 +198,8 @@ _BUILT = {
     "GATE-3:command": "lock writes, checks, shows and accepts, one server without touching the others",
     "API-1:list": "the list of a project has every member of the seed in its type, and null where nobody knows",
     "API-1:whose": "a project is named once and known by its own tokens; an unknown one has no servers",
+    "API-1:nothing-is-tried": "what is only asked about is never started and never contacted",
+    "API-1:malformed": "a body that is malformed is 4xx in that dialect's shape, and the file is untouched",
     "API-1:neighbours": "create, get, update, delete, connect, disconnect, lists, resources and prompts work beside it",
     "API-2:official-clients": "the official SDK, old and new, and the official command line work unchanged",
     "API-2:connections": "connections are created, set, read and deleted in both layouts, in the seed's shape",
