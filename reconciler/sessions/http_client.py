@@ -17,6 +17,7 @@ from typing import Any, Literal
 import anyio
 import httpx2
 
+from reconciler.model.secret import HIDDEN
 from reconciler.sessions import http_failures as failures
 from reconciler.sessions.credential import Challenge, Credential
 from reconciler.sessions.exchange import EXCHANGE, Exchange
@@ -210,7 +211,9 @@ class HttpClient(httpx2.AsyncClient):
         return httpx2.Response(status, headers=kind, content=body, request=request)
 
     def _refusal(self, response: httpx2.Response, body: bytes) -> failures.HttpRefused:
-        said = self._target.said(failures.explanation(body))
+        told = failures.explanation(body)
+        shown = response.request.headers.get("authorization", "").partition(" ")[2]
+        said = self._target.said(told.replace(shown, HIDDEN) if shown else told)
         return failures.refused(
             self._where, response, said, signs_in=self._credential is not None, now=datetime.now(UTC)
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx2
@@ -29,6 +29,7 @@ from mcp.shared.auth import (
 )
 from pydantic import ValidationError
 
+from reconciler.model.secret import HIDDEN
 from reconciler.sessions.addresses import is_loopback
 from reconciler.sessions.credential import SignInFailed
 from reconciler.sessions.grants import (
@@ -97,7 +98,7 @@ async def renew(site: Site, grant: Grant) -> Grant:
         code = _error_code(response.content)
         if code is not None and 400 <= response.status_code < 500:
             raise NotGranted(code)
-        said = clean(explanation(response.content))
+        said = _without(explanation(response.content), (*grant.secrets, site.client_secret))
         raise SessionError(f"{where} does not renew the sign-in (HTTP {response.status_code}): {said}", code="renewal")
     try:
         token = OAuthToken.model_validate_json(response.content)
@@ -331,16 +332,25 @@ def _auth_method(metadata: OAuthMetadata | None, *, has_secret: bool) -> str:
 
 def _failed(error: Exception, site: Site, attempt: Attempt) -> SignInFailed:
     where = place(httpx2.URL(site.url))
+    registered = (one.client.get("client_secret") for one in attempt.registered.values())
+    said = _without(str(error), (site.client_secret, *registered))
     match error:
         case OAuthRegistrationError():
             return SignInFailed(
-                f"The authorization server of {where} registers no client for us ({clean(str(error))}): register one "
+                f"The authorization server of {where} registers no client for us ({said}): register one "
                 f"with the redirect URI {attempt.redirect} and write its `clientId` under `oauth`."
             )
         case OAuthFlowError() | OAuthTokenError():
-            return SignInFailed(f"Signing in to {where} failed: {clean(str(error))}.")
+            return SignInFailed(f"Signing in to {where} failed: {said}.")
         case _:
             return SignInFailed(f"Signing in to {where} failed: what it answers makes no sense.")
+
+
+def _without(text: str, secrets: Iterable[str | None]) -> str:
+    """Words of a server as they may be shown: cleaned, cut, and without our secrets, which some repeat."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN) if secret else text
+    return clean(text)
 
 
 def _error_code(body: bytes) -> str | None:

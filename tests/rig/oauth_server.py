@@ -250,15 +250,16 @@ class OAuthServer:
         return answer
 
     def _tokens(self, scope: str, refresh: str | None) -> Response:
-        access = _secret()
-        self.access[access] = scope
-        given: dict[str, Any] = {"access_token": access, "token_type": "bearer"} | self.token
+        given: dict[str, Any] = {"access_token": _secret(), "token_type": "bearer"}
         if self.lifetime is not None:
-            given.setdefault("expires_in", self.lifetime)
+            given["expires_in"] = self.lifetime
         if scope:
             given["scope"] = scope
         if refresh is None and self.gives_refresh:
             given["refresh_token"] = _secret()
+        given |= self.token
+        self.access[given["access_token"]] = scope
+        if "refresh_token" in given:
             self.refresh[given["refresh_token"]] = scope
         return JSONResponse(given, headers={"cache-control": "no-store"})
 

@@ -11,6 +11,7 @@ import anyio
 import httpx2
 import pytest
 
+from tests.canary import CANARY
 from tests.faces.cli.hosted import Hosted, hosted
 from tests.faces.http.raw import Answer
 from tests.requirements import requirement
@@ -190,3 +191,27 @@ async def test_what_a_client_shows_the_gateway_is_shown_to_no_server(tmp_path: P
         assert answer.status == 200 and b'"ada"' in answer.body, answer.body
         shown = {seen.get("authorization", "") for seen in server.seen}
         assert shown == {"", *(f"Bearer {token}" for token in server.access)}
+
+
+@requirement("AUTH-1:secrets")
+async def test_no_token_and_no_secret_comes_out_whoever_repeats_it(tmp_path: Path) -> None:
+    """The watch for the marked secret looks at everything that is said and written meanwhile."""
+    async with OAuthServer() as server:
+        server.token = {"access_token": CANARY, "refresh_token": CANARY, "expires_in": 1}
+        server.client = {"client_secret": ""}
+        async with hosted(tmp_path, {"there": remote(server)}) as engine:
+            await applied(engine)
+            check_page(await engine.ask("GET", await where_sent(engine, server)), 200, "there is signed in")
+            assert await engine.host.root.settled("there") is None
+            server.forget()
+            call = {"server": "there", "tool": "whoami", "arguments": {}}
+            for refusal in (
+                (503, {"error_description": f"down: {CANARY}"}),
+                (418, {"message": CANARY}),
+                (400, {"error": "invalid_grant", "error_description": CANARY}),
+            ):
+                server.refusal = refusal
+                for path, body in (("/call", call), ("/servers/there/restart", {})):
+                    assert CANARY not in str(await engine.ask("POST", f"/api/v1{path}", "operator", body))
+                for path in ("/status", "/events", "/servers/there/auth", "/servers/there/logs"):
+                    assert CANARY not in str(await engine.ask("GET", f"/api/v1{path}", "operator"))
