@@ -21,7 +21,7 @@ from reconciler.store.files import write_whole
 from reconciler.store.observed import write_observed
 from reconciler.store.set_aside import set_state_aside
 from reconciler.store.sources import Sources, project_name
-from reconciler.store.state_dir import state_dir_of
+from reconciler.store.state_dir import StateBusy, StateDir, state_dir_of
 
 REPORT_SECONDS = 1.0
 """observed.json is at most this much behind."""
@@ -103,6 +103,7 @@ class Host:
             folder = self._writable_folder(f'"{name[:63]}" cannot be created')
             path = await asyncio.to_thread(folder.write, name, tuple(self.projects))
             try:
+                await asyncio.to_thread(_forget_state, state_dir_of(path, name, folder.base))
                 project = await self.add(folder.sources(path), folder.base)
             except BaseException:
                 path.unlink(missing_ok=True)
@@ -232,6 +233,17 @@ class Host:
             project.changed_at.clear()
             with suppress(OSError):  # a full disk now is no reason to stay silent later
                 await asyncio.to_thread(write_observed, project.state, status(project, None))
+
+
+def _forget_state(state: StateDir) -> None:
+    """Who came into a project whose file is gone does not come into a new one of that name. Raises FolderRefused."""
+    if not state.path.exists():
+        return
+    try:
+        os.close(state.hold())
+    except StateBusy as error:
+        raise FolderRefused("exists", f"another engine has it: {error}") from error
+    set_state_aside(state, now_text().replace(":", ""))
 
 
 def _at_rest(report: dict[str, object]) -> dict[str, object]:

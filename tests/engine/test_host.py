@@ -10,7 +10,8 @@ from reconciler.engine.folder import Folder, FolderRefused
 from reconciler.engine.host import Host
 from reconciler.store.set_aside import set_state_aside
 from reconciler.store.sources import Sources, read_sources
-from reconciler.store.state_dir import StateDir
+from reconciler.store.state_dir import StateDir, state_dir_of
+from reconciler.store.tokens import create_token, read_tokens
 from tests.requirements import requirement
 
 pytestmark = [requirement("API-2:namespaces"), pytest.mark.anyio]
@@ -111,6 +112,37 @@ async def test_a_project_that_cannot_be_hosted_leaves_no_file(tmp_path: Path) ->
     with pytest.raises(OSError):
         await host.create("fresh", "me")
     assert (mine.files(), host.projects) == ([], {})
+    await host.stop()
+
+
+async def test_a_new_project_has_nothing_of_one_whose_file_was_deleted_by_hand(tmp_path: Path) -> None:
+    mine, host = folder(tmp_path), Host()
+    host.folder = mine
+    for _ in range(2):
+        project = await host.create("fresh", "me")
+        assert (project.vault.get("old"), [token.name for token in read_tokens(project.state)]) == (
+            None,
+            ["client", "operator"],
+        )
+        project.vault.put("old", "secret")
+        create_token(project.state, "operator", "old")
+        await host.stop()
+        project.sources.main.unlink()
+        host = Host()
+        host.folder = mine
+    assert len(list((tmp_path / "state").glob("fresh-*.removed-*"))) == 1
+
+
+async def test_a_project_that_another_engine_has_is_not_begun_anew(tmp_path: Path) -> None:
+    mine, host = folder(tmp_path), Host()
+    host.folder = mine
+    state = state_dir_of(tmp_path / "fresh.reconciler.yaml", "fresh", tmp_path / "state")
+    state.ensure()
+    held = state.hold()
+    with pytest.raises(FolderRefused) as refused:
+        await host.create("fresh", "me")
+    state.release(held)
+    assert (refused.value.code, mine.files(), state.path.exists()) == ("exists", [], True)
     await host.stop()
 
 
