@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.engine.host import Host
 from reconciler.faces.api import (
@@ -64,14 +65,20 @@ def root_routes() -> list[RoleRoute]:
 
 def application(host: Host) -> Starlette:
     """The app; the front said who asks. Every project under `/p/<project>`, the first by name also at the root."""
-    below = [Mount("/api/v1", routes=routes()), *with_all_methods(metrics.routes())]
+    below = [_exactly("/api/v1", routes()), *with_all_methods(metrics.routes())]
     app = Starlette(
-        routes=[Mount("/p/{project}", routes=below), Mount("/api/v1", routes=routes()), *root_routes()],
+        routes=[_exactly("/p/{project}", below), _exactly("/api/v1", routes()), *root_routes()],
         exception_handlers={Exception: show_problem, HttpProblem: show_problem, HTTPException: show_problem},
     )
+    app.router.redirect_slashes = False
     app.state.host = host
     app.state.describe = cache(lambda: openapi.document(routes(), root_routes()))
     return app
+
+
+def _exactly(path: str, routes: Sequence[BaseRoute]) -> Mount:
+    """Routes below a path, under no other spelling."""
+    return Mount(path, app=Router(routes, redirect_slashes=False))
 
 
 def face(host: Host) -> Face:
