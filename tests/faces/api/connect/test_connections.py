@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import pytest
 
 from reconciler.engine.door import change
 from reconciler.gate.gate import Principal
+from tests.canary import CANARY, encodings_in
 from tests.engine.desk import light
 from tests.faces.api.connect.space import Space, space
 from tests.requirements import requirement
@@ -136,6 +138,21 @@ async def test_what_stands_in_a_query_is_put_away_and_still_the_same_address(tmp
         assert (await desk.ask("PUT", "/one", {"mcpUrl": address.replace("-1", "-2")})).status == 409
         found = await desk.ask("GET", f"?mcpUrl={NOWHERE}%3Fapi_key%3Dvery-secret-1%26mode%3Dfast")
         assert [each["connectionId"] for each in found.json["connections"]] == ["one"]
+
+
+@requirement("API-2:write-only", "API-4:secrets-never-render")
+async def test_a_secret_that_came_by_any_way_is_in_no_answer_and_not_in_the_file(tmp_path: Path) -> None:
+    quoted = quote(CANARY, safe="")
+    body = {"mcpUrl": f"{NOWHERE}?api_key={quoted}", "headers": {"X-Key": CANARY}, "mock": {"enabled": True}}
+    async with space(tmp_path) as desk:
+        answers = [await desk.ask("PUT", "/one", body), await desk.ask("PUT", "/one", body)]
+        answers += [await desk.ask("POST", "", {**body, "headers": {"bad name": CANARY}})]
+        answers += [await desk.ask("PUT", "/one", {"mcpUrl": f"https://elsewhere.invalid/?api_key={quoted}"})]
+        for path in ("", "/one", "/one/.tools", "/one/.tools/x"):
+            answers.append(await desk.ask("GET", path))
+        answers += [await desk.engine.ask("GET", "/api/v1/status", "operator")]
+        assert [answer.status for answer in answers] == [201, 200, 400, 409, 200, 200, 200, 404, 200]
+        assert encodings_in(b"".join(answer.body for answer in answers) + desk.text.encode()) == []
 
 
 @requirement("API-2:write-only")
