@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -20,11 +20,11 @@ _STATUS = {"not-allowed": 403, "own-setting": 403, "read-only": 403, "stale": 41
 
 
 class InvalidChange(HttpProblem):
-    """400: the file would have mistakes. `issues` are (path, sentence), one for each."""
+    """400: the file would have mistakes. `issues` are (path, code, sentence), one for each."""
 
-    def __init__(self, refused: ChangeRefused) -> None:
-        super().__init__(400, "invalid", str(refused))
-        self.issues = [(problem.path or (), problem.code, problem.detail) for problem in refused.problems]
+    def __init__(self, refused: ChangeRefused, hide: Callable[[str], str]) -> None:
+        super().__init__(400, "invalid", hide(str(refused)))
+        self.issues = [(problem.path or (), problem.code, hide(problem.detail)) for problem in refused.problems]
 
 
 async def change_file(
@@ -43,6 +43,12 @@ async def change_file(
         return await change(project, patch, if_match=if_match, principal=principal(request), wait=0, fresh=fresh)
     except ChangeRefused as refused:
         if refused.problems:
-            raise InvalidChange(refused) from refused
+            raise InvalidChange(refused, project.environment.hide) from refused
         message = project.environment.hide(str(refused))
-        raise HttpProblem(_STATUS.get(refused.code, 409), refused.code, message) from refused
+        more = {} if refused.patch is None else {"patch": refused.patch}
+        raise HttpProblem(_STATUS.get(refused.code, 409), refused.code, message, **more) from refused
+
+
+def by_hand(problem: HttpProblem) -> dict[str, Any]:
+    """The member of an answer that holds the patch to be made by hand, where the file may not be written from here."""
+    return {"patch": problem.body["patch"]} if "patch" in problem.body else {}

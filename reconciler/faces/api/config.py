@@ -19,7 +19,7 @@ from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api import callback
 from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute
-from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, change_file
+from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
 from reconciler.faces.api.config_document import meant, shown_document, shown_server
 from reconciler.faces.api.config_servers import server_rows
 from reconciler.faces.api.hosted import host_of, project_of
@@ -147,4 +147,4 @@ def _said(problem: HttpProblem) -> Response:
             said = "unauthorized"
         case _:
             said = str(problem)
-    return JSONResponse({"error": said}, problem.status, problem.headers)
+    return JSONResponse({"error": said, **by_hand(problem)}, problem.status, problem.headers)

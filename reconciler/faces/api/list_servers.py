@@ -14,7 +14,7 @@ from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api import list_servers_live, list_servers_probe
 from reconciler.faces.api.access import RoleRoute
-from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, change_file
+from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
 from reconciler.faces.api.config_document import meant
 from reconciler.faces.api.list_servers_asked import id_for, read_patch, read_server, text_of
 from reconciler.faces.api.list_servers_rows import server_detail, server_row
@@ -129,4 +129,5 @@ def _said(problem: HttpProblem) -> Response:
             said = "Unauthorized"
         case _:
             said = str(problem)
-    return JSONResponse({"success": False, "message": said}, problem.status, problem.headers)
+    answer = {"success": False, "message": said, **by_hand(problem)}
+    return JSONResponse(answer, problem.status, problem.headers)

@@ -506,3 +506,36 @@ async def test_every_route_has_the_role_that_is_written_here_and_keeps_to_it(tmp
                 assert answer.status == (403 if not may else 200 if method == "GET" else 400), (method, path, role)
                 assert list(answer.json) == ["error"] or answer.status == 200
         assert file_of(engine).read_bytes() == text
+
+
+@requirement("API-3:refused")
+async def test_an_engine_that_changes_no_file_answers_with_the_patch_to_make_by_hand(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"a": light("a", enabled=False)}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        engine.host.root.read_only = True
+        text = file_of(engine).read_bytes()
+        body = {"mcpServers": {"a": {"name": "A", "env": {"TOKEN": CANARY}}}}
+        masked = {"mcpServers": {"a": {"name": "A", "env": {"TOKEN": "***"}}}}
+        answer = await patch(engine, body)
+        assert (answer.status, list(answer.json), answer.json["patch"]) == (403, ["error", "patch"], masked)
+        renamed = await engine.ask("PATCH", "/api/mcp/servers/a?projectId=desk", "operator", {"name": "A"})
+        assert (renamed.status, renamed.json["success"]) == (403, False)
+        assert renamed.json["patch"] == {"mcpServers": {"a": {"name": "A"}}}
+        assert file_of(engine).read_bytes() == text
+
+
+@requirement("API-3:refused")
+async def test_what_is_protected_stays_and_own_settings_are_not_for_patches(tmp_path: Path) -> None:
+    servers = {"a": light("a", enabled=False, protect=True)}
+    async with hosted(tmp_path, servers) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        text = file_of(engine).read_bytes()
+        for body, status in (
+            ({"mcpServers": {"a": None}}, 409),
+            ({"project": "other"}, 403),
+            ({"version": None}, 403),
+        ):
+            answer = await patch(engine, body)
+            assert (answer.status, list(answer.json)) == (status, ["error"]), body
+        assert file_of(engine).read_bytes() == text
+        assert (await patch(engine, {"version": 1, "project": "desk"})).status == 200  # as it is
