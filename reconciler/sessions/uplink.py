@@ -29,6 +29,8 @@ UNWANTED = (1012, "the session was closed")
 NOT_SO = 1008
 TAKE_SECONDS = 30.0
 """How long an offered socket waits to be taken up."""
+LONG = 16 * 1024
+"""A text that nobody asked for counts once more for each so many characters."""
 LONGEST_PATIENCE = 3.0
 MOST_REASON = 120
 """Bytes of a reason that a closing frame has room for."""
@@ -142,9 +144,10 @@ class Link:
         while True:
             text = await socket.receive()
             turn += 1
-            if not take(text.encode()) and not self._ration.take(1, self._loop.time()):
-                await asyncio.sleep(PAUSE)
-            elif turn % LINES_PER_TURN == 0:
+            if not take(text.encode()):
+                while not self._ration.take(1 + len(text) // LONG, self._loop.time()):
+                    await asyncio.sleep(PAUSE)
+            if turn % LINES_PER_TURN == 0:
                 await asyncio.sleep(0)
 
     async def _send(self, socket: Socket) -> None:

@@ -31,8 +31,10 @@ class Limits:
     connections: int = 512
     head_bytes: int = 32 * 1024
     message_bytes: int = 4 * 1024 * 1024
-    """Of a WebSocket: one message, the frames it may come in, control frames in a second, seconds between pings."""
+    """Of a WebSocket: one message, the frames it may come in, frames in a second that are no whole message (beyond that
+    it waits), control frames in a second, seconds between pings."""
     message_frames: int = 1024
+    part_frames: int = 2048
     control_frames: int = 100
     ping_seconds: float = 20.0
 

@@ -21,7 +21,7 @@ from websockets.protocol import Protocol, Side
 from websockets.server import ServerProtocol
 
 from reconciler.faces.http.guard import Limits
-from reconciler.sessions.streams import Ration
+from reconciler.sessions.streams import PAUSE, Ration
 
 PIECE = 4096
 """Bytes that are read in one turn of the loop: whoever sends many small frames slows nobody."""
@@ -62,6 +62,9 @@ class WebSocket(asyncio.Protocol):
         self._reading: asyncio.Handle | None = None
         self._held_up = False
         self._message: list[bytes] = []
+        self._parts = 0
+        """Frames of messages that came in several, and were not counted yet."""
+        self._part_ration = Ration(self._limits.part_frames, self._limits.part_frames)
         self._controls = Ration(self._limits.control_frames, self._limits.control_frames)
         self._writable = asyncio.Event()
         self._writable.set()
@@ -171,6 +174,11 @@ class WebSocket(asyncio.Protocol):
         self._reading = None
         if self._handshake is not None or (self._inbox and not self._over) or self._transport.is_closing():
             return
+        parts = min(self._parts, self._limits.part_frames)
+        if parts and not self._part_ration.take(parts, self._loop.time()):
+            self._reading = self._loop.call_later(PAUSE, self._read_on)
+            return
+        self._parts = 0
         piece = bytes(self._unread[:PIECE])
         del self._unread[:PIECE]
         if piece:
@@ -208,6 +216,7 @@ class WebSocket(asyncio.Protocol):
             self._fail(POLICY, "too many control frames")
 
     def _collect(self, frame: Frame) -> None:
+        self._parts += 0 if frame.fin and frame.opcode is Opcode.TEXT else 1
         self._message.append(bytes(frame.data))
         if len(self._message) > self._limits.message_frames:
             self._fail(TOO_BIG, f"a message may come in {self._limits.message_frames} frames")

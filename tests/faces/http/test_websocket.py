@@ -370,6 +370,14 @@ async def test_thousands_of_small_frames_are_read_a_piece_at_a_time(parser: type
         assert turns >= many * len(frame(b"")) // PIECE // 2
 
 
+async def test_messages_in_many_small_frames_are_held_back(parser: type[Guard]) -> None:
+    many = (frame(b"", fin=False) + frame(b"", Opcode.CONT, fin=False) * 98 + frame(b"", Opcode.CONT)) * 1000
+    async with parrot(parser, part_frames=700) as (address, app), raw_socket(address, "/") as one:
+        one.writer.write(many)
+        assert await one.hear_some() != b""
+        assert len(app.heard) < 50, "it read on without a pause"
+
+
 async def test_an_end_that_is_not_answered_is_not_waited_for_long(parser: type[Guard]) -> None:
     async with parrot(parser) as (address, _), raw_socket(address, "/bye") as one:
         assert await one.end() == b"\x88\x0a\x03\xe9replaced"
