@@ -96,7 +96,8 @@ def pending_lines(report: Answer, paint: Painter) -> Iterator[str]:
     yield paint.role("Waiting for a yes", "heading")
     for pending in report["pending"]:
         server = paint.safe(pending["server"])
-        what = f"{pending['action']} ({', '.join(pending['marks'])}), since {span(pending['since'])}"
+        by = f", by {paint.safe(pending['by'])}" if pending.get("by") else ""
+        what = f"{pending['action']} ({', '.join(pending['marks'])}){by}, since {span(pending['since'])}"
         way_out = f"reconciler approve {pending['id']} {server}"
         yield f"  {server}  {what}   {paint.role(way_out, 'launch')}"
 

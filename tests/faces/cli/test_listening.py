@@ -101,10 +101,10 @@ def test_what_cannot_be_meant_is_wrong_usage(said: dict[str, Any]) -> None:
 
 
 def test_what_was_said_is_handed_on_to_an_engine_in_the_background() -> None:
-    said = Listening("0.0.0.0:1", "https://a.example", ("b", "c"), True, Path("/c.pem"), Path("/k.pem"))
+    said = Listening("0.0.0.0:1", "https://a.example", ("b", "c"), True, Path("/c.pem"), Path("/k.pem"), True)
     assert said.arguments == [
         *("--listen", "0.0.0.0:1", "--public-url", "https://a.example", "--allow-host", "b", "--allow-host", "c"),
-        *("--tls-cert", "/c.pem", "--tls-key", "/k.pem", "--listen-insecure-ok"),
+        *("--tls-cert", "/c.pem", "--tls-key", "/k.pem", "--listen-insecure-ok", "--read-only"),
     ]
     assert Listening().arguments == []
 
@@ -302,5 +302,7 @@ def test_the_environment_says_where_to_listen(desk: Desk, monkeypatch: pytest.Mo
     desk.write({})
     assert "can be reached from other machines" in desk.run("watch").err
     monkeypatch.setenv("RECONCILER_LISTEN", "none")
+    monkeypatch.setenv("RECONCILER_READ_ONLY", "1")
     with desk.applied({"one": light("one")}):
-        assert json.loads(desk.run("status", "-o", "json").out)["engine"]["url"] is None
+        engine = json.loads(desk.run("status", "-o", "json").out)["engine"]
+        assert (engine["url"], engine["readOnly"]) == (None, True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.client import ApiError, Client
 from reconciler.faces.cli.call import content_lines
 from reconciler.faces.cli.paint import Painter
 from tests.faces.cli.desk import Desk, light
@@ -204,3 +205,42 @@ def test_rolling_back_edits_the_file_and_applies_it(desk: Desk) -> None:
         assert (nothing.exit, "nothing to do" in nothing.err) == (0, True)
         unknown = desk.run("rollback", "99")
         assert (unknown.exit, "99 is not in the history" in unknown.err) == (1, True)
+
+
+@requirement("API-3:holds")
+def test_what_an_editor_wrote_runs_by_a_yes_of_somebody_who_was_shown_it(desk: Desk) -> None:
+    with desk.applied({"one": light("one")}):
+        mark = desk.folder / "ran"
+        token = desk.run("token", "create", "--role", "editor", "--name", "robin").out.strip()
+        editor = Client.at(desk.run("status", "-o", "json").json["engine"]["url"], token)
+        for command in ("one", "two"):
+            server = {"command": "touch", "args": [str(mark), command]}
+            changed, _ = editor.change_config({"mcpServers": {"t": server}}, if_match="*")
+            [pending] = changed["pending"]
+            assert f"reconciler approve {pending['id']} t" in desk.run("status").out
+            assert "by robin" in desk.run("status").out
+            blind = desk.process("apply", "--auto-approve")
+            assert (blind.exit, "waits for a yes" in blind.out, mark.exists()) == (6, True, False)
+        shown = desk.typed("y\n", "apply", "--wait", "5")
+        assert ("touch" in shown.err, mark.exists()) == (True, True)
+
+
+@requirement("OPS-1:read-only")
+def test_an_engine_that_only_reads_prints_the_way_back_and_changes_nothing(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    try:
+        assert desk.process("apply", "--auto-approve", "--read-only").exit == 0
+        desk.write({"one": light("one"), "two": light("two")})
+        assert desk.process("apply", "--auto-approve").exit == 0
+        text = desk.file.read_bytes()
+        back = desk.run("rollback", "--auto-approve")
+        assert (back.exit, json.loads(back.out)) == (0, {"mcpServers": {"two": None}})
+        owner = Client(next((desk.folder.parent / "state").glob("*/engine.sock")))
+        with pytest.raises(ApiError) as refused:
+            owner.change_config({"mcpServers": {"two": None}}, if_match="*")
+        assert (refused.value.code, refused.value.body["patch"]) == ("read-only", {"mcpServers": {"two": None}})
+        with pytest.raises(ApiError, match="commit the patch"):
+            owner.rollback(1, yes="all", who="me", on_progress=lambda _: None)
+        assert desk.file.read_bytes() == text
+    finally:
+        desk.process("stop")
