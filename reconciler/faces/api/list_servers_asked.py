@@ -62,7 +62,7 @@ def read_patch(body: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str,
 
 def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_unserved(body)
-    fields = {field: text_of(body, member) for member, field in _TEXTS.items() if member in body}
+    fields: dict[str, Any] = {f: text_of(body, member) for member, f in _TEXTS.items() if member in body}
     if "args" in body:
         fields["args"] = _words(body)
     if "env" in body:
