@@ -57,7 +57,7 @@ async def get_connection(request: Request) -> JSONResponse:
 
 
 async def set_connection(request: Request) -> JSONResponse:
-    """Create the connection, or change what is given of it. Its target stays as it is."""
+    """Create the connection, or change what is given of it: 200 either way. Its target stays as it is."""
     project, server_id = namespace_of(request), request.path_params["connection"]
     if not ID.fullmatch(server_id):
         grammar = "1 to 63 letters, digits, `.`, `_` and `-`, the first and last a letter or digit"
@@ -70,7 +70,7 @@ async def set_connection(request: Request) -> JSONResponse:
         draft = changed(draft, known, asked, host_of(request)) if known else created(draft, asked)
         if draft.fields:
             headers = await write(request, project, server_id, draft)
-    return JSONResponse(await _settled(request, draft), 200 if known else 201, headers)
+    return JSONResponse(await _settled(request, draft), headers=dict(headers))
 
 
 async def delete_connection(request: Request) -> JSONResponse:

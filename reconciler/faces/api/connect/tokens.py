@@ -50,7 +50,7 @@ async def create(request: Request) -> JSONResponse:
     text = await asyncio.to_thread(_make, projects, role, until)
     for project in projects:
         project.tokens.look()
-    return JSONResponse({"token": text, "expiresAt": until.isoformat(timespec="seconds").replace("+00:00", "Z")}, 201)
+    return JSONResponse({"token": text, "expiresAt": until.isoformat(timespec="seconds").replace("+00:00", "Z")})
 
 
 def _ends(request: Request, projects: Sequence[Project]) -> Iterator[datetime]:

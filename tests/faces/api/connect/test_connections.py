@@ -39,7 +39,7 @@ async def test_the_example_of_the_seed_gives_the_shape_of_the_seed(tmp_path: Pat
     async with space(tmp_path) as desk:
         made = await desk.engine.ask("PUT", path, "operator", SEED)
         body = made.json
-        assert made.status == 201 and re.fullmatch(r"pln-[0-9a-f]+", made.headers["x-reconciler-plan"])
+        assert made.status == 200 and re.fullmatch(r"pln-[0-9a-f]+", made.headers["x-reconciler-plan"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body.pop("createdAt"))
         assert body == {
             "connectionId": "clever",
@@ -66,8 +66,9 @@ async def test_the_example_of_the_seed_gives_the_shape_of_the_seed(tmp_path: Pat
 @requirement("API-2:connections")
 async def test_a_connection_is_created_under_an_id_of_ours_and_goes_with_its_session(tmp_path: Path) -> None:
     async with sdk_http.serving() as url, space(tmp_path) as desk:
-        made = (await desk.ask("POST", "", {"mcpUrl": url})).json
-        server = made["connectionId"]
+        created = await desk.ask("POST", "", {"mcpUrl": url})
+        made, server = created.json, created.json["connectionId"]
+        assert created.status == 201
         assert made == (await desk.ask("GET", f"/{server}")).json
         assert re.fullmatch(r"[a-z]+-[a-z]+-[A-Za-z0-9]{4}", server)
         project = desk.engine.host.projects["desk"]
@@ -151,7 +152,7 @@ async def test_a_secret_that_came_by_any_way_is_in_no_answer_and_not_in_the_file
         for path in ("", "/one", "/one/.tools", "/one/.tools/x"):
             answers.append(await desk.ask("GET", path))
         answers += [await desk.engine.ask("GET", "/api/v1/status", "operator")]
-        assert [answer.status for answer in answers] == [201, 200, 400, 409, 200, 200, 200, 404, 200]
+        assert [answer.status for answer in answers] == [200, 200, 400, 409, 200, 200, 200, 404, 200]
         assert encodings_in(b"".join(answer.body for answer in answers) + desk.text.encode()) == []
 
 
@@ -224,7 +225,7 @@ async def test_servers_of_every_transport_are_shown(tmp_path: Path) -> None:
         assert (await desk.ask("PUT", "/run", {"mcpUrl": f"{base}/run/mcp"})).status == 200
         assert (await desk.ask("PUT", "/run", {"mcpUrl": NOWHERE})).status == 409
         dials_in = await desk.ask("PUT", "/dials", {"transport": "uplink", "name": "Laptop"})
-        assert (dials_in.status, dials_in.json["mcpUrl"], dials_in.json["transport"]) == (201, None, "uplink")
+        assert (dials_in.status, dials_in.json["mcpUrl"], dials_in.json["transport"]) == (200, None, "uplink")
         assert desk.servers["dials"] == {"type": "uplink", "name": "Laptop"}
 
 
@@ -346,7 +347,7 @@ async def test_two_sets_of_one_new_id_at_once_never_mix(tmp_path: Path) -> None:
 
             for body in bodies:
                 group.start_soon(put, body)
-        assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
+        assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
 
 
 @requirement("API-2:connections")

@@ -54,7 +54,7 @@ async def test_a_namespace_of_a_directory_is_a_file_that_is_hosted_at_once(tmp_p
         assert (made.status, made.json["name"], file.is_file()) == (201, "fresh", True)
         assert (await engine.ask("PUT", "/namespaces/fresh", "operator")).json == made.json
         put = await engine.ask("PUT", "/connect/fresh/one", "operator", PRETEND)
-        assert (put.status, put.json["status"]) == (201, {"state": "connected"})
+        assert (put.status, put.json["status"]) == (200, {"state": "connected"})
         assert "one:" in file.read_text(encoding="utf-8") and desk.servers == {}
         assert names(await engine.ask("GET", "/namespaces", "operator")) == ["desk", "fresh"]
         project = engine.host.projects["fresh"]
@@ -95,7 +95,7 @@ async def test_the_usual_operator_can_create_one_too(tmp_path: Path) -> None:
         from_start = desk.engine.state.local_tokens.read_text(encoding="utf-8")
         token = re.findall(r"rcl_[A-Za-z0-9_-]+", from_start)[-1]
         assert (await asked(desk, "PUT", "/namespaces/fresh", token)).status == 201
-        assert (await asked(desk, "PUT", "/connect/fresh/one", token, PRETEND)).status == 201
+        assert (await asked(desk, "PUT", "/connect/fresh/one", token, PRETEND)).status == 200
 
 
 async def test_a_namespace_goes_with_its_connections_tokens_secrets_and_file(tmp_path: Path) -> None:

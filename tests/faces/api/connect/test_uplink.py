@@ -76,7 +76,7 @@ async def echo(desk: Space, at: str) -> str:
 async def test_a_connection_is_made_by_a_set_and_awaited(tmp_path: Path) -> None:
     async with space(tmp_path) as desk:
         made = await desk.ask("PUT", "/new", {"transport": "uplink", "name": "New"}, "editor")
-        assert (made.status, made.json["status"], made.json["mcpUrl"]) == (201, {"state": "disconnected"}, None)
+        assert (made.status, made.json["status"], made.json["mcpUrl"]) == (200, {"state": "disconnected"}, None)
         assert desk.servers["new"]["type"] == "uplink"
         async with laptop(desk.engine, "/desk/new"):
             await connected(desk.engine, "new")
@@ -262,7 +262,7 @@ async def test_a_mock_that_is_made_by_a_set_is_connected_and_says_what_it_is(tmp
     body = {"mcpUrl": "https://mcp.example.com/mcp", "mock": mock}
     async with space(tmp_path) as desk:
         made = await desk.ask("PUT", "/sim", body)
-        assert (made.status, made.json["status"], made.json["mock"]) == (201, {"state": "connected"}, mock)
+        assert (made.status, made.json["status"], made.json["mock"]) == (200, {"state": "connected"}, mock)
         assert (await desk.ask("GET", "/sim/.tools")).json == {"tools": []}
         again = await desk.ask("PUT", "/sim", {"mock": {"enabled": False}, "name": "Sim"})
         assert (again.json["mock"], again.json["name"]) == (mock, "Sim")
