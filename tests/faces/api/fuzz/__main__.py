@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.faces.api.fuzz import campaign
 from tests.faces.api.fuzz.engine import engine
 
-SHARES = {"operator": 0.5, "editor": 0.3, "viewer": 0.125, "nobody": 0.075}
+SHARES = {"operator": 0.5, "editor": 0.25, "viewer": 0.125, "nobody": 0.125}
 """Whoever may do more is asked for more."""
 
 

@@ -22,9 +22,11 @@ NEVER_ASKED = {"/api/v1/events/stream": "it never ends by itself; tests/faces/ap
 """Left out by name. `stop` is asked for: nobody who comes over TCP may, and so it must never stop anything."""
 WRITES = ("/api/v1/config", "/api/v1/import", "/api/v1/plan")
 """They are given servers."""
-A_ROUND = 60
-"""Cases of each operation in a round; rounds go on until there are enough."""
+A_ROUND = 20, 250
+"""Cases of each operation in a round, the fewest and the most; rounds go on until there are enough."""
 MOST_TOLD = 20
+BAIT = "bait-"
+"""How the ids of servers begin that would run the trap."""
 
 
 @dataclass
@@ -56,7 +58,8 @@ def run(engine: Engine, role: str, wanted: int, seed: int) -> Outcome:
             break
         first = number == 0
         document = document if first else _within(document, role)
-        _round(document, _config(engine, token, seed + number, first=first), outcome)
+        size = A_ROUND[0] if first else min(max((wanted - outcome.cases) // 30, A_ROUND[0]), A_ROUND[1])
+        _round(document, _config(engine, token, seed + number, size, first=first), outcome)
     _check_end(engine, outcome)
     return outcome
 
@@ -75,7 +78,7 @@ def _is_for(operation: Any, may: int) -> bool:
     return isinstance(operation, dict) and RANKS.get(operation.get("x-least-role"), -1) <= may
 
 
-def _config(engine: Engine, token: str | None, seed: int, *, first: bool) -> schemathesis.Config:
+def _config(engine: Engine, token: str | None, seed: int, size: int, *, first: bool) -> schemathesis.Config:
     phases = {"examples": first, "coverage": first, "fuzzing": True, "stateful": first}
     return schemathesis.Config.from_dict(
         {
@@ -83,7 +86,7 @@ def _config(engine: Engine, token: str | None, seed: int, *, first: bool) -> sch
             "seed": seed,
             "request-timeout": 60,
             "headers": {} if token is None else {"Authorization": f"Bearer {token}"},
-            "generation": {"max-examples": A_ROUND, "mode": "all", "no-shrink": True},
+            "generation": {"max-examples": size, "mode": "all", "no-shrink": True},
             "phases": {name: {"enabled": enabled} for name, enabled in phases.items()},
             "checks": {
                 "unsupported_method": {"enabled": token is not None},
@@ -125,14 +128,20 @@ def _count(recorder: Any, outcome: Outcome) -> None:
 
 
 def _check_end(engine: Engine, outcome: Outcome) -> None:
-    """Nothing ran, and everything still does."""
+    """Nothing ran, what could have is in the file, and the engine still answers."""
     if engine.sprung:
         outcome.failures["a command of a body ran", "the end"] = ""
+    headers = {"Authorization": f"Bearer {engine.tokens['operator']}"}
     try:
-        with urllib.request.urlopen(f"{engine.url}/healthz", timeout=10) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{engine.url}/api/v1/servers", headers=headers), timeout=10
+        ) as answer:
+            rows = json.load(answer)["servers"]
     except OSError as error:
         outcome.failures["the engine is gone", "the end"] = str(error)
+        return
+    if outcome.role in ("editor", "operator") and not any(row["id"].startswith(BAIT) for row in rows):
+        outcome.failures["nothing was written that could have run", "the end"] = str([row["id"] for row in rows])
 
 
 def _steer(engine: Engine, role: str) -> None:
@@ -165,7 +174,7 @@ def _bait(servers: dict[str, Any], trap: Path, *, enabled: bool) -> None:
         if not isinstance(entry, dict):
             continue
         if (len(id) + number) % 2:
-            servers[f"bait-{len(id) % 5}"] = {"command": str(trap), "args": [id[:20]], "enabled": enabled}
+            servers[f"{BAIT}{len(id) % 5}"] = {"command": str(trap), "args": [id[:20]], "enabled": enabled}
             del servers[id]
         elif not enabled:
             entry["enabled"] = False
