@@ -21,8 +21,10 @@ from reconciler.model.secret import SECRET_NAME
 from reconciler.store.state_dir import StateDir
 from reconciler.store.vault import LARGEST_VALUE, Secret, Vault, VaultError
 from tests.canary import CANARY
+from tests.needs import MOUNTS
 from tests.requirements import requirement
 from tests.store import vault_crashes
+from tests.store.namespace import run_with_mounts
 
 ROOT = Path(__file__).parents[2]
 
@@ -355,3 +357,39 @@ def test_a_write_that_fails_leaves_what_was_there(
             with pytest.raises(OSError, match="No space"):
                 work()
     assert (vault.get("A"), Vault(state).get("A")) == ("one", "one")
+
+
+@pytest.mark.needs(MOUNTS)
+@requirement("API-4:vault-whole")
+def test_on_a_full_disk_a_change_is_refused_and_what_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    code = """
+    from reconciler.store.state_dir import StateDir
+    from reconciler.store.vault import Vault
+
+    mount("-t", "tmpfs", "-o", "size=256k", "none", here / "disk")
+    state = StateDir(here / "disk" / "state")
+    vault = Vault(state)
+    vault.put_all({"A": "one", "B": "two"})
+    with (here / "disk" / "filler").open("wb", buffering=0) as filler:
+        try:
+            while filler.write(b"x" * 512):
+                pass
+        except OSError:
+            pass
+    for work in (lambda: vault.put("C", "x" * 60_000), lambda: vault.put("A", "new"), vault.rotate):
+        try:
+            work()
+        except OSError as error:
+            assert error.errno == 28, error
+        else:
+            raise AssertionError("it was not refused")
+        for each in (vault, Vault(state)):
+            assert (each.get("A"), each.get("B"), each.get("C")) == ("one", "two", None)
+    (here / "disk" / "filler").unlink()
+    vault.put("A", "new")
+    vault.rotate()
+    assert (Vault(state).get("A"), Vault(state).get("B")) == ("new", "two")
+    assert len(list(state.path.glob("vault-*.key"))) == 1
+    """
+    run_with_mounts(tmp_path, code)
