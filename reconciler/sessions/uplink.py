@@ -145,10 +145,14 @@ class Link:
             text = await socket.receive()
             turn += 1
             if not take(text.encode()):
-                while not self._ration.take(1 + len(text) // LONG, self._loop.time()):
-                    await asyncio.sleep(PAUSE)
+                await self._paid(1 + len(text) // LONG)
             if turn % LINES_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _paid(self, units: int) -> None:
+        if not self._ration.take(units, self._loop.time()):
+            await asyncio.sleep(PAUSE)
+            await self._paid(units)
 
     async def _send(self, socket: Socket) -> None:
         while True:
