@@ -3,10 +3,11 @@
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from reconciler.config.edit import edit, parse
+from reconciler.config.edit import EditRefused, edit, parse
 from reconciler.merge_patch import apply, equal
 from tests.config import drawn
 from tests.config.drawn import Drawn, Line, Path, comments_in
@@ -132,3 +133,10 @@ def test_a_patch_that_changes_nothing_leaves_every_byte(before: Drawn, data: st.
 def holds_null(value: Any) -> bool:
     """Whether a merge patch with `value` would remove something."""
     return value is None or (isinstance(value, dict) and any(map(holds_null, value.values())))
+
+
+def test_a_text_that_would_not_say_what_is_meant_is_refused_with_the_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.config.edit._rewrites", lambda *_: iter(["a: 1\nb: 3\n", "a: [\n"]))
+    with pytest.raises(EditRefused, match="no careful edit of the text makes this change") as refused:
+        edit("a: 1\n", {"b": 2}, file="a.yaml")
+    assert refused.value.patch == {"b": 2}

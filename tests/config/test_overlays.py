@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.config.edit import edit
 from reconciler.config.events import parse_yaml
 from reconciler.config.overlays import Layers, nulls
 from reconciler.config.read import Reading, Source, read
@@ -163,3 +164,48 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     if not isinstance(value, dict):
         return []
     return [found for key, member in value.items() for found in ((*path, key), *paths(member, (*path, key)))]
+
+
+# Which file a patch goes into
+
+
+def split(main: str, overlay: str, patch: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The part of each file, and the law: together they say what the patch says."""
+    files = [Source("main.yaml", main), Source("over.yaml", overlay)]
+    before = read(files, default_project="desk")
+    parts = before.split(patch)
+    edited = [Source(file.name, edit(file.text, part, file=file.name)) for file, part in zip(files, parts, strict=True)]
+    assert read(edited, default_project="desk").written == apply(before.written, patch)
+    return parts
+
+
+BASE = "version: 1\nmcpServers:\n  a: {command: x, description: main, env: {A: '1'}}\n"
+OVER = "mcpServers:\n  a: {description: over, env: {B: '2'}}\n  b: {command: y}\n"
+
+
+@pytest.mark.parametrize(
+    ("patch", "main", "over"),
+    [
+        ({"description": "new"}, {}, {"description": "new"}),
+        ({"command": "new"}, {"command": "new"}, {}),
+        ({"group": "new"}, {"group": "new"}, {}),
+        ({"env": {"A": "3", "B": "3", "C": "3"}}, {"env": {"A": "3", "C": "3"}}, {"env": {"B": "3"}}),
+        ({"env": {"A": None}}, {"env": {"A": None}}, {}),
+        ({"env": None}, {"env": None}, {"env": None}),
+        ({"metadata": {"k": {"n": 1}}}, {"metadata": {"k": {"n": 1}}}, {}),
+    ],
+)
+def test_what_a_file_decides_changes_there_and_the_rest_in_the_main_one(patch: Any, main: Any, over: Any) -> None:
+    parts = split(BASE, OVER, {"mcpServers": {"a": patch}})
+    assert parts == tuple({"mcpServers": {"a": part}} if part else {} for part in (main, over))
+
+
+def test_a_server_goes_from_every_file_that_has_it() -> None:
+    gone = {"mcpServers": {"a": None}}
+    assert split(BASE, OVER, gone) == (gone, gone)
+    assert split(BASE, OVER, {"mcpServers": {"b": None}}) == ({}, {"mcpServers": {"b": None}})
+
+
+def test_a_new_server_stands_in_the_main_file() -> None:
+    new = {"mcpServers": {"c": {"command": "z"}}}
+    assert split(BASE, OVER, new) == (new, {})

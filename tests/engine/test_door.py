@@ -180,6 +180,17 @@ async def test_a_server_that_must_be_fresh_is_not_written_over_another(tmp_path:
                 assert (error.code, refused, at.file.read_bytes()) == ("exists", True, text)
 
 
+async def test_an_edit_that_does_not_read_as_it_should_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        wrong = ["version: 1\nmcpServers: {}\n", "[", "7"]
+        monkeypatch.setattr("reconciler.engine.rewrite.edits", lambda *_, **__: iter(wrong))
+        code, said = await refusal(at)
+        assert (code, "has to be made by hand" in said) == ("edit-refused", True)
+
+
 # Secrets
 
 

@@ -6,16 +6,19 @@ import pytest
 
 from reconciler.model.document import (
     Document,
+    hidden,
     is_secret_path,
     launch_facts,
     masked_document,
     masked_fields,
+    masked_server,
     masked_text,
     origin,
     references_in,
     strings_in,
     transport_word,
 )
+from reconciler.model.secret import HIDDEN
 from tests.requirements import requirement
 
 STDIO = {"command": "npx", "args": ["-y", "server"], "env": {"TOKEN": "hunter2"}}
@@ -293,3 +296,31 @@ def test_what_is_known_of_servers_goes_on_to_a_document_where_it_still_holds(set
         assert second.launch_digest(server_id) == fresh.launch_digest(server_id)
         assert second.launch(server_id) == fresh.launch(server_id)
     assert (second, second.digest) == (fresh, fresh.digest)
+
+
+@requirement("API-3:holds")
+def test_what_a_server_would_run_is_known_also_while_it_is_off_or_mocked() -> None:
+    plain = {"command": "x", "args": ["y"]}
+    servers = {
+        "on": plain,
+        "off": {**plain, "enabled": False},
+        "mocked": {**plain, "mock": {"tools": []}},
+        "only-mock": {"mock": {"tools": []}},
+        "dials-in": {"type": "uplink"},
+    }
+    document = Document({"version": 1, "mcpServers": servers})
+    digests = {server: document.dormant_digest(server) for server in servers}
+    assert digests["on"] == digests["off"] == digests["mocked"] == document.launch_digest("on") is not None
+    assert (digests["only-mock"], digests["dials-in"], document.launch_digest("mocked")) == (None, None, None)
+
+
+def test_a_masked_server_is_remembered_for_what_hid_it_and_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = {"env": {"KEY": "literal"}}
+    monkeypatch.setattr("reconciler.model.document._MOST_MASKED", 2)
+    masked = masked_server(server, hidden)
+    assert masked == {"env": {"KEY": HIDDEN}}
+    assert masked_server(server, hidden) is masked
+    assert masked_server(server, lambda text: f"#{len(text)}") == {"env": {"KEY": "#7"}}
+    for _ in range(5):
+        masked_server({"env": {"KEY": "other"}}, hidden)
+    assert masked_server(server, hidden) == masked

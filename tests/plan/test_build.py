@@ -327,6 +327,12 @@ def test_a_session_that_lives_starts_or_is_unknown_is_no_drift() -> None:
         assert plan_between(same, document({"s": STDIO}), observed=observed).empty
 
 
+def test_where_nothing_is_to_be_repaired_a_session_that_is_down_stays_so() -> None:
+    base, observed = document({"s": STDIO}), Observed(True, {})
+    assert make_plan(accepted(base), base, observed, Pins(None), now=NOW).drift
+    assert make_plan(accepted(base), base, observed, Pins(None), now=NOW, repairs=False).empty
+
+
 def test_a_disabled_server_is_never_repaired() -> None:
     off = {**STDIO, "enabled": False}
     assert plan_between(document({"s": off}), document({"s": off}), observed=Observed(True, {})).empty
