@@ -148,8 +148,8 @@ class Watch:
         """Where the marked secret came out, for a person to read; the places do not hold it themselves."""
         for title, text in report.sections:
             self.hear(title.removeprefix("Captured ").split()[0], text)
-        for path in sorted(_bug_reports() - self._reports):
-            self.hear("bug-report", Path(path).read_bytes(), "what is written down of a bug")
+        for report_of_bug in sorted(_bug_reports() - self._reports):
+            self.hear("bug-report", Path(report_of_bug).read_bytes(), "what is written down of a bug")
         own = [*INPUTS, *(name for mark in item.iter_markers("canary_inputs") for name in mark.args)]
         for place, path in _files((getattr(item, "funcargs", None) or {}).get("tmp_path")):
             if not any(fnmatch(path.name, pattern) for pattern in own):

@@ -150,7 +150,7 @@ def _hear_pipes(watch: Watch, patch: pytest.MonkeyPatch) -> None:
 def _hear_answers(watch: Watch, patch: pytest.MonkeyPatch) -> None:
     """Whatever a protocol of ours writes, on a socket or into TLS."""
     for transport, protocol_of in (
-        (selector_events._SelectorSocketTransport, lambda transport: transport._protocol),
+        (vars(selector_events)["_SelectorSocketTransport"], lambda transport: transport._protocol),
         (sslproto._SSLProtocolTransport, lambda transport: transport._ssl_protocol._app_protocol),
     ):
         for name in ("write", "writelines"):
