@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from reconciler.faces.api.asked import read_asked
 from reconciler.faces.api.description import Says
@@ -15,6 +15,7 @@ from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal, Role
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+R = TypeVar("R", bound=BaseRoute)
 
 RANKS = {role: rank for rank, role in enumerate(get_args(Role))}
 """Each role may do what those before it may."""
@@ -65,12 +66,13 @@ class RoleRoute(Route):
         await super().handle(scope, receive, send)
 
 
-def with_all_methods(routes: Iterable[RoleRoute]) -> list[RoleRoute]:
+def with_all_methods(routes: Iterable[R]) -> list[R]:
     """The routes of one app, each of which knows the others."""
-    known = list(routes)
+    found = list(routes)
+    known = [route for route in found if isinstance(route, RoleRoute)]
     for route in known:
         route.beside = known
-    return known
+    return found
 
 
 def principal(request: HTTPConnection) -> Principal:

@@ -18,7 +18,7 @@ from reconciler.engine.door import Changed
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api import callback
-from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute
+from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute, with_all_methods
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
 from reconciler.faces.api.config_document import meant, shown_document, shown_server
 from reconciler.faces.api.config_servers import server_rows
@@ -39,7 +39,7 @@ _WORDS = {"no-transport": "Either command or url is required"}
 
 def routes() -> list[BaseRoute]:
     """The routes of one project, each with the role that it needs at least; `/` needs none."""
-    return [
+    found: list[BaseRoute] = [
         Route("/", get_root),
         RoleRoute("/api/config", get_config, "viewer"),
         RoleRoute("/api/config", patch_config, "editor", "PATCH", kinds=(JSON, MERGE_PATCH)),
@@ -47,6 +47,7 @@ def routes() -> list[BaseRoute]:
         RoleRoute("/api/mcp-servers", post_server, "editor", "POST"),
         *callback.routes(),
     ]
+    return with_all_methods(found)
 
 
 def face(host: Host) -> Face:

@@ -13,7 +13,7 @@ from reconciler.engine.door import Changed
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api import list_servers_live, list_servers_probe
-from reconciler.faces.api.access import RoleRoute
+from reconciler.faces.api.access import RoleRoute, with_all_methods
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
 from reconciler.faces.api.config_document import meant
 from reconciler.faces.api.list_servers_asked import id_for, read_patch, read_server, text_of
@@ -32,7 +32,7 @@ _TRIES = 10
 def routes() -> list[RoleRoute]:
     """Every route, each with the role that it needs at least: first those of fixed names, then those with an id."""
     both = ("/api/mcp/servers", "/api/mcp")
-    return [
+    found = [
         *(RoleRoute(path, list_servers, "viewer") for path in both),
         *(RoleRoute(path, create_server, "editor", "POST") for path in both),
         *list_servers_probe.routes(),
@@ -41,6 +41,7 @@ def routes() -> list[RoleRoute]:
         *(RoleRoute(f"{path}/{{id}}", update_server, "editor", "PATCH") for path in both),
         *(RoleRoute(f"{path}/{{id}}", delete_server, "editor", "DELETE") for path in both),
     ]
+    return with_all_methods(found)
 
 
 def face(host: Host) -> Face:

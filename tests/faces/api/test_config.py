@@ -274,6 +274,28 @@ async def test_what_is_malformed_is_4xx_in_this_dialect_and_the_file_stays(tmp_p
         assert file_of(engine).read_bytes() == text
 
 
+@requirement("API-3:malformed")
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/config", "GET, HEAD, PATCH"),
+        ("/p/desk/api/config", "GET, HEAD, PATCH"),
+        ("/api/mcp-servers", "GET, HEAD, POST"),
+        ("/api/mcp/servers/one", "DELETE, GET, HEAD, PATCH"),
+        ("/connect/desk", "GET, HEAD, POST"),
+        ("/desk/one", "DELETE, GET, HEAD, PUT"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_have_is_answered_with_all_it_has(
+    tmp_path: Path, path: str, methods: str
+) -> None:
+    async with hosted(tmp_path) as engine:
+        for method in ("OPTIONS", "QUERY", "TRACE"):
+            answer = await engine.ask(method, path, "operator")
+            assert (answer.status, answer.headers["allow"]) == (405, methods)
+            assert methods in answer.json.get("message", answer.json.get("error"))
+
+
 @requirement("API-3:merge-patch")
 async def test_both_media_types_of_a_patch_are_taken(tmp_path: Path) -> None:
     async with hosted(tmp_path, {"a": light("a", enabled=False)}) as engine:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.engine.host import Host
+from reconciler.faces.api.access import with_all_methods
 from reconciler.faces.api.connect import connections, mcp, namespaces, tokens, tools, triggers, uplink
 from reconciler.faces.api.connect.holders import strongest
 from reconciler.faces.api.connect.mcp import Mcp
@@ -36,7 +37,7 @@ def face(host: Host, gateway: Mcp) -> Face:
 
 def routes(gateway: Mcp) -> list[BaseRoute]:
     """The routes of one layout: what has a name of its own first, then namespaces by theirs."""
-    return [
+    found = [
         *namespaces.routes(),
         *tokens.routes(),
         *connections.routes(),
@@ -45,6 +46,7 @@ def routes(gateway: Mcp) -> list[BaseRoute]:
         *mcp.routes(gateway),
         *uplink.routes(),
     ]
+    return with_all_methods(found)
 
 
 class _Entrance:

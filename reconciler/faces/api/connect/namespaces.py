@@ -20,7 +20,7 @@ from reconciler.faces.api.access import JSON, RoleRoute, principal
 from reconciler.faces.api.connect.holders import bearer_of, held_in
 from reconciler.faces.api.connect.words import new_name
 from reconciler.faces.api.hosted import host_of
-from reconciler.faces.http.body import query_number
+from reconciler.faces.http.body import json_body, query_number
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.store.tokens import BadName, adopt_token, read_tokens, token_digest
 
@@ -63,6 +63,7 @@ async def list_namespaces(request: Request) -> JSONResponse:
 
 async def create_namespace(request: Request) -> JSONResponse:
     """A new one, under a name of our choice."""
+    await _check_body(request)
     names = host_of(request).projects
     name = new_name()
     while name in names:
@@ -73,6 +74,7 @@ async def create_namespace(request: Request) -> JSONResponse:
 async def set_namespace(request: Request) -> JSONResponse:
     """The namespace of that name, created where there is none."""
     name: str = request.path_params["namespace"]
+    await _check_body(request)
     if name in host_of(request).projects:
         project = _held(request, name, "it is somebody else's")
         return JSONResponse(_shape(project))
@@ -92,6 +94,12 @@ async def delete_namespace(request: Request) -> JSONResponse:
     except FolderRefused as refused:
         raise _refused(refused) from refused
     return JSONResponse({"name": name, "success": True})
+
+
+async def _check_body(request: Request) -> None:
+    """Return where there is none, or nothing in it that this engine leaves out. Raises HttpProblem 400, 413."""
+    if (await json_body(request)).get("organizationId") is not None:
+        raise HttpProblem(400, "not-served", "this engine knows no organizations: leave `organizationId` out")
 
 
 async def _created(request: Request, name: str) -> JSONResponse:

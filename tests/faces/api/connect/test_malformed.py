@@ -100,6 +100,16 @@ async def test_a_body_that_is_no_json_object_is_refused(tmp_path: Path) -> None:
         await refused(desk, "PUT", "/one", b'{"name": "' + b"x" * (5 << 20) + b'"}', 413)
 
 
+async def test_a_namespace_is_set_without_a_body_or_with_one_that_holds(tmp_path: Path) -> None:
+    async with space(tmp_path, directory=True) as desk:
+        for body in (*filter(None, BODIES.values()), {"organizationId": "org"}):
+            for method, path in (("PUT", "/namespaces/desk"), ("PUT", "/namespaces/fresh"), ("POST", "/namespaces")):
+                check(await desk.engine.ask(method, path, "operator", body), 400)
+        assert list(desk.engine.host.projects) == ["desk"]
+        for nothing in (None, {}):
+            assert (await desk.engine.ask("PUT", "/namespaces/desk", "operator", nothing)).status == 200
+
+
 async def test_a_member_of_a_wrong_type_is_refused(tmp_path: Path) -> None:
     async with space(tmp_path) as desk:
         for fields in FIELDS:
