@@ -116,20 +116,28 @@ def _with_bom(text: str, before: Snapshot, name: str) -> str:
 
 def write(rewritten: Rewritten, sources: Sources) -> None:
     """Write the texts, each only over what was read. Raises MovedOn, OSError; then every file is as it was."""
-    digests = dict(rewritten.before.digests)
+    before = rewritten.before
+    _check_beside(rewritten, sources)
     done: list[Path] = []
     try:
         for path, text in rewritten.texts.items():
-            write_whole(path, text, expected=digests[sources.shown(path)])
+            write_whole(path, text, expected=dict(before.digests)[sources.shown(path)])
             done.append(path)
     except (NotAsRead, OSError) as error:
         for path in done:
-            write_whole(
-                path, _with_bom(rewritten.before.texts[sources.shown(path)], rewritten.before, sources.shown(path))
-            )
+            name = sources.shown(path)
+            write_whole(path, _with_bom(before.texts[name], before, name))
         if isinstance(error, NotAsRead):
             raise MovedOn from error
         raise
+
+
+def _check_beside(rewritten: Rewritten, sources: Sources) -> None:
+    """The files that stay must be those with which the others were checked. Raises MovedOn, OSError."""
+    digests, paths = dict(rewritten.before.digests), {sources.shown(path): path for path in sources.paths}
+    kept = [(path, digests.get(name)) for name, path in paths.items() if path not in rewritten.texts]
+    if paths.keys() != digests.keys() or any(text_digest(path.read_bytes()) != digest for path, digest in kept):
+        raise MovedOn
 
 
 def is_writable(paths: Iterable[Path]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.engine import door, rewrite
 from reconciler.engine.change import Consent, apply_file
 from reconciler.engine.door import ChangeRefused, change
 from reconciler.gate.principal import Principal
@@ -380,6 +381,26 @@ async def test_of_two_files_neither_is_written_when_one_cannot_be(
         patch = {"mcpServers": {"a": {"name": "B", "description": "d"}}}
         assert (await refusal(at, patch))[0] == "read-only"
         assert [at.file.read_bytes(), path.read_bytes()] == texts
+
+
+async def test_an_overlay_that_comes_or_changes_meanwhile_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        local, real = tmp_path / "reconciler.local.yaml", rewrite.write
+        texts = [f"mcpServers: {{a: {{{field}}}}}\n" for field in ("name: A", "description: other")]
+
+        def save(*given: Any) -> None:
+            if texts:
+                local.write_text(texts.pop(0), encoding="utf-8")
+            real(*given)
+
+        monkeypatch.setattr(door, "write", save)
+        await change(at.project, {"mcpServers": {"a": {"description": "d"}}}, if_match=None, principal=ME)
+        written = (await at.project.read()).reading.written
+        assert (written or {})["mcpServers"]["a"] == light("a", description="d")
+        assert "description: d" in local.read_text(encoding="utf-8")
 
 
 async def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
