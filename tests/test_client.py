@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints, is_typeddict
 
 import pytest
 
-from reconciler.client import ApiError, Client, NoEngine
+import reconciler
+from reconciler.client import ApiError, Client, NoEngine, answers, lock_answers
+from reconciler.client.connection import LocalSocket, address_of
+from reconciler.faces.api.openapi import document
+from reconciler.faces.api.own import root_routes, routes
 from tests.needs import ROOT
+from tests.requirements import requirement
 
-CHECKOUT = Path(__file__).parents[1]
+pytestmark = requirement("OPS-1:client")
 
 
 class Engine:
@@ -118,6 +125,7 @@ def test_what_is_applied_is_asked_for_in_full(tmp_path: Path) -> None:
         "wait": 5.0,
         "who": "me",
         "environment": {"A": "ünï"},
+        "seen": False,
     }
 
 
@@ -243,3 +251,197 @@ def test_an_engine_of_somebody_else_is_told_nothing(tmp_path: Path) -> None:
         with pytest.raises(NoEngine, match="belongs to somebody else"):
             Client(path).hello()
         assert other.stdout.readline() == "0\n"
+
+
+# Over TCP
+
+
+@contextmanager
+def tcp(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A URL, and what was asked there."""
+    heard: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                heard.append(connection.recv(65536))
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_an_engine_is_asked_over_tcp_with_the_token() -> None:
+    with tcp(ok({"servers": []}), ok({"projects": []})) as (url, heard):
+        assert Client.at(url, "rcl_x", "a b").servers() == []
+        assert Client.at(f"{url}/below/", "rcl_x").projects() == []
+    lines = [request.decode().split("\r\n") for request in heard]
+    assert [line[0] for line in lines] == [
+        "GET /p/a%20b/api/v1/servers HTTP/1.1",
+        "GET /below/api/v1/projects HTTP/1.1",
+    ]
+    assert all("Authorization: Bearer rcl_x" in line for line in lines)
+
+
+def test_a_token_is_not_sent_on_and_not_shown() -> None:
+    moved = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/x\r\nContent-Length: 0\r\n\r\n"
+    with tcp(moved) as (url, heard):
+        client = Client.at(url, "rcl_hunter2")
+        with pytest.raises(ApiError) as refused:
+            client.status()
+        assert refused.value.status == 307
+        assert len(heard) == 1
+    assert "hunter2" not in repr(client._asking._way) + repr(vars(client))
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:7717", "ftp://a", "http://", "http://user:pw@a", "http://a?x=1", "file:///a"]
+)
+def test_what_is_no_url_of_an_engine_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(ValueError, match="no URL of an engine"):
+        Client.at(url, "rcl_x")
+
+
+@pytest.mark.parametrize("token", ["a\r\nX: y", "tökén", "\x00"])
+def test_a_token_that_no_header_can_hold_is_refused_without_being_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="a token has") as refused:
+        Client.at("http://127.0.0.1:7717", token)
+    assert token not in str(refused.value)
+
+
+def test_nothing_at_an_address_is_no_engine() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(NoEngine, match="refused"):
+        Client.at(url, "rcl_x").hello()
+
+
+def test_tls_is_spoken_where_the_url_says_so() -> None:
+    address = address_of("https://engine.example:8443/x", "rcl_x")
+    connection = address.open(1)
+    assert (type(connection).__name__, connection.host, connection.port) == ("HTTPSConnection", "engine.example", 8443)
+    assert LocalSocket(Path("/x")).headers == {}
+
+
+# Whole
+
+
+class Spy:
+    """Notes what is asked for and answers everything with an object that has every member."""
+
+    def __init__(self, root: str, asked: list[tuple[str, str]]) -> None:
+        self._root = root
+        self._asked = asked
+
+    def _note(self, method: str, path: str) -> Any:
+        self._asked.append((method, self._root + path.partition("?")[0]))
+        return Everything()
+
+    def get(self, path: str, **_: Any) -> Any:
+        return self._note("GET", path)
+
+    def text(self, path: str, _: str) -> Any:
+        return self._note("GET", path)
+
+    def post(self, path: str, _: Any) -> Any:
+        return self._note("POST", path)
+
+    def stream(self, path: str, _: Any, __: Any) -> Any:
+        return self._note("POST", path)
+
+    def answer(self, method: str, path: str, *_: Any, **__: Any) -> Any:
+        return self._note(method, path)
+
+    def tagged(self, method: str, path: str, *_: Any) -> Any:
+        return self._note(method, path), "tag"
+
+    def open(self, method: str, path: str, *_: Any) -> Any:
+        self._note(method, path)
+        raise NoEngine("it is a spy")
+
+
+class Everything(dict[str, Any]):
+    def __missing__(self, _: str) -> Any:
+        return []
+
+
+GIVEN = {
+    **dict.fromkeys(("server", "tool", "plan", "name", "value", "redirected", "who", "call"), "x"),
+    "serial": 1,
+    "patch": {},
+    "document": {"servers": {}},
+    "arguments": {},
+    "expected": {},
+    "role": "viewer",
+    "on": True,
+    "allow": [],
+    "if_match": "*",
+    "seconds": 1,
+}
+
+
+def test_every_route_has_a_method() -> None:
+    client, asked = Client(Path("/nowhere")), list[tuple[str, str]]()
+    client._engine, client._project, client._asking = (Spy(root, asked) for root in ("", "", "/api/v1"))  # type: ignore[assignment]
+    for name, method in inspect.getmembers(client, inspect.ismethod):
+        if name.startswith("_") or name == "at":
+            continue
+        needed = [
+            parameter.name
+            for parameter in inspect.signature(method).parameters.values()
+            if parameter.default is parameter.empty
+        ]
+        answer = method(**{name: GIVEN[name] for name in needed})
+        if inspect.isgenerator(answer):
+            with suppress(NoEngine):
+                next(answer)
+    paths = document(routes(), root_routes())["paths"]
+    described = {
+        (method.upper(), re.sub("{[a-z]+}", "x", path))
+        for path, item in paths.items()
+        for method in item
+        if method != "servers"
+    }
+    assert set(asked) == described
+
+
+MODELS = {
+    answers.AnsweredCall: "Answered",
+    answers.Calls: "Calls",
+    answers.Entry: "Entry",
+    answers.Error: "Refusal",
+    answers.NewToken: "TokenMade",
+    answers.Result: "ResultShown",
+    answers.Seen: "ObservedShown",
+    answers.Back: "Back",
+}
+"""Those whose names are others."""
+
+
+def typed() -> Iterator[tuple[Any, str]]:
+    """Every class of answers, and the name of the schema that says the same."""
+    schemas = document(routes(), root_routes())["components"]["schemas"]
+    for module in (answers, lock_answers):
+        for name, value in vars(module).items():
+            if is_typeddict(value) and value.__module__ == module.__name__:
+                known = MODELS.get(value) or next(each for each in (name, f"{name}Shown") if each in schemas)
+                yield value, known
+
+
+def test_every_answer_has_the_members_that_are_described() -> None:
+    schemas = document(routes(), root_routes())["components"]["schemas"]
+    pairs = list(typed())
+    assert len(pairs) > 40
+    for value, schema in pairs:
+        assert set(get_type_hints(value)) == set(schemas[schema]["properties"]), schema
+
+
+def test_the_package_hands_out_its_client_when_it_is_asked_for() -> None:
+    assert (reconciler.Client, reconciler.NoEngine, reconciler.ApiError) == (Client, NoEngine, ApiError)
+    with pytest.raises(AttributeError, match="Clients"):
+        _ = reconciler.Clients  # type: ignore[attr-defined]  # that is the point

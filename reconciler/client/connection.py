@@ -17,12 +17,17 @@ from urllib.parse import urlencode, urlsplit
 
 from reconciler.store.peer import is_our_engine
 
-Answer: TypeAlias = dict[str, Any]
+Answer: TypeAlias = Mapping[str, Any]
+"""A JSON object that somebody else made; `answers` has the members of each."""
 OnProgress: TypeAlias = Callable[[Answer], None]
 
 PATIENCE = 120.0
 """Seconds that an answer may take, where its method does not say otherwise."""
 _GONE = "the engine went away before it answered"
+
+
+def ignore(_: Answer) -> None:
+    """Nobody wants to hear of progress."""
 
 
 class NoEngine(Exception):
@@ -115,11 +120,11 @@ class Asking:
         self._way = way
         self._root = root
 
-    def get(self, path: str, **query: Any) -> Answer:
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
         """What is None is not asked for."""
         return self.answer("GET", _with(path, query), None)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self.answer("POST", path, body)
 
     def answer(
@@ -130,7 +135,7 @@ class Asking:
         *,
         timeout: float | None = PATIENCE,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> dict[str, Any]:
         """The one object of an answer."""
         connection, response = self.open(method, path, body, timeout, headers)
         with closing(connection):
@@ -140,7 +145,7 @@ class Asking:
 
     def tagged(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
-    ) -> tuple[Answer, str]:
+    ) -> tuple[dict[str, Any], str]:
         """The one object of an answer, and its ETag."""
         connection, response = self.open(method, path, body, PATIENCE, headers)
         with closing(connection):
@@ -157,13 +162,13 @@ class Asking:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise NoEngine(f"{_GONE}: {error}") from error
 
-    def stream(self, path: str, body: Mapping[str, Any], on_progress: OnProgress) -> Answer:
+    def stream(self, path: str, body: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
         """Lines of `{"progress": ...}` and at the end one `{"result": ...}` or `{"error": ..., "status": ...}`."""
         connection, response = self.open("POST", path, body, None)
         with closing(connection):
             for message in objects(response):
                 if "result" in message:
-                    result: Answer = message["result"]
+                    result: dict[str, Any] = message["result"]
                     return result
                 if "error" in message:
                     raise ApiError(message.get("status", 500), message)
@@ -196,7 +201,7 @@ class Asking:
         return connection, response
 
 
-def objects(response: http.client.HTTPResponse, *, whole: bool = False) -> Iterator[Answer]:
+def objects(response: http.client.HTTPResponse, *, whole: bool = False) -> Iterator[dict[str, Any]]:
     """The objects of an answer, one a line, or the `whole` answer as one. Raises NoEngine when it breaks off."""
     try:
         for line in [response.read()] if whole else response:
@@ -215,7 +220,7 @@ def _in_query(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _object(data: bytes) -> Answer:
+def _object(data: bytes) -> dict[str, Any]:
     """The body of an error; an answer that is not ours says nothing but its status."""
     with suppress(ValueError):
         body = json.loads(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from reconciler.client import Answer, Client
@@ -58,7 +60,7 @@ def _list(client: Client, options: Options) -> int:
     return Exit.DONE
 
 
-def _allow(client: Client, options: Options, call: str, reach_of_yes: str) -> int:
+def _allow(client: Client, options: Options, call: str, reach_of_yes: Any) -> int:
     answer = client.answer_call(call, allow=True, reach=reach_of_yes, who=who())
     if options.json:
         data_json(answer)

@@ -32,12 +32,13 @@ def command(options: Options, follow: bool, server: str | None, limit: int) -> i
     for event in past:
         _show(event, options)
     if follow:
-        _follow(client, server, options)
+        _follow(client, server, past[-1]["id"] if past else (0 if limit else None), options)
     return Exit.DONE
 
 
-def _follow(client: Client, server: str | None, options: Options) -> None:
-    for event in client.listen():
+def _follow(client: Client, server: str | None, after: int | None, options: Options) -> None:
+    """From the last event that was shown: what happened since is not lost."""
+    for event in client.listen(after=after):
         if server in (None, event["server"]):
             _show(event, options)
 

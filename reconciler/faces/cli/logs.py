@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -35,7 +35,7 @@ def command(options: Options, server: str, previous: bool, lines: int) -> int:
     return Exit.DONE
 
 
-def _endings(exits: list[Mapping[str, Any]], lines: int, paint: Painter) -> Iterator[str]:
+def _endings(exits: Sequence[Mapping[str, Any]], lines: int, paint: Painter) -> Iterator[str]:
     if not exits:
         yield "no session of it has ended yet"
     for ending in exits:

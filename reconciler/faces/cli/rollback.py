@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -60,7 +60,7 @@ def _roll_back(client: Client, way_back: Answer, options: Options, *, auto_appro
     return show_result(result, options)
 
 
-def _list(history: list[Answer], options: Options) -> int:
+def _list(history: Sequence[Answer], options: Options) -> int:
     if options.json:
         data_json({"history": history})
     elif history:

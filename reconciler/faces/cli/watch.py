@@ -138,7 +138,7 @@ def _ask_for(options: Options, sources: Sources) -> bool | None:
         shown = plan_id(plan)
 
 
-def _follow_running(options: Options, listening: Listening, sources: Sources, auto: str) -> bool:
+def _follow_running(options: Options, listening: Listening, sources: Sources, auto: Any) -> bool:
     """Turn following on where an engine runs already."""
     client = connect(options.state(sources))
     if client is None:
@@ -151,7 +151,7 @@ def _follow_running(options: Options, listening: Listening, sources: Sources, au
     return True
 
 
-def _detach(options: Options, listening: Listening, projects: list[Sources], auto: str, poll: bool) -> int:
+def _detach(options: Options, listening: Listening, projects: list[Sources], auto: Any, poll: bool) -> int:
     for sources in projects:
         if not _follow_running(options, listening, sources, auto):
             wanted: Any = {"auto_approve": auto, "poll": poll, "listening": listening.arguments}
