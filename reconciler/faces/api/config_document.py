@@ -74,7 +74,21 @@ def _server_news(server_id: str, value: Any, document: Document) -> Any:
     repeated = {name for name, member in value.items() if name in shown and equal(member, shown[name])}
     read_back = shown.keys() <= value.keys() and repeated - filled
     rest = {name: member for name, member in value.items() if not (read_back and name in filled & repeated)}
-    return _news(rest, shown, {name: member for name, member in written.items() if name not in filled})
+    news = _news(rest, shown, {name: member for name, member in written.items() if name not in filled})
+    return _in_its_word(news, written) if "disabled" in written else news
+
+
+def _in_its_word(news: Shown, written: Mapping[str, Any]) -> Shown:
+    """A file of another client says `disabled`, and that client reads it: the two words never contradict each other."""
+    match news.get("enabled", ...):
+        case bool(enabled) if "enabled" not in written:
+            return {**{name: value for name, value in news.items() if name != "enabled"}, "disabled": not enabled}
+        case bool(enabled):
+            return {**news, "disabled": not enabled}
+        case None:
+            return {**news, "disabled": None}
+        case _:
+            return news
 
 
 def _is_other_word(written: Any, shown: Any) -> bool:

@@ -9,11 +9,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from reconciler.engine.door import Changed
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, principal
 from reconciler.faces.api.changing import PLAN_HEADER, change_file
+from reconciler.faces.api.config_document import meant
 from reconciler.faces.api.list_servers_asked import text_of
 from reconciler.faces.api.list_servers_rows import capabilities_of
+from reconciler.faces.api.on_file import file_now
 from reconciler.faces.api.seen import Seen, listing_of
 from reconciler.faces.api.whose import known_server
 from reconciler.faces.http.body import json_body
@@ -53,7 +56,7 @@ async def connect(request: Request) -> JSONResponse:
 async def _begin(request: Request, project: Project, seen: Seen) -> dict[str, str]:
     server_id, headers = seen.server.id, {}
     if not seen.server.enabled:
-        changed = await change_file(request, project, {"mcpServers": {server_id: {"enabled": True}}})
+        changed = await _switch(request, project, server_id, enabled=True)
         headers = {PLAN_HEADER: changed.plan_id}
     pending = next((one.plan for one in project.waiting.all if one.server == server_id), None)
     if pending is not None:
@@ -80,8 +83,13 @@ async def _connected(project: Project, seen: Seen) -> None:
 async def disconnect(request: Request) -> JSONResponse:
     """`{"success"}`: the server is disabled in the file, and its session closed."""
     project, seen = await _named(request, "Server not found")
-    changed = await change_file(request, project, {"mcpServers": {seen.server.id: {"enabled": False}}})
+    changed = await _switch(request, project, seen.server.id, enabled=False)
     return JSONResponse({"success": True}, headers={PLAN_HEADER: changed.plan_id})
+
+
+async def _switch(request: Request, project: Project, server_id: str, *, enabled: bool) -> Changed:
+    patch = {"mcpServers": {server_id: {"enabled": enabled}}}
+    return await change_file(request, project, meant(patch, (await file_now(project)).document))
 
 
 async def get_tools(request: Request) -> JSONResponse:

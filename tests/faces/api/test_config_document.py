@@ -46,6 +46,20 @@ def test_a_server_is_shown_with_the_defaults_of_the_dialect_and_without_a_secret
     assert (shown_server(theirs, "a")["enabled"], "disabled" in shown_server(theirs, "a")) == (False, False)
 
 
+@requirement("API-3:merge-patch")
+def test_the_file_of_another_client_is_changed_in_its_own_word() -> None:
+    theirs = Document({"mcpServers": {"a": {"command": "x", "disabled": True}}})
+    both = Document({"mcpServers": {"a": {"command": "x", "disabled": True, "enabled": False}}})
+
+    def said(document: Document, enabled: Any) -> Any:
+        return meant({"mcpServers": {"a": {"enabled": enabled}}}, document)["mcpServers"]["a"]
+
+    assert (said(theirs, True), said(theirs, None)) == ({"disabled": False}, {"disabled": None, "enabled": None})
+    assert said(both, True) == {"disabled": False, "enabled": True}
+    assert said(document({"command": "x"}), False) == {"enabled": False}
+    assert meant(shown_document(theirs), theirs)["mcpServers"] == {}
+
+
 @requirement("API-3:whole", "API-4:secrets-never-render")
 def test_no_literal_secret_is_shown_wherever_it_stands() -> None:
     free = {"metadata": {"deep": [{"apiKey": "x1"}], "token": "Bearer ${env:A}", "team": "us"}, "password": "x3"}
