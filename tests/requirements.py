@@ -223,6 +223,7 @@ _BUILT = {
     "API-3:add": "a server is added by POST, once, under its own id or one that is made",
     "API-3:waits": "what waits for somebody's yes is written, does not run, and names its plan",
     "API-3:refused": "what may not be changed from here is refused with the reason, and the patch to make by hand",
+    "API-3:auth-url": "a server that wants a sign-in shows authUrl until somebody signed in there",
     "API-3:error": "a server that fails or waits says so, and a file that is broken is not changed",
     "API-3:client": "each call of that product's client, in its order, gives what it expects",
     "API-3:json-on-every-2xx": "every success is JSON, and a content type on GET is fine",

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -27,6 +28,7 @@ from tests.faces.cli.hosted import Hosted, hosted
 from tests.faces.http.raw import Answer
 from tests.requirements import requirement
 from tests.rig import sdk_http
+from tests.rig.oauth_server import OAuthServer
 
 pytestmark = pytest.mark.anyio
 
@@ -561,3 +563,19 @@ async def test_what_is_protected_stays_and_own_settings_are_not_for_patches(tmp_
             assert (answer.status, list(answer.json)) == (status, ["error"]), body
         assert file_of(engine).read_bytes() == text
         assert (await patch(engine, {"version": 1, "project": "desk"})).status == 200  # as it is
+
+
+@requirement("API-3:auth-url")
+async def test_a_server_that_wants_a_sign_in_shows_where_until_somebody_did(tmp_path: Path) -> None:
+    async with OAuthServer() as server, hosted(tmp_path) as engine:
+        assert (await patch(engine, {"mcpServers": {"there": {"url": server.url, "oauth": True}}})).status == 200
+        await settled(engine)
+        row = (await servers(engine))["there"]
+        assert row["authUrl"].startswith(server.origin)
+        assert row["error"]
+        parts = urlsplit(await server.browse(row["authUrl"]))
+        back = await engine.ask("GET", f"{parts.path}?{parts.query}")
+        assert back.status == 200
+        await settled(engine)
+        row = (await servers(engine))["there"]
+        assert ("authUrl" in row, row["error"], len(row["tools"]) > 0) == (False, None, True)
