@@ -139,12 +139,19 @@ class Account:
         async def run(publish: Publish) -> None:
             issuer, grant = await sign_in_as_a_person(site, attempt, publish, self._registered)
             await self._keep(issuer, grant=grant)
+            self._close_pages(scope)
 
         pending = PendingSignIn(site.server, attempt.redirect, scope, run, self._around.new_page)
         self._pending = [*(one for one in self._pending if not one.task.done()), pending]
         for given_up in self._pending[:-_AT_A_TIME]:
             given_up.give_up()
         return pending
+
+    def _close_pages(self, allowed: str | None) -> None:
+        """Somebody signed in: pages that ask for nothing further are of no use any more."""
+        for one in self._pending:
+            if set(words(one.asks)) <= set(words(allowed)):
+                one.give_up()
 
     @property
     def _bound_to(self) -> str | None:

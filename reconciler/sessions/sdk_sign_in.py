@@ -234,7 +234,7 @@ class _Provider(OAuthClientProvider):
         if not self._names_scope and (prm is None or prm.scopes_supported is None):
             context.client_metadata.scope = None  # the SDK would ask for all that the authorization server has
         client = context.client_info
-        if self._site.client_id is not None and client is not None:
+        if client is not None and (self._site.client_id is not None or client.token_endpoint_auth_method is None):
             client.token_endpoint_auth_method = _auth_method(metadata, has_secret=client.client_secret is not None)
         return await super()._perform_authorization()
 
@@ -262,7 +262,9 @@ class _Provider(OAuthClientProvider):
             raise SignInFailed(f"{wants}. If that is right, {hint}.")
 
     async def _redirect(self, url: str) -> None:
-        self._page = url
+        """An endpoint may have a query of its own, which is kept (RFC 6749, 3.1): the SDK only appends `?`."""
+        endpoint, _, asked = url.rpartition("?")
+        self._page = f"{endpoint}&{asked}" if "?" in endpoint else url
 
     async def _came_back(self) -> AuthorizationCodeResult:
         back = await self._publish(self._page)
@@ -323,7 +325,7 @@ def _refusal(request: httpx2.Request, attempt: Attempt) -> httpx2.Response:
 
 
 def _auth_method(metadata: OAuthMetadata | None, *, has_secret: bool) -> str:
-    """How a client of the file says who it is; the default is that of RFC 8414."""
+    """How a client says who it is that was not told how; the default is that of RFC 8414 and of RFC 7591."""
     supported = (metadata.token_endpoint_auth_methods_supported if metadata else None) or ["client_secret_basic"]
     if not has_secret:
         return "none"
@@ -333,7 +335,7 @@ def _auth_method(metadata: OAuthMetadata | None, *, has_secret: bool) -> str:
 def _failed(error: Exception, site: Site, attempt: Attempt) -> SignInFailed:
     where = place(httpx2.URL(site.url))
     registered = (one.client.get("client_secret") for one in attempt.registered.values())
-    said = _without(str(error), (site.client_secret, *registered))
+    said = _without(_words_of(error), (site.client_secret, *registered))
     match error:
         case OAuthRegistrationError():
             return SignInFailed(
@@ -344,6 +346,16 @@ def _failed(error: Exception, site: Site, attempt: Attempt) -> SignInFailed:
             return SignInFailed(f"Signing in to {where} failed: {said}.")
         case _:
             return SignInFailed(f"Signing in to {where} failed: what it answers makes no sense.")
+
+
+def _words_of(error: Exception) -> str:
+    """Its message; of an answer that is not as it must be only what is wrong, for the SDK's holds a piece of it."""
+    cause = error.__cause__ or error.__context__
+    if not isinstance(cause, ValidationError):
+        return str(error)
+    wrong = cause.errors(include_url=False, include_context=False, include_input=False)[0]
+    place_in_it = ".".join(map(str, wrong["loc"]))
+    return f"the answer is not what it must be ({place_in_it + ': ' if place_in_it else ''}{wrong['msg']})"
 
 
 def _without(text: str, secrets: Iterable[str | None]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import httpx2
 import uvicorn
@@ -51,6 +51,16 @@ def _secret() -> str:
     return f"{CANARY}.{secrets.token_urlsafe(9)}"
 
 
+def _shown_by(request: Request, form: dict[str, str]) -> tuple[str, str | None]:
+    """The client and its secret, from the `Authorization` header (RFC 6749, 2.3.1) or the form, never both."""
+    kind, _, pair = request.headers.get("authorization", "").partition(" ")
+    if kind != "Basic":
+        return form.get("client_id", ""), form.get("client_secret")
+    assert "client_secret" not in form
+    client, _, secret = base64.b64decode(pair).decode().partition(":")
+    return unquote_plus(client), unquote_plus(secret)
+
+
 class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -74,7 +84,8 @@ class OAuthServer:
         self.iss: str | None = "right"
         """In the answer of `/authorize`: right, None for none, or any other text."""
         self.client: dict[str, Any] = {}
-        """What a registration answers besides the client id; a `client_secret` is made and asked for if it has one."""
+        """What a registration answers besides the client id, None for nothing; for a `client_secret` one is made, and
+        asked for."""
         self.registers = True
         self.refusal: tuple[int, dict[str, Any]] | None = None
         """How refresh tokens are refused."""
@@ -193,10 +204,9 @@ class OAuthServer:
         told, client = await request.json(), f"client-{len(self.clients) + 1}"
         secret = _secret() if "client_secret" in self.client else None
         self.clients[client] = secret
-        made = {"client_secret": secret, "token_endpoint_auth_method": "client_secret_post"} if secret else {}
-        return JSONResponse(
-            {"token_endpoint_auth_method": "none", **told, **self.client, **made, "client_id": client}, 201
-        )
+        method = {"token_endpoint_auth_method": "client_secret_post" if secret else "none"}
+        made = {**method, **told, **self.client, "client_secret": secret, "client_id": client}
+        return JSONResponse({name: value for name, value in made.items() if value is not None}, 201)
 
     async def _authorize(self, request: Request) -> Response:
         self.counts["authorize"] += 1
@@ -218,8 +228,8 @@ class OAuthServer:
         self.forms.append(form)
         if "token" in self.broken:
             return Response(status_code=self.broken["token"])
-        client = form.get("client_id", "")
-        if client not in self.clients or self.clients[client] != form.get("client_secret"):
+        client, secret = _shown_by(request, form)
+        if client not in self.clients or self.clients[client] != secret:
             return JSONResponse({"error": "invalid_client"}, 401)
         if form["grant_type"] == "refresh_token":
             return await self._exchange_refresh(form)
@@ -258,7 +268,7 @@ class OAuthServer:
         if refresh is None and self.gives_refresh:
             given["refresh_token"] = _secret()
         given |= self.token
-        self.access[given["access_token"]] = scope
+        self.access[str(given["access_token"])] = scope
         if "refresh_token" in given:
             self.refresh[given["refresh_token"]] = scope
         return JSONResponse(given, headers={"cache-control": "no-store"})
