@@ -20,8 +20,6 @@ from reconciler.store.tokens import ROLES
 from tests.engine.desk import light
 from tests.faces.cli.hosted import hosted
 
-access.FAILURES = 10**9  # a campaign shows many wrong tokens; that they are slowed down is under test elsewhere
-
 ROOT = Path(__file__).parents[4]
 CALLED = "one"
 """A server that is there to be called."""
@@ -62,6 +60,8 @@ def engine(folder: Path) -> Iterator[Engine]:
 
 
 async def main(folder: Path) -> None:
+    """In a process of its own, where it may: a campaign shows many wrong tokens, and is not to be slowed down by it."""
+    access.FAILURES = 10**9
     async with hosted(folder, SERVERS) as at:
         applied = await at.ask("POST", "/api/v1/apply", "operator", {"yes": "all", "wait": 5})
         assert applied.status == 200, applied.body
