@@ -15,6 +15,8 @@ from reconciler.faces.http.problems import HttpProblem
 A = TypeVar("A", bound=Asked)
 
 _MOST_PLACES = 20
+_MOST_LOOKED_AT = 1000
+"""Mistakes; looking at each of a million takes seconds."""
 _LONGEST_STEP = 100
 
 
@@ -52,6 +54,8 @@ def _read(model: type[A], given: dict[str, Any], root: str) -> A:
     try:
         return model.model_validate(given)
     except ValidationError as error:
+        if error.error_count() > _MOST_LOOKED_AT:
+            raise _refusal([(root, f"has {error.error_count()} mistakes")]) from None
         found = error.errors(include_url=False, include_input=False, include_context=False)
         raise _refusal((_place(one, given, root), _sentence(one)) for one in found) from None
 

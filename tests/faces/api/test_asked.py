@@ -117,6 +117,9 @@ async def test_many_mistakes_are_told_up_to_a_number(tmp_path: Path) -> None:
     async with hosted(tmp_path) as engine:
         answer = await engine.ask("POST", "/api/v1/apply", "operator", {f"m{number}": 1 for number in range(1000)})
         assert len(answer.json["places"]) == 20
+        answer = await engine.ask("POST", "/api/v1/apply", "operator", {"yes": [1] * 500_000})
+        assert answer.status == 400
+        assert [each["place"] for each in answer.json["places"]] == ["/"]
 
 
 async def test_whole_numbers_may_be_written_as_json_has_them(tmp_path: Path) -> None:
