@@ -20,8 +20,8 @@ import pytest
 import reconciler
 from reconciler.client import ApiError, Client, NoEngine, answers, lock_answers
 from reconciler.client.connection import LocalSocket, address_of
-from reconciler.faces.api.openapi import document
-from reconciler.faces.api.own import root_routes, routes
+from reconciler.faces.api.own.endpoint import root_routes, routes
+from reconciler.faces.api.own.openapi import document
 from tests.needs import ROOT
 from tests.requirements import requirement
 

@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.engine.host import Host
-from reconciler.faces.api import config, list_servers, own
+from reconciler.faces.api.config import endpoint as config
 from reconciler.faces.api.connect import endpoint as connect
+from reconciler.faces.api.list_servers import endpoint as list_servers
+from reconciler.faces.api.own import endpoint as own
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.front import Front
 from reconciler.faces.cli.hosting import bind as bind_local

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 
 from reconciler.engine.host import Host
 from reconciler.faces.api.access import RANKS, RoleRoute
-from reconciler.faces.api.own import application
+from reconciler.faces.api.own.endpoint import application
 from reconciler.gate.gate import Role
 from tests.engine.desk import light
 from tests.faces.cli.hosted import Hosted, hosted

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reconciler.faces.api.openapi import ROOT
-from reconciler.faces.api.own import root_routes, routes
+from reconciler.faces.api.own.endpoint import root_routes, routes
+from reconciler.faces.api.own.openapi import ROOT
 from tests.requirements import requirement
 
 pytestmark = requirement("OPS-1:described")

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import anyio
 import pytest
 
-from reconciler.faces.api.own import root_routes, routes
+from reconciler.faces.api.own.endpoint import root_routes, routes
 from tests.canary import CANARY, VARIABLE, canary_written
 from tests.engine.desk import light
 from tests.faces.cli.hosted import Hosted, hosted

@@ -18,7 +18,7 @@ from reconciler.faces.api.access import RANKS
 from tests.faces.api.fuzz.checks import Checks, closed
 from tests.faces.api.fuzz.engine import CALLED, Engine
 
-NEVER_ASKED = {"/api/v1/events/stream": "it never ends by itself; tests/faces/api/test_events.py asks for it"}
+NEVER_ASKED = {"/api/v1/events/stream": "it never ends by itself; tests/faces/api/own/test_events.py asks for it"}
 """Left out by name. `stop` is asked for: nobody who comes over TCP may, and so it must never stop anything."""
 WRITES = ("/api/v1/config", "/api/v1/import", "/api/v1/plan")
 """They are given servers."""

@@ -13,7 +13,7 @@ from reconciler.engine.status import status
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.description import ProblemShown, Says, Shown
 from reconciler.faces.api.hosted import host_of, project_of
-from reconciler.faces.api.servers import ServerShown
+from reconciler.faces.api.own.servers import ServerShown
 from reconciler.model.observed import Status
 
 

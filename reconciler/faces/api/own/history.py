@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, StreamingResponse
 from reconciler.engine.project import Project
 from reconciler.engine.rollback import NoSuchSerial, Refused, Target, patch_to, roll_back
 from reconciler.faces.api.access import RoleRoute
-from reconciler.faces.api.applying import AppliedShown, Begun, Tell, applied_json, reporter
 from reconciler.faces.api.asked import body_of, query_of
 from reconciler.faces.api.description import Asked, Digits, Lines, Says, Shown, Whole
 from reconciler.faces.api.hosted import project_of
+from reconciler.faces.api.own.applying import AppliedShown, Begun, Tell, applied_json, reporter
 from reconciler.faces.api.said import SaysYes, consent_of
 from reconciler.faces.http.lines import in_lines
 from reconciler.faces.http.problems import HttpProblem

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from reconciler.faces.api import events
+from reconciler.faces.api.own import events
 from reconciler.store.records import KEPT_EVENTS
 from reconciler.store.tokens import revoke_token
 from tests.faces.cli.hosted import Hosted, hosted

@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.engine.host import Host
-from reconciler.faces.api import (
+from reconciler.faces.api.access import RoleRoute, with_all_methods
+from reconciler.faces.api.own import (
     applying,
     approvals,
     calls,
@@ -30,7 +31,6 @@ from reconciler.faces.api import (
     tokens,
     tools,
 )
-from reconciler.faces.api.access import RoleRoute, with_all_methods
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, show_problem
 

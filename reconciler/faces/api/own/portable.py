@@ -14,18 +14,18 @@ from reconciler.config.print import Style, member_lines
 from reconciler.engine.door import ChangeRefused, change, prospect
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, principal
-from reconciler.faces.api.applying import AppliedShown
 from reconciler.faces.api.asked import body_of, query_of
-from reconciler.faces.api.configuration import (
+from reconciler.faces.api.description import Asked, Flag, Says, Shown
+from reconciler.faces.api.hosted import project_of, takes
+from reconciler.faces.api.own.applying import AppliedShown
+from reconciler.faces.api.own.configuration import (
     NOT_CHANGED,
     ConfigurationShown,
     PlanShown,
     invalid,
     not_changed,
 )
-from reconciler.faces.api.description import Asked, Flag, Says, Shown
-from reconciler.faces.api.hosted import project_of, takes
-from reconciler.faces.api.status import PendingShown
+from reconciler.faces.api.own.status import PendingShown
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.document import hidden, masked_document
 from reconciler.plan.document import to_document

@@ -13,12 +13,12 @@ from reconciler.engine.door import Changed
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, principal
 from reconciler.faces.api.changing import PLAN_HEADER, change_file
-from reconciler.faces.api.config_document import meant
-from reconciler.faces.api.list_servers_asked import text_of
-from reconciler.faces.api.list_servers_rows import capabilities_of
+from reconciler.faces.api.config.document import meant
+from reconciler.faces.api.list_servers.asked import text_of
+from reconciler.faces.api.list_servers.rows import capabilities_of
+from reconciler.faces.api.list_servers.whose import known_server
 from reconciler.faces.api.on_file import file_now
 from reconciler.faces.api.seen import Seen, listing_of
-from reconciler.faces.api.whose import known_server
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.sessions.listing import Listing

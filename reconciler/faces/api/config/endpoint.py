@@ -20,8 +20,8 @@ from reconciler.engine.project import Project
 from reconciler.faces.api import callback
 from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute, with_all_methods
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
-from reconciler.faces.api.config_document import meant, shown_document, shown_server
-from reconciler.faces.api.config_servers import server_rows
+from reconciler.faces.api.config.document import meant, shown_document, shown_server
+from reconciler.faces.api.config.servers import server_rows
 from reconciler.faces.api.hosted import host_of, project_of
 from reconciler.faces.api.on_file import FileNow, file_now
 from reconciler.faces.http.access import principal_of

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse
 
 from reconciler import __version__
 from reconciler.faces.api.access import RoleRoute
-from reconciler.faces.api.configuration import PlanShown
 from reconciler.faces.api.description import FAILED, NDJSON, Asked, Ending, Lines, Refused, Says, Shown
+from reconciler.faces.api.own.configuration import PlanShown
 from reconciler.gate.gate import Role
 from reconciler.plan.schema import plan_schema
 

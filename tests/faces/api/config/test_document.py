@@ -12,14 +12,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.faces.api.config_document import meant, shown_document, shown_server
+from reconciler.faces.api.config.document import meant, shown_document, shown_server
 from reconciler.merge_patch import apply, diff, equal
 from reconciler.model.document import Document
 from tests.canary import CANARY, canary_written
 from tests.plan.generated import documents, edits
 from tests.requirements import requirement
 
-CASES = Path(__file__).parent.parent.parent / "cases" / "plan"
+CASES = Path(__file__).parents[3] / "cases" / "plan"
 SERVER = {"command": "npx", "requireApproval": "writes", "env": {"TOKEN": "hidden-by-name", "AT": "${env:HOME}"}}
 
 

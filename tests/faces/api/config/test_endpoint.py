@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from reconciler.engine.change import plan_file
 from reconciler.faces.api.access import RANKS, RoleRoute
-from reconciler.faces.api.config import routes
+from reconciler.faces.api.config.endpoint import routes
 from reconciler.gate.gate import Role
 from reconciler.plan.actions import Plan
 from reconciler.plan.document import to_document
@@ -32,7 +32,7 @@ from tests.rig.oauth_server import OAuthServer
 
 pytestmark = pytest.mark.anyio
 
-SCRIPT = Path(__file__).parent / "config_client.mjs"
+SCRIPT = Path(__file__).parent / "client.mjs"
 
 
 async def patch(engine: Hosted, body: Any, role: Any = "operator", **headers: str) -> Answer:

@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from reconciler.engine.host import Host
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.description import Says, Shown
-from reconciler.faces.api.openapi import Undescribed, document
-from reconciler.faces.api.own import application, root_routes, routes
+from reconciler.faces.api.own.endpoint import application, root_routes, routes
+from reconciler.faces.api.own.openapi import Undescribed, document
 from reconciler.plan.schema import plan_schema
 from tests.faces.cli.hosted import hosted
 from tests.requirements import requirement

@@ -13,14 +13,14 @@ import anyio
 import pytest
 
 from reconciler.faces.api.access import RANKS
-from reconciler.faces.api.list_servers import routes
+from reconciler.faces.api.list_servers.endpoint import routes
 from reconciler.gate.gate import Role
 from reconciler.store.tokens import adopt_token, create_token
 from tests.canary import CANARY
 from tests.engine.desk import light
 from tests.engine.listing import lay
 from tests.engine.listing import listed as listed_server
-from tests.faces.api.test_config import MALFORMED
+from tests.faces.api.config.test_endpoint import MALFORMED
 from tests.faces.cli.hosted import Hosted, hosted
 from tests.faces.http.raw import Answer, ask
 from tests.requirements import requirement

@@ -23,7 +23,7 @@ from tests.requirements import requirement
 
 pytestmark = [pytest.mark.anyio, requirement("GATE-2:api")]
 
-TALLY = Path(__file__).parents[2] / "rig" / "tally.py"
+TALLY = Path(__file__).parents[3] / "rig" / "tally.py"
 LISTED = ["id", "server", "tool", "arguments", "requestedAt", "expiresAt", "principal"]
 
 

@@ -12,15 +12,16 @@ from starlette.responses import JSONResponse, Response
 from reconciler.engine.door import Changed
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
-from reconciler.faces.api import list_servers_live, list_servers_probe
 from reconciler.faces.api.access import RoleRoute, with_all_methods
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
-from reconciler.faces.api.config_document import meant
-from reconciler.faces.api.list_servers_asked import id_for, read_patch, read_server, text_of
-from reconciler.faces.api.list_servers_rows import server_detail, server_row
+from reconciler.faces.api.config.document import meant
+from reconciler.faces.api.list_servers import live as list_servers_live
+from reconciler.faces.api.list_servers import probe as list_servers_probe
+from reconciler.faces.api.list_servers.asked import id_for, read_patch, read_server, text_of
+from reconciler.faces.api.list_servers.rows import server_detail, server_row
+from reconciler.faces.api.list_servers.whose import known_server, named_project
 from reconciler.faces.api.on_file import file_now
 from reconciler.faces.api.seen import servers_of
-from reconciler.faces.api.whose import known_server, named_project
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, as_problem

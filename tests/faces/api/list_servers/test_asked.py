@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.faces.api.list_servers_asked import id_for, read_patch, read_server
+from reconciler.faces.api.list_servers.asked import id_for, read_patch, read_server
 from reconciler.faces.http.problems import HttpProblem
 from tests.requirements import requirement
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from reconciler.client import ApiError
-from reconciler.faces.api import lock
+from reconciler.faces.api.own import lock
 from reconciler.store import lock_file
 from tests.engine.listing import lay, listed
-from tests.faces.api.test_own import SILENT, engine, off
+from tests.faces.api.own.test_endpoint import SILENT, engine, off
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio

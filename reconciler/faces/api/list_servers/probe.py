@@ -15,15 +15,15 @@ from starlette.responses import JSONResponse
 from reconciler.config.read import Source, read
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
-from reconciler.faces.api.list_servers_asked import read_transport, text_of
-from reconciler.faces.api.list_servers_rows import (
+from reconciler.faces.api.list_servers.asked import read_transport, text_of
+from reconciler.faces.api.list_servers.rows import (
     server_detail,
     shown_command,
     shown_url,
     transport_type,
 )
+from reconciler.faces.api.list_servers.whose import meant_project
 from reconciler.faces.api.seen import Seen, failure_of, servers_of
-from reconciler.faces.api.whose import meant_project
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.server import Remote

@@ -13,11 +13,11 @@ from reconciler.engine.change import Invalid, plan_file
 from reconciler.engine.door import ChangeRefused, change, prospect
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute, principal, require
-from reconciler.faces.api.applying import AppliedShown
 from reconciler.faces.api.asked import body_of, query_of
 from reconciler.faces.api.description import Asked, Digits, Says, Shown
 from reconciler.faces.api.hosted import project_of
-from reconciler.faces.api.status import PendingShown
+from reconciler.faces.api.own.applying import AppliedShown
+from reconciler.faces.api.own.status import PendingShown
 from reconciler.faces.http.preconditions import entity_tag, expected
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.document import hidden, masked_document

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from reconciler.faces.api.access import RoleRoute, principal
-from reconciler.faces.api.applying import Tell
 from reconciler.faces.api.asked import body_of
 from reconciler.faces.api.description import FAILED, Asked, Lines, Says, Shown
 from reconciler.faces.api.hosted import project_of
+from reconciler.faces.api.own.applying import Tell
 from reconciler.faces.http.lines import in_lines
 
 
