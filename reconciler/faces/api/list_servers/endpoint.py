@@ -15,8 +15,8 @@ from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, with_all_methods
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
 from reconciler.faces.api.config.document import meant
-from reconciler.faces.api.list_servers import live as list_servers_live
-from reconciler.faces.api.list_servers import probe as list_servers_probe
+from reconciler.faces.api.list_servers import live
+from reconciler.faces.api.list_servers import probe
 from reconciler.faces.api.list_servers.asked import id_for, read_patch, read_server, text_of
 from reconciler.faces.api.list_servers.rows import server_detail, server_row
 from reconciler.faces.api.list_servers.whose import known_server, named_project
@@ -36,8 +36,8 @@ def routes() -> list[RoleRoute]:
     found = [
         *(RoleRoute(path, list_servers, "viewer") for path in both),
         *(RoleRoute(path, create_server, "editor", "POST") for path in both),
-        *list_servers_probe.routes(),
-        *list_servers_live.routes(both),
+        *probe.routes(),
+        *live.routes(both),
         *(RoleRoute(f"{path}/{{id}}", get_server, "viewer") for path in both),
         *(RoleRoute(f"{path}/{{id}}", update_server, "editor", "PATCH") for path in both),
         *(RoleRoute(f"{path}/{{id}}", delete_server, "editor", "DELETE") for path in both),
