@@ -85,7 +85,7 @@ def _is_known(request: Request) -> bool:
 
 
 async def get_config(request: Request) -> JSONResponse:
-    """The whole configuration, resolved (`config_document`); ETag is that of the file."""
+    """The whole configuration, resolved (`document`); ETag is that of the file."""
     return _whole(await file_now(project_of(request)))
 
 
@@ -107,7 +107,7 @@ def _whole(now: FileNow, changed: Changed | None = None) -> JSONResponse:
 
 
 async def get_servers(request: Request) -> JSONResponse:
-    """`{"servers": [...]}` (`config_servers`)."""
+    """`{"servers": [...]}` (`servers`)."""
     return JSONResponse({"servers": await server_rows(project_of(request))})
 
 

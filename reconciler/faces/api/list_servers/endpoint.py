@@ -15,8 +15,7 @@ from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute, with_all_methods
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
 from reconciler.faces.api.config.document import meant
-from reconciler.faces.api.list_servers import live
-from reconciler.faces.api.list_servers import probe
+from reconciler.faces.api.list_servers import live, probe
 from reconciler.faces.api.list_servers.asked import id_for, read_patch, read_server, text_of
 from reconciler.faces.api.list_servers.rows import server_detail, server_row
 from reconciler.faces.api.list_servers.whose import known_server, named_project
