@@ -47,7 +47,7 @@ class Checks:
             return
         described = case.operation.definition.raw["responses"]["200"]["content"][NDJSON]
         validator = self._line(json.dumps(described["x-itemSchema"]))
-        lines = [json.loads(line) for line in response.text.splitlines() if line]
+        lines = [json.loads(line) for line in response.text.split("\n") if line]
         for line in lines:
             validator.validate(line)
         assert [line for line in lines if "progress" not in line] == lines[-1:], "the result comes last, and once"
