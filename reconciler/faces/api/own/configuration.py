@@ -20,7 +20,7 @@ from reconciler.faces.api.own.applying import AppliedShown
 from reconciler.faces.api.own.status import PendingShown
 from reconciler.faces.http.preconditions import entity_tag, expected
 from reconciler.faces.http.problems import HttpProblem
-from reconciler.model.document import hidden, masked_document
+from reconciler.model.document import Document, hidden
 from reconciler.plan.document import to_document
 from reconciler.problems import Problem, errors
 
@@ -126,7 +126,7 @@ async def get_config(request: Request) -> JSONResponse:
     written = snapshot.reading.written
     if written is None:
         raise invalid(snapshot.reading.problems)
-    return JSONResponse(masked_document(written, hidden), headers={"etag": entity_tag(snapshot.etag)})
+    return JSONResponse(_shown(written), headers={"etag": entity_tag(snapshot.etag)})
 
 
 async def patch_config(request: Request) -> JSONResponse:
@@ -143,7 +143,7 @@ async def patch_config(request: Request) -> JSONResponse:
     body = {
         "applied": {**changed.applied.to_json(), "id": changed.plan_id},
         "pending": [pending.to_json() for pending in changed.waits],
-        "config": masked_document(changed.written, hidden),
+        "config": _shown(changed.written),
     }
     return JSONResponse(body, headers={"etag": entity_tag(changed.etag)})
 
@@ -161,6 +161,10 @@ async def post_plan(request: Request) -> JSONResponse:
     except ChangeRefused as refused:
         raise not_changed(project, refused) from refused
     return JSONResponse(to_document(found.plan))
+
+
+def _shown(written: Mapping[str, Any]) -> dict[str, Any]:
+    return Document(written, hide=hidden).masked()
 
 
 def invalid(problems: tuple[Problem, ...]) -> HttpProblem:
