@@ -11,6 +11,7 @@ import pytest
 from reconciler.client import ApiError, Client
 from reconciler.faces.cli.call import content_lines
 from reconciler.faces.cli.paint import Painter
+from reconciler.store.state_dir import StateDir
 from tests.faces.cli.desk import Desk, light
 from tests.requirements import requirement
 
@@ -235,7 +236,7 @@ def test_an_engine_that_only_reads_prints_the_way_back_and_changes_nothing(desk:
         text = desk.file.read_bytes()
         back = desk.run("rollback", "--auto-approve")
         assert (back.exit, json.loads(back.out)) == (0, {"mcpServers": {"two": None}})
-        owner = Client(next((desk.folder.parent / "state").glob("*/engine.sock")))
+        owner = Client(StateDir(next((desk.folder.parent / "state").iterdir())).socket)
         with pytest.raises(ApiError) as refused:
             owner.change_config({"mcpServers": {"two": None}}, if_match="*")
         assert (refused.value.code, refused.value.body["patch"]) == ("read-only", {"mcpServers": {"two": None}})

@@ -205,6 +205,7 @@ async def test_questions_wait_for_an_answer_up_to_their_limit(tmp_path: Path) ->
         ask = client.request("tools/call", name="both", arguments={})
         stream = await streams.enter_async_context(client.stream("POST", ask))
         asked = await stream.next()
+        await client.ask("tools/call", name="seen", arguments={})  # by now both were asked, and one was refused
         await client.post({"jsonrpc": "2.0", "id": asked["id"], "result": ADA})
         said = json.loads((await stream.next())["result"]["content"][0]["text"])
         assert sorted(str(each.get("action")) for each in said) == ["None", "accept"]
