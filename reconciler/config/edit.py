@@ -54,11 +54,11 @@ def edits(text: str, root: Node | None, patch: dict[str, Any], *, file: str) -> 
     want = apply(have, patch)
     if equal(have, want):
         yield text
-        return
-    try:
-        yield from _rewrites(text, file, root, want)
-    except CannotEdit as reason:
-        raise EditRefused(f"{file}: {reason}", patch) from None
+    else:
+        try:
+            yield from _rewrites(text, file, root, want)
+        except CannotEdit as reason:
+            raise EditRefused(f"{file}: {reason}", patch) from None
 
 
 def no_edit(file: str, patch: dict[str, Any]) -> EditRefused:
