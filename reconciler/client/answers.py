@@ -24,6 +24,13 @@ class Hello(Engine):
     projects: list[str]
 
 
+class Link(TypedDict):
+    """Lets one browser in to the page, once, within so many seconds."""
+
+    url: str
+    seconds: int
+
+
 class Project(TypedDict):
     """`path` stands before `/api/v1`, `/mcp` and the rest; `root` is the one that needs no path."""
 

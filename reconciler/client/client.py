@@ -312,6 +312,10 @@ class Client:
         """The file of tokens was changed: what was taken back holds no more when this returns. For the owner alone."""
         self._asking.post("/reread", {})
 
+    def visit(self) -> answers.Link:
+        """A link that lets one browser in to the page. ApiError 409: not-listening."""
+        return cast(answers.Link, self._asking.post("/visits", {}))
+
     def stop(self) -> None:
         """End the engine; it answers before it goes. For the owner alone."""
         self._asking.post("/stop", {})

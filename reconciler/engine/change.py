@@ -172,7 +172,7 @@ async def apply_plan(
         project.events.say(
             "waiting", f"{pending.action} waits for a yes: reconciler approve {pending.plan}", pending.server
         )
-    project.changed_at.set()
+    project.news.tell()
     return applied
 
 
@@ -183,7 +183,7 @@ async def apply_apart(project: Project, plan: Plan, waiting: Marks, who: str, *,
     applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
     if _taken(plan, waiting):
         await _remember(project, applied, Consent(who, None))
-    project.changed_at.set()
+    project.news.tell()
     return applied
 
 
@@ -203,7 +203,7 @@ async def show_waiting(project: Project, snapshot: Snapshot) -> None:
     others = frozenset(action.server for action in plan.actions) - waited - held.keys()
     waiting = {**waiting_marks(plan, others, held), **project.waiting.held(plan)}
     project.waiting.update(plan, plan_id(plan), waiting, now_text(), project.holds.writer)
-    project.changed_at.set()
+    project.news.tell()
 
 
 def _taken(plan: Plan, waiting: Mapping[str, object]) -> list[Action]:

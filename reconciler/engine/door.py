@@ -23,6 +23,7 @@ from reconciler.gate.principal import Principal
 from reconciler.merge_patch import apply, equal
 from reconciler.model.document import Document, hidden, masked_document
 from reconciler.plan.actions import PROJECT, Plan
+from reconciler.plan.document import plan_id
 from reconciler.plan.pointers import Path
 from reconciler.problems import errors
 from reconciler.store.hold_rows import Hold, TooManyHolds
@@ -82,17 +83,21 @@ async def change(
     principal: Principal,
     wait: float = 120.0,
     fresh: Collection[str] = (),
+    expected: str | None = None,
 ) -> Changed:
     """Write a merge patch into the files, and take up what it causes as far as `principal` may say yes to it.
 
     `if_match` is the ETag that the change was made for, None for whatever there is now: what somebody else saves
     meanwhile stays, and the patch is made again for it. `wait` are the seconds that sessions have to become so. `fresh`
-    are servers that must not be there yet. Goes on when the caller is cancelled. Raises ChangeRefused.
+    are servers that must not be there yet. `expected` is the id of the plan that somebody was shown (`prospect`): what
+    would cause another one by now is refused as `moved`. Goes on when the caller is cancelled. Raises ChangeRefused.
     """
     if principal.role not in WRITERS:
         message = f'"{principal.name}" has the role {principal.role}, and may not change the file'
         raise ChangeRefused("not-allowed", message)
-    task = asyncio.create_task(_change(project, patch, if_match, principal, wait, fresh), name="a change of the file")
+    task = asyncio.create_task(
+        _change(project, patch, if_match, principal, wait, fresh, expected), name="a change of the file"
+    )
     _running.add(task)
     task.add_done_callback(_ended)
     return await asyncio.shield(task)
@@ -115,6 +120,7 @@ async def _change(
     principal: Principal,
     wait: float,
     fresh: Collection[str],
+    expected: str | None,
 ) -> Changed:
     async with project.applying:
         if principal.role not in SAY_YES and not project.ledger.accepted.exists:
@@ -122,6 +128,8 @@ async def _change(
             await project.ledger.commit()
         for _ in range(TRIES):
             found = await prospect(project, patch, if_match=if_match, principal=principal, fresh=fresh)
+            if expected not in (None, plan_id(found.plan)):
+                raise ChangeRefused("moved", "it would do something else by now than what was shown")
             _check_may_write(project, found, patch)
             try:
                 await _write(project, found)

@@ -21,7 +21,9 @@ def now_text() -> str:
 class Events:
     """The events of one project. A listener that does not keep up loses events, never the engine its time."""
 
-    def __init__(self, records: Records, hide: Callable[[str], str]) -> None:
+    def __init__(self, records: Records, hide: Callable[[str], str], tell: Callable[[], None] = lambda: None) -> None:
+        """`tell` is called with each."""
+        self._tell = tell
         self._records = records
         self._hide = hide
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
@@ -34,6 +36,7 @@ class Events:
         for queue in self._listeners:
             if queue.qsize() < _BACKLOG:
                 queue.put_nowait(event)
+        self._tell()
         task = asyncio.create_task(self._record(event))
         self._writing.add(task)
         task.add_done_callback(self._written)

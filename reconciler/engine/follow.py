@@ -140,7 +140,7 @@ class Follower:
             if plan.actions or plan.drift or project.waiting.all or project.holds.servers:
                 everything = self._auto == "all" or (self._auto == "start" and self._first)
                 await apply_plan(project, plan, Consent("watch", None if everything else frozenset()), _ignore, wait=0)
-            project.changed_at.set()
+            project.news.tell()
 
     def _release(self, main: Path) -> None:
         self._project.followed.held = None
@@ -151,7 +151,7 @@ class Follower:
 
     def _hold(self, why: str) -> None:
         self._project.followed.held = why
-        self._project.changed_at.set()
+        self._project.news.tell()
         self._say(why)
 
     def _say(self, why: str) -> None:

@@ -17,6 +17,7 @@ from reconciler.engine.folder import Folder, FolderRefused
 from reconciler.engine.follow import AutoApprove, Follower
 from reconciler.engine.project import Project
 from reconciler.engine.status import EngineFacts, status
+from reconciler.engine.visits import Visits
 from reconciler.store.files import write_whole
 from reconciler.store.observed import write_observed
 from reconciler.store.set_aside import set_state_aside
@@ -63,6 +64,7 @@ class Host:
         """Called with every project that is hosted no more."""
         self.folder: Folder | None = None
         """The directory that is hosted, where one is."""
+        self.visits = Visits()
         self._root: str | None = None
         self._socket: Path | None = None
         self._followers: dict[str, Follower] = {}
@@ -227,10 +229,11 @@ class Host:
 
     async def _report(self, project: Project) -> None:
         """Keep observed.json close to the truth."""
+        known = 0
         while True:
-            await project.changed_at.wait()
+            await project.news.after(known)
             await asyncio.sleep(REPORT_SECONDS)  # most changes are a few at once, with somebody waiting for an answer
-            project.changed_at.clear()
+            known = project.news.number
             with suppress(OSError):  # a full disk now is no reason to stay silent later
                 await asyncio.to_thread(write_observed, project.state, status(project, None))
 

@@ -19,6 +19,7 @@ from reconciler.engine.ledger import Ledger, load_accepted
 from reconciler.engine.life import Life, next_try_in, word_of
 from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
+from reconciler.engine.news import News
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
 from reconciler.engine.remembered import Remembered
@@ -71,6 +72,7 @@ class Project:
         self.name = name
         self.sources = sources
         self.state = state
+        self.news = News()
         self.waiting = Waiting()
         self.followed = Followed()
         self.read_only = False
@@ -82,7 +84,7 @@ class Project:
         self.environment = Environment(sources.main.resolve().parent, self.vault.get)
         self.records = Records(state.records)
         self.holds = Holds(self.records)
-        self.events = Events(self.records, self.environment.hide)
+        self.events = Events(self.records, self.environment.hide, self.news.tell)
         self.tokens = Tokens(state, self.events.say)
         self.ledger = Ledger(state, Accepted())
         self.secrets = StoredSecrets(self.vault, self.environment, self.ledger, self.retry, self.events.say)
@@ -102,7 +104,6 @@ class Project:
         self.gate = Gate(self, self._approvals(audit), audit)
         self.times: dict[str, Times] = {}
         self._eras: dict[str, Era] = {}
-        self.changed_at = asyncio.Event()
         self.closing = False
         self._workers: dict[str, Worker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -234,7 +235,7 @@ class Project:
         if worker is not None and worker.life.phase in ("Backoff", "Stalled"):
             self.events.say("error", worker.life.reason, server_id)
         self.offers.touch()
-        self.changed_at.set()
+        self.news.tell()
 
     def went_down(self, instance: Instance, end: End) -> None:
         row = {
@@ -298,7 +299,7 @@ class Project:
                 self.lock.tell(server_id, self.offers.locked(server_id))
                 if isinstance(live.server.transport, Mock):  # it may show what was pinned before
                     self.retry(server_id)
-        self.changed_at.set()
+        self.news.tell()
 
     def policy(self, server_id: str) -> Policy | None:
         """What the accepted document and the lock say about the server's tools; None for an unknown server."""
@@ -321,7 +322,7 @@ class Project:
         if method == LISTED_AGAIN:
             self.offers.touch()
             self.lock.tell(server_id, self.offers.locked(server_id))
-            self.changed_at.set()
+            self.news.tell()
             return
         for listener in tuple(self.told):
             listener(server_id, method, params)

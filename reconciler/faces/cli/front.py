@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.cli.paths import FaceName, Place, place_of
-from reconciler.faces.http.access import Door, Scope, principal_of, unauthorized
+from reconciler.faces.http.access import Door, Scope, unauthorized
 from reconciler.faces.http.face import App, Face
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Principal
@@ -62,7 +62,7 @@ class Front:
         if scope["path"] == "/healthz":
             return _healthy
         if (scope.get("method"), scope["path"]) not in face.open and _spot(scope) not in face.visited:
-            principal_of(scope, _Accepted(self._projects(place)), face.local)
+            face.who(scope, _Accepted(self._projects(place)), face.local)
         if scope["type"] == "websocket" and not face.sockets:
             raise HttpProblem(404, "no-socket", "nothing here speaks WebSocket")
         return face.app

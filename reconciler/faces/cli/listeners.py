@@ -25,6 +25,7 @@ from reconciler.faces.http.access import LOCAL, Door, Failures
 from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT, HIGHEST_PORT, Address, bind
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.listener import LAST_WORDS, Listener, Tls
+from reconciler.faces.page import face as page
 from reconciler.store.files import write_whole
 from reconciler.store.state_dir import StateDir
 
@@ -62,6 +63,7 @@ def all_faces(host: Host, gateway: Gateway) -> Mapping[FaceName, Face]:
         "config": config.face(host),
         "list_servers": list_servers.face(host),
         "connect": connect.face(host, gateway),
+        "page": page.face(host),
     }
 
 

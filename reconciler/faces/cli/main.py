@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "restart": "Replace one server's session, the new one first.",
         "logs": "Show what a server printed, and how it ended.",
         "events": "Show what happened.",
+        "open": "Open the page, by a fresh link.",
         "token": "Say who may come in over HTTP, and as what.",
     },
     "Tools": {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qs, unquote
 
-FaceName = Literal["gateway", "own", "config", "list_servers", "connect"]
+FaceName = Literal["gateway", "own", "config", "list_servers", "connect", "page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ def place_of(path: str, query: bytes) -> Place:
             return Place("gateway")
         case "api":
             return _in_api(below, query)
+        case "ui":
+            return Place("page")
         case "oauth" | "" | "openapi.json" | "metrics" | "readyz":
             return Place("own" if first in ("openapi.json", "metrics", "readyz") else "config")
         case "connect":
@@ -40,8 +42,8 @@ def place_of(path: str, query: bytes) -> Place:
 
 def _below_project(below: str) -> FaceName:
     first, _, rest = below.partition("/")
-    if first == "mcp":
-        return "gateway"
+    if first in ("mcp", "ui"):
+        return "gateway" if first == "mcp" else "page"
     if first == "metrics" and not rest:
         return "own"
     return "own" if first == "api" and (rest == "v1" or rest.startswith("v1/")) else "config"

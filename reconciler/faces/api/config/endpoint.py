@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from reconciler import __version__
@@ -22,7 +22,7 @@ from reconciler.faces.api.access import JSON, MERGE_PATCH, RoleRoute, with_all_m
 from reconciler.faces.api.changing import PLAN_HEADER, InvalidChange, by_hand, change_file
 from reconciler.faces.api.config.document import meant, shown_document, shown_server
 from reconciler.faces.api.config.servers import server_rows
-from reconciler.faces.api.hosted import host_of, project_of
+from reconciler.faces.api.hosted import host_of, project_of, takes
 from reconciler.faces.api.on_file import FileNow, file_now
 from reconciler.faces.http.access import principal_of
 from reconciler.faces.http.body import json_body
@@ -62,8 +62,11 @@ def face(host: Host) -> Face:
     return Face(app, _said, open=frozenset(open_paths), visited=frozenset({("GET", CALLBACK)}))
 
 
-async def get_root(request: Request) -> JSONResponse:
-    """`{"name", "version", "runtime", "serverless", "auth": {"setup", "authenticated"}}`: who answers here."""
+async def get_root(request: Request) -> Response:
+    """`{"name", "version", "runtime", "serverless", "auth": {"setup", "authenticated"}}`: who answers here. A browser
+    is shown the page."""
+    if takes(request, "text/html"):
+        return RedirectResponse(f"{request.scope['path'].rstrip('/')}/ui/", 303, {"vary": "accept"})
     known = _is_known(request)
     auth = {"setup": True, "authenticated": known}
     return JSONResponse(

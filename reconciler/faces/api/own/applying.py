@@ -202,7 +202,7 @@ async def post_deny(request: Request) -> JSONResponse:
     project = project_of(request)
     chosen = _chosen(project, body_of(request, AnswerBody))
     project.waiting.deny(chosen)
-    project.changed_at.set()
+    project.news.tell()
     return JSONResponse({"denied": [pending.server for pending in chosen]})
 
 

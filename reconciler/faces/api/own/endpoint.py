@@ -30,6 +30,7 @@ from reconciler.faces.api.own import (
     status,
     tokens,
     tools,
+    visits,
 )
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.problems import HttpProblem, show_problem
@@ -49,6 +50,7 @@ NOUNS = (
     approvals,
     secrets,
     tokens,
+    visits,
     process,
 )
 

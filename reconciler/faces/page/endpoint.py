@@ -1,0 +1,45 @@
+"""The app of the page: every view and every form, below `/ui/` and `/p/<project>/ui/`."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from reconciler.engine.host import Host
+from reconciler.faces.http.problems import as_problem
+from reconciler.faces.page import connections, doorway, review
+from reconciler.faces.page.face import STATIC
+from reconciler.faces.page.forms import form_route
+from reconciler.faces.page.look import HEADERS, HERE, problem_page
+
+PAGES = (connections, review)
+"""The modules that have addresses; each says them in `routes()`, below `/ui`."""
+
+
+def routes() -> list[BaseRoute]:
+    """The addresses of one project's page."""
+    return [route for page in PAGES for route in page.routes()]
+
+
+def application(host: Host) -> Starlette:
+    """The app; the front said who visits."""
+    free = [Route("/enter", doorway.enter), *(Route(f"/static/{name}", _static) for name in STATIC)]
+    found = [*free, form_route("/leave", doorway.leave), *routes()]
+    app = Starlette(
+        routes=[Mount("/p/{project}", routes=[Mount("/ui", routes=routes())]), Mount("/ui", routes=found)],
+        exception_handlers={Exception: _show, HTTPException: _show},
+    )
+    app.router.redirect_slashes = False
+    app.state.host = host
+    return app
+
+
+async def _static(request: Request) -> Response:
+    return FileResponse(HERE / "static" / request.url.path.rpartition("/")[2], headers=HEADERS)
+
+
+async def _show(_: Request, error: Exception) -> Response:
+    return problem_page(as_problem(error))

@@ -1,0 +1,74 @@
+"""What a form of ours sends: only from our own pages, with the visit's word, and no more than it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from reconciler.engine.visits import Visit
+from reconciler.faces.http.problems import HttpProblem
+from reconciler.faces.page.entering import visit_of
+from reconciler.faces.page.layout import base_of
+from reconciler.faces.page.look import HEADERS
+
+LARGEST = 1024 * 1024
+"""Bytes that a form may have."""
+FIELDS = 1000
+
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Write: TypeAlias = Callable[[Request, FormData], Awaitable[Response]]
+
+
+def form_route(path: str, write: Write, largest: int = LARGEST) -> Route:
+    """Where a form is sent to. `write` gets its fields and answers with `back_to`, or a page."""
+
+    async def endpoint(request: Request) -> Response:
+        _check_origin(request)
+        form = await _fields(request, largest)
+        _check_token(form, visit_of(request))
+        return await write(request, form)
+
+    return Route(path, endpoint, methods=["POST"], name=getattr(write, "__name__", path))
+
+
+def back_to(request: Request, below: str, said: str | None = None) -> Response:
+    """Have the browser get a page of the project, which shows what was `said` once."""
+    if said is not None:
+        visit_of(request).kept["said"] = said
+    return RedirectResponse(f"{base_of(request)}/{below.lstrip('/')}", 303, HEADERS)
+
+
+def _check_origin(request: Request) -> None:
+    """The front lets pages of this machine in; a form must come from one of ours."""
+    origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    if origin is not None and origin.lower().partition("://")[2] != host.lower():
+        raise HttpProblem(403, "wrong-origin", "a page of another origin sent this form")
+
+
+def _check_token(form: FormData, visit: Visit) -> None:
+    if form.get("form_token") != visit.form_token:
+        raise HttpProblem(403, "old-form", "this form is of an earlier visit: open the page again and repeat it")
+
+
+async def _fields(request: Request, largest: int) -> FormData:
+    limited = Request(request.scope, _limited(request.receive, largest))
+    return await limited.form(max_files=1, max_fields=FIELDS, max_part_size=largest)
+
+
+def _limited(receive: Receive, largest: int) -> Receive:
+    left = largest
+
+    async def next_piece() -> MutableMapping[str, Any]:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HttpProblem(413, "too-large", f"a form may have {largest} bytes")
+        return message
+
+    return next_piece

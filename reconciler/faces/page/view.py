@@ -1,0 +1,105 @@
+"""A view: one page, and the parts of it that change while somebody looks at it.
+
+The same address answers HTML, and to `Accept: text/event-stream` the parts of that HTML as they change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from reconciler.engine.project import Project
+from reconciler.faces.api.description import EVENT_STREAM
+from reconciler.faces.api.hosted import host_of, project_of, takes
+from reconciler.faces.page.entering import visit_of
+from reconciler.faces.page.layout import frame
+from reconciler.faces.page.look import HEADERS, answer, markup
+from reconciler.faces.page.part import Part
+
+PACE_SECONDS = 0.1
+"""What changes within this time is sent together."""
+HEARTBEAT_SECONDS = 15.0
+
+_BOOT = secrets.token_hex(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a view shows: a template, its title, the live parts by the id of their element, and what else it says."""
+
+    template: str
+    title: str
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+View: TypeAlias = Callable[[Request], Awaitable[Page]]
+
+
+def view_route(path: str, view: View) -> Route:
+    """The address of a view."""
+
+    async def endpoint(request: Request) -> Response:
+        if takes(request, EVENT_STREAM):
+            lasting = {**HEADERS, "x-accel-buffering": "no"}
+            return StreamingResponse(_stream(request, view), 200, lasting, EVENT_STREAM)
+        return await show(request, view)
+
+    return Route(path, endpoint, methods=["GET"], name=getattr(view, "__name__", path))
+
+
+async def show(request: Request, view: View, status: int = 200) -> Response:
+    """A view as a whole page."""
+    at = _at(project_of(request))
+    page = await view(request)
+    parts = {**frame(request).parts, **page.parts}
+    live = {id: part.html() for id, part in parts.items() if not part.within}
+    said = visit_of(request).kept.pop("said", None)
+    values = {**frame(request).values, **page.values, "title": page.title, "parts": live, "at": at, "said": said}
+    return answer(markup(page.template, **values), status)
+
+
+async def _stream(request: Request, view: View) -> AsyncIterator[str]:
+    """The parts that are not as the page has them, then each as it changes; until the engine or the visit ends."""
+    host, project, visit = host_of(request), project_of(request), visit_of(request)
+    at = request.headers.get("last-event-id") or request.query_params.get("at")
+    known: dict[str, Any] | None = None
+    yield ": alive\n\n"
+    while not host.stopping.is_set() and host.visits.holds(visit) and project.name in host.projects:
+        number, now = project.news.number, _at(project)
+        parts = {**frame(request).parts, **(await view(request)).parts}
+        if known is None:
+            known = {id: part.mark for id, part in parts.items()} if at == now else {}
+        for id, html in _changed(known, parts):
+            yield f"id: {now}\nevent: part\ndata: {json.dumps({'id': id, 'html': html})}\n\n"
+        known = {id: part.mark for id, part in parts.items()}
+        try:
+            await asyncio.wait_for(project.news.after(number), HEARTBEAT_SECONDS)
+            await asyncio.sleep(PACE_SECONDS)
+        except TimeoutError:
+            yield ": alive\n\n"
+
+
+def _changed(known: Mapping[str, Any], parts: Mapping[str, Part]) -> Iterator[tuple[str, Markup | None]]:
+    """What has to be shown anew; None for what is there no more. What comes within another part comes with that."""
+    anew = {id for id, part in parts.items() if known.get(id) != part.mark}
+    for id, part in parts.items():
+        if id in anew and part.within not in anew:
+            yield id, part.html()
+    for id in known:
+        if id not in parts:
+            yield id, None
+
+
+def _at(project: Project) -> str:
+    """Which state of things a page shows."""
+    return f"{_BOOT}-{project.news.number}"
