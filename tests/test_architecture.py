@@ -38,8 +38,8 @@ PROTOCOL_LIBRARY = ("mcp", "mcp_types")
 # The only imports inside functions: (folder, what is imported), with the reason.
 DOORS = {
     ("sessions", "reconciler.sessions.remote"),  # it imports mcp, which costs most of a second
-    ("sessions", "reconciler.sessions.machine_sign_in"),  # so does this
-    ("sessions", "reconciler.sessions.sdk_sign_in"),  # and this
+    ("sessions", "reconciler.sessions.sign_in.machine_tokens"),  # so does this
+    ("sessions", "reconciler.sessions.sign_in.sdk_oauth"),  # and this
     ("sessions", "mcp"),
     ("store", "cryptography"),  # only a state with a key in it needs it
     ("store", "keyring"),  # an optional library, and only a vault whose key is there needs it

@@ -37,7 +37,7 @@ from reconciler.model.server import Mock, Server, Stdio
 from reconciler.problems import Problem, errors
 from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
 from reconciler.sessions.session import End, Era, Notify, Opened, SessionError
-from reconciler.sessions.sign_in import SignIns
+from reconciler.sessions.sign_in.sign_ins import SignIns
 from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
 from reconciler.sessions.uplink import Uplinks
 from reconciler.store.approval_rows import ApprovalRows

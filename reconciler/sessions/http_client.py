@@ -19,7 +19,6 @@ import httpx2
 
 from reconciler.model.secret import HIDDEN
 from reconciler.sessions import http_failures as failures
-from reconciler.sessions.credential import Challenge, Credential
 from reconciler.sessions.exchange import EXCHANGE, Exchange
 from reconciler.sessions.http_body import (
     STREAM,
@@ -34,6 +33,7 @@ from reconciler.sessions.http_body import (
 from reconciler.sessions.http_stream import SseBody, StandingBody, same_origin
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import DeadlineExceeded, SessionError
+from reconciler.sessions.sign_in.credential import Challenge, Credential
 from reconciler.sessions.target import Target
 
 NOTICE_SECONDS = 5.0

@@ -17,7 +17,6 @@ import anyio
 from reconciler.model.server import Remote, Server
 from reconciler.sessions.addresses import choose_written
 from reconciler.sessions.callers import Callers
-from reconciler.sessions.credential import Credential
 from reconciler.sessions.dial import CheckedTransport
 from reconciler.sessions.exchange import Exchange
 from reconciler.sessions.http_client import HttpClient, Watch
@@ -39,6 +38,7 @@ from reconciler.sessions.session import (
     RpcError,
     SessionError,
 )
+from reconciler.sessions.sign_in.credential import Credential
 from reconciler.sessions.target import Target, target_of
 
 PROBE_SECONDS = 10.0

@@ -7,9 +7,9 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from reconciler.sessions.credential import NotSignedIn
 from reconciler.sessions.http_failures import HttpRefused
 from reconciler.sessions.session import End, SessionError
+from reconciler.sessions.sign_in.credential import NotSignedIn
 
 
 class Life:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.server import Mock, Remote, Server, Stdio, Uplink
-from reconciler.sessions.credential import Credential
 from reconciler.sessions.door import open_remote
 from reconciler.sessions.listing import Listing
 from reconciler.sessions.mock import open_mock
 from reconciler.sessions.orphans import sweep
 from reconciler.sessions.session import Era, Notify, Resolve, Session, SessionError
+from reconciler.sessions.sign_in.credential import Credential
 from reconciler.sessions.stdio import open_stdio
 
 

@@ -18,12 +18,12 @@ import anyio
 
 from reconciler.model.secret import SecretRef, parse_template
 from reconciler.model.server import Remote, Server
-from reconciler.sessions.credential import SignInNeeded
 from reconciler.sessions.door import open_remote
 from reconciler.sessions.listing import Listing, list_all
 from reconciler.sessions.rounds import in_rounds
 from reconciler.sessions.session import Era, RpcError, Session, Unresolved
-from reconciler.sessions.sign_in import SignIns
+from reconciler.sessions.sign_in.credential import SignInNeeded
+from reconciler.sessions.sign_in.sign_ins import SignIns
 from tests.conformance.person import sign_in, sign_ins, written
 
 SERVER = "judge"

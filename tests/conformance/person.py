@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from reconciler.sessions.sign_in import CALLBACK, SignIns
+from reconciler.sessions.sign_in.sign_ins import CALLBACK, SignIns
 from reconciler.store.state_dir import StateDir
 from reconciler.store.vault import Vault
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.sessions import renewal, sdk_sign_in
+from reconciler.sessions.sign_in import renewal, sdk_oauth
 from tests.engine.desk import Desk
 from tests.rig.oauth_server import OAuthServer
 
@@ -27,7 +27,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     made = Clock()
     monkeypatch.setattr(renewal, "time", made)
-    monkeypatch.setattr(sdk_sign_in, "time", made)
+    monkeypatch.setattr(sdk_oauth, "time", made)
     yield made
 
 

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from reconciler.engine.project import Project
-from reconciler.sessions import account
-from reconciler.sessions.credential import SignInRefused
 from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in import account
+from reconciler.sessions.sign_in.credential import SignInRefused
 from tests.engine.desk import desk
 from tests.engine.signing import Clock, clock, come_back, page_of, remote, sign_in, until_asked, until_connected
 from tests.requirements import requirement

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from reconciler.sessions.credential import SignInRefused
+from reconciler.sessions.sign_in.credential import SignInRefused
 from tests.canary import CANARY
 from tests.engine.desk import desk
 from tests.engine.signing import Clock, clock, come_back, page_of, remote, sign_in, until_asked, until_connected

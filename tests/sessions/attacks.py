@@ -17,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 
 from reconciler.model.server import Server
-from reconciler.sessions.credential import SignInRefused
 from reconciler.sessions.listing import list_all
 from reconciler.sessions.remote import open_remote
 from reconciler.sessions.session import SessionError
-from reconciler.sessions.sign_in import SignIns
+from reconciler.sessions.sign_in.credential import SignInRefused
+from reconciler.sessions.sign_in.sign_ins import SignIns
 from reconciler.store.state_dir import StateDir
 from reconciler.store.vault import Vault
 from tests.rig.evil_http import Behaviour, EvilHttp, Sse, answers, mcp, says

@@ -14,8 +14,8 @@ from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.hosted import host_of
-from reconciler.sessions.credential import SignInRefused
-from reconciler.sessions.sign_in import CALLBACK, UNKNOWN
+from reconciler.sessions.sign_in.credential import SignInRefused
+from reconciler.sessions.sign_in.sign_ins import CALLBACK, UNKNOWN
 
 _LONGEST = 4096
 _HEADERS: Mapping[str, str] = {

@@ -30,7 +30,7 @@ from reconciler.faces.http.face import Face
 from reconciler.faces.http.preconditions import entity_tag, expected
 from reconciler.faces.http.problems import HttpProblem, as_problem
 from reconciler.merge_patch import apply
-from reconciler.sessions.sign_in import CALLBACK
+from reconciler.sessions.sign_in.sign_ins import CALLBACK
 
 PRODUCT = "mcp-reconciler"
 _WORDS = {"no-transport": "Either command or url is required"}

@@ -17,7 +17,7 @@ from reconciler.faces.api.callback import brought_back
 from reconciler.faces.api.description import FAILED, Asked, Digits, Says, Shown
 from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.http.problems import HttpProblem
-from reconciler.sessions.credential import SignInRefused
+from reconciler.sessions.sign_in.credential import SignInRefused
 
 _LONGEST = 16 * 1024
 _PATIENCE = 60

@@ -20,7 +20,7 @@ from reconciler.faces.api.config.endpoint import routes
 from reconciler.gate.gate import Role
 from reconciler.plan.actions import Plan
 from reconciler.plan.document import to_document
-from reconciler.sessions.sign_in import CALLBACK
+from reconciler.sessions.sign_in.sign_ins import CALLBACK
 from reconciler.store.tokens import create_token
 from tests.canary import CANARY
 from tests.engine.desk import LIGHT, light

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 from reconciler.model.server import Remote, Server
-from reconciler.sessions.credential import Challenge
-from reconciler.sessions.machine_settings import resolved
 from reconciler.sessions.session import Resolve, SessionError
+from reconciler.sessions.sign_in.credential import Challenge
+from reconciler.sessions.sign_in.machine_settings import resolved
 
 AHEAD = 60.0
 """Seconds before its end that a token is renewed; for a short-lived one a tenth of its life."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import anyio
 
 from reconciler.model.server import Server
-from reconciler.sessions.credential import Challenge, Credential
-from reconciler.sessions.door import token_fetcher
-from reconciler.sessions.machine_settings import Fetch, Settings, settings_of
-from reconciler.sessions.renewal import Shown
 from reconciler.sessions.session import DeadlineExceeded, Resolve
+from reconciler.sessions.sign_in.credential import Challenge, Credential
+from reconciler.sessions.sign_in.door import token_fetcher
+from reconciler.sessions.sign_in.machine_settings import Fetch, Settings, settings_of
+from reconciler.sessions.sign_in.renewal import Shown
 
 FETCH_SECONDS = 30.0
 """For everything from a challenge to its token."""

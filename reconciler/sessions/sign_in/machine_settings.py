@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from reconciler.model.secret import parse_template
 from reconciler.model.server import Remote, Server
-from reconciler.sessions.credential import Challenge
 from reconciler.sessions.session import Resolve
+from reconciler.sessions.sign_in.credential import Challenge
 
 AHEAD = 120.0
 """Seconds before a token ends, at most half its life, from when on a new one is fetched."""

@@ -9,7 +9,8 @@ from mcp.client.auth import OAuthClientProvider, oauth2, utils
 from mcp.client.auth.oauth2 import OAuthContext
 from mcp.shared import _httpx_utils
 
-from reconciler.sessions import sdk, sdk_sign_in
+from reconciler.sessions import sdk
+from reconciler.sessions.sign_in import sdk_oauth
 from tests.requirements import requirement
 
 pytestmark = requirement("AUTH-1:sign-in")
@@ -74,5 +75,5 @@ def test_requests_of_the_flow_are_made_by_whoever_drives_it() -> None:
 
 
 def test_the_flow_says_nothing_in_logs() -> None:
-    assert sdk is not None and sdk_sign_in is not None  # the first makes it quiet, and is loaded with every session
+    assert sdk is not None and sdk_oauth is not None  # the first makes it quiet, and is loaded with every session
     assert not logging.getLogger(oauth2.__name__).isEnabledFor(logging.CRITICAL)

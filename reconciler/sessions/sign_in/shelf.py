@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from urllib.parse import quote
 
-from reconciler.sessions.grants import Record, Site, record_of
+from reconciler.sessions.sign_in.grants import Record, Site, record_of
 from reconciler.store.vault import Vault
 
 _PREFIX = "@sign-in/"

@@ -8,9 +8,9 @@ from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from reconciler.sessions.addresses import is_loopback
-from reconciler.sessions.credential import SignInFailed
-from reconciler.sessions.grants import CameBack
 from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in.credential import SignInFailed
+from reconciler.sessions.sign_in.grants import CameBack
 
 SECONDS = 600.0
 """How long a person has."""

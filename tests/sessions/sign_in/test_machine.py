@@ -5,10 +5,10 @@ import asyncio
 import anyio
 import pytest
 
-from reconciler.sessions.credential import Challenge
-from reconciler.sessions.machine import FETCH_SECONDS, TRIES, TRIES_WITHIN, Machine
-from reconciler.sessions.machine_settings import Token, token_for
 from reconciler.sessions.session import DeadlineExceeded, SessionError
+from reconciler.sessions.sign_in.credential import Challenge
+from reconciler.sessions.sign_in.machine import FETCH_SECONDS, TRIES, TRIES_WITHIN, Machine
+from reconciler.sessions.sign_in.machine_settings import Token, token_for
 from tests.clock import JUMPING
 from tests.requirements import requirement
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from weakref import WeakValueDictionary
 
 from reconciler.model.server import Remote, Server
-from reconciler.sessions.account import Account, Around
-from reconciler.sessions.credential import Credential, SignInRefused
-from reconciler.sessions.grants import CameBack, Site, site_of
-from reconciler.sessions.machine import Machines
-from reconciler.sessions.pending_sign_in import PendingSignIn
 from reconciler.sessions.session import Resolve, SessionError
-from reconciler.sessions.shelf import forget_records
+from reconciler.sessions.sign_in.account import Account, Around
+from reconciler.sessions.sign_in.credential import Credential, SignInRefused
+from reconciler.sessions.sign_in.grants import CameBack, Site, site_of
+from reconciler.sessions.sign_in.machine import Machines
+from reconciler.sessions.sign_in.pending import PendingSignIn
+from reconciler.sessions.sign_in.shelf import forget_records
 from reconciler.store.vault import Vault, VaultError
 
 CALLBACK = "/oauth/mcp/callback"

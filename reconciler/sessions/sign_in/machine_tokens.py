@@ -27,14 +27,14 @@ from mcp.client.auth.utils import (
 from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_server_url
 
-from reconciler.sessions.azure import AzureTokens
-from reconciler.sessions.credential import Challenge
 from reconciler.sessions.http_failures import HttpRefused, clean, place
 from reconciler.sessions.http_stream import same_origin
-from reconciler.sessions.learnt import Learnt
-from reconciler.sessions.machine_settings import AzureCredentials, ClientCredentials, Fetch, Settings, Token
 from reconciler.sessions.session import SessionError
-from reconciler.sessions.token_answer import token_in
+from reconciler.sessions.sign_in.azure import AzureTokens
+from reconciler.sessions.sign_in.credential import Challenge
+from reconciler.sessions.sign_in.learnt import Learnt
+from reconciler.sessions.sign_in.machine_settings import AzureCredentials, ClientCredentials, Fetch, Settings, Token
+from reconciler.sessions.sign_in.token_answer import token_in
 
 _BASIC, _POST = "client_secret_basic", "client_secret_post"
 

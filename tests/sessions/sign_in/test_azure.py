@@ -12,11 +12,11 @@ import pytest
 
 from reconciler.model.secret import SecretRef
 from reconciler.model.server import Remote, Server
-from reconciler.sessions.azure import AUTHORITY, scope_of, token_url
-from reconciler.sessions.machine import Machines
-from reconciler.sessions.machine_settings import AzureCredentials, settings_of
 from reconciler.sessions.remote import RemoteSession, open_remote
 from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in.azure import AUTHORITY, scope_of, token_url
+from reconciler.sessions.sign_in.machine import Machines
+from reconciler.sessions.sign_in.machine_settings import AzureCredentials, settings_of
 from tests.canary import CANARY
 from tests.requirements import requirement
 from tests.rig.evil_http import Behaviour, EvilHttp, mcp, never, says

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.sessions.credential import SignInFailed
-from reconciler.sessions.grants import CameBack, Publish
-from reconciler.sessions.pending_sign_in import FRESH, SECONDS, PendingSignIn
 from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in.credential import SignInFailed
+from reconciler.sessions.sign_in.grants import CameBack, Publish
+from reconciler.sessions.sign_in.pending import FRESH, SECONDS, PendingSignIn
 from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
 

@@ -9,11 +9,11 @@ from urllib.parse import quote
 import httpx2
 
 from reconciler.sessions.addresses import is_loopback
-from reconciler.sessions.credential import Challenge
-from reconciler.sessions.learnt import Learnt
-from reconciler.sessions.machine_settings import AzureCredentials, Token
 from reconciler.sessions.session import SessionError
-from reconciler.sessions.token_answer import token_in
+from reconciler.sessions.sign_in.credential import Challenge
+from reconciler.sessions.sign_in.learnt import Learnt
+from reconciler.sessions.sign_in.machine_settings import AzureCredentials, Token
+from reconciler.sessions.sign_in.token_answer import token_in
 
 AUTHORITY = "https://login.microsoftonline.com"
 _DEFAULT = "/.default"

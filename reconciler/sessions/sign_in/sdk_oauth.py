@@ -31,8 +31,11 @@ from pydantic import ValidationError
 
 from reconciler.model.secret import HIDDEN
 from reconciler.sessions.addresses import is_loopback
-from reconciler.sessions.credential import SignInFailed
-from reconciler.sessions.grants import (
+from reconciler.sessions.http_failures import clean, explanation, place
+from reconciler.sessions.http_stream import same_origin
+from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in.credential import SignInFailed
+from reconciler.sessions.sign_in.grants import (
     Attempt,
     Grant,
     NotGranted,
@@ -43,10 +46,7 @@ from reconciler.sessions.grants import (
     same_issuer,
     times_of,
 )
-from reconciler.sessions.http_failures import clean, explanation, place
-from reconciler.sessions.http_stream import same_origin
-from reconciler.sessions.learnt import Learnt
-from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in.learnt import Learnt
 
 CLIENT_NAME = "mcp-reconciler"
 OMIT = "omit"

@@ -11,9 +11,9 @@ import httpx2
 import pytest
 
 from reconciler.sessions.addresses import Address, Forbidden, as_literal
-from reconciler.sessions.learnt import SECONDS, Learnt
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in.learnt import SECONDS, Learnt
 from tests.requirements import requirement
 from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, never, resets, says
 from tests.rig.spellings import LOOPBACK, METADATA, PRIVATE, TRICKS
@@ -265,7 +265,7 @@ async def drips(request: Request, connection: Connection) -> None:
 async def test_an_answer_that_does_not_come_or_does_not_end_is_given_up(
     behaviour: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reconciler.sessions.learnt.SECONDS", 0.2)
+    monkeypatch.setattr("reconciler.sessions.sign_in.learnt.SECONDS", 0.2)
     async with EvilHttp(behaviour) as there:
         error = await refusal(Learnt(httpx2.URL(there.url)), there.url)
     assert (error.code, str(error)) == ("deadline", f"No answer from 127.0.0.1:{there.port} in time.")
@@ -277,7 +277,7 @@ async def test_a_name_server_that_does_not_answer_is_given_up(monkeypatch: pytes
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
-    monkeypatch.setattr("reconciler.sessions.learnt.SECONDS", 0.1)
+    monkeypatch.setattr("reconciler.sessions.sign_in.learnt.SECONDS", 0.1)
     assert (await refusal(Learnt(FAR, look_up=look_up), "https://auth.example/")).code == "deadline"
 
 

@@ -10,11 +10,11 @@ import anyio
 import pytest
 
 from reconciler.model.server import Server
-from reconciler.sessions.credential import SignInRefused
-from reconciler.sessions.machine import Machines
 from reconciler.sessions.remote import RemoteSession, open_remote
 from reconciler.sessions.session import SessionError
-from reconciler.sessions.sign_in import SignIns
+from reconciler.sessions.sign_in.credential import SignInRefused
+from reconciler.sessions.sign_in.machine import Machines
+from reconciler.sessions.sign_in.sign_ins import SignIns
 from reconciler.store.state_dir import StateDir
 from reconciler.store.vault import Vault
 from tests.canary import CANARY

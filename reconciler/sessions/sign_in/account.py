@@ -8,13 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.sessions.credential import Challenge, NotSignedIn, SignInNeeded
-from reconciler.sessions.door import renew_grant, sign_in_as_a_person
-from reconciler.sessions.grants import Attempt, Grant, NotGranted, Publish, Record, Registration, Site, united, words
-from reconciler.sessions.pending_sign_in import PendingSignIn
-from reconciler.sessions.renewal import Shown
 from reconciler.sessions.session import SessionError
-from reconciler.sessions.shelf import keep_record, read_records
+from reconciler.sessions.sign_in.credential import Challenge, NotSignedIn, SignInNeeded
+from reconciler.sessions.sign_in.door import renew_grant, sign_in_as_a_person
+from reconciler.sessions.sign_in.grants import (
+    Attempt,
+    Grant,
+    NotGranted,
+    Publish,
+    Record,
+    Registration,
+    Site,
+    united,
+    words,
+)
+from reconciler.sessions.sign_in.pending import PendingSignIn
+from reconciler.sessions.sign_in.renewal import Shown
+from reconciler.sessions.sign_in.shelf import keep_record, read_records
 from reconciler.store.vault import Vault, VaultError
 
 _NO_CLIENT = frozenset({"invalid_client", "unauthorized_client"})

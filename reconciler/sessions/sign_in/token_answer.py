@@ -13,8 +13,8 @@ import httpx2
 
 from reconciler.model.secret import HIDDEN
 from reconciler.sessions.http_failures import HttpRefused, clean, seconds_to_wait
-from reconciler.sessions.machine_settings import Token, token_for
 from reconciler.sessions.session import SessionError
+from reconciler.sessions.sign_in.machine_settings import Token, token_for
 
 UNSAID = 3600.0
 """Seconds that a token is taken to hold whose life is not told; the server's 401 says otherwise."""
