@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from reconciler.config.ids import numbered
 from reconciler.merge_patch import equal
 from reconciler.model.document import TYPE_ALIASES, hidden, masked_fields
 from reconciler.model.secret import BadReference, parse_template
@@ -14,7 +15,6 @@ from reconciler.model.secret import BadReference, parse_template
 ROOTS = ("mcpServers", "servers")
 """Where files keep their servers: ours and those of most clients, and those of some editors."""
 _TAKEN_OR_OURS = frozenset({*ROOTS, "groups", "version", "project", "$schema"})
-_LONGEST = 63
 
 
 class NothingToBring(Exception):
@@ -101,12 +101,7 @@ def _candidates(id: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str,
     """The ids that it may get, the first that is free; under another id it has another name too."""
     yield id, entry
     name = entry["name"] if isinstance(entry.get("name"), str) else id
-    yield from ((_numbered(id, version), {**entry, "name": f"{name} (v{version})"}) for version in count(2))
-
-
-def _numbered(id: str, version: int) -> str:
-    ending = f"-v{version}"
-    return id[: _LONGEST - len(ending)].rstrip("._-") + ending
+    yield from ((numbered(id, version), {**entry, "name": f"{name} (v{version})"}) for version in count(2))
 
 
 def _settles(candidate: tuple[str, Any], here: Mapping[str, Any], taken: Mapping[str, str]) -> bool:

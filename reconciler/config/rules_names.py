@@ -22,7 +22,7 @@ LONGEST_VISIBLE = 60
 """Characters of a name that the gateway shows; a longer one is cut, with a hash at its end."""
 
 ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _WILD = re.compile(r"[*?\[]")
 _GRAMMAR = "1 to 63 letters, digits, `.`, `_` and `-`, the first and last a letter or digit"
 
@@ -113,6 +113,6 @@ def _check_length(server_id: str, server: dict[str, Any], findings: Findings) ->
 def check_display_name(thing: dict[str, Any], path: Path, findings: Findings) -> None:
     """A name for people holds no control character and nothing that turns the direction of the text around it."""
     name = thing.get("name")
-    if name is not None and (match := _UNSEEN.search(name)):
+    if name is not None and (match := UNSEEN.search(name)):
         detail = f"{named((*path, 'name'))} holds U+{ord(match.group()):04X}"
         findings.error("control-character", detail, (*path, "name"), "delete that character")

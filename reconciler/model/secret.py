@@ -73,6 +73,11 @@ def parse_template(text: str) -> Template:
     return Template(tuple(_joined(_parts(text))))
 
 
+def literal(text: str) -> str:
+    """`text` as it is written so that it is read as itself, whatever is in it."""
+    return text.replace("$", "$$")
+
+
 def _parts(text: str) -> Iterator[str | SecretRef]:
     end = 0
     for match in _REFERENCE.finditer(text):
@@ -195,7 +200,7 @@ def masked(text: str, hide: Fingerprint, secret_field: bool) -> str:
 
 def _part_masked(part: str | SecretRef, hide: Fingerprint, secret_field: bool) -> str:
     if isinstance(part, str):
-        return _spans_hidden(part, hide).replace("$", "$$")
+        return literal(_spans_hidden(part, hide))
     if part.default and (secret_field or secrets_in(part.default)):
         return str(SecretRef(part.scheme, part.name, hide(part.default)))
     return str(part)

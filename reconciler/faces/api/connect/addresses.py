@@ -8,18 +8,13 @@ from typing import TypeAlias
 from urllib.parse import unquote_plus
 
 from reconciler.model.document import hidden
-from reconciler.model.secret import SecretRef, masked, parse_template, secrets_in
+from reconciler.model.secret import SecretRef, literal, masked, parse_template, secrets_in
 
 LookUp: TypeAlias = Callable[[SecretRef], str]
 PutAway: TypeAlias = Callable[[str, str], str]
 """Name and value of a parameter -> the reference that stands for the value from now on."""
 
 _TOKEN = re.compile(r"\$\{[^{}]*\}|[?&#]|[^$?&#]+|\$")
-
-
-def literal(text: str) -> str:
-    """A client's text as the file has it: this dialect knows no references."""
-    return text.replace("$", "$$")
 
 
 def shown(written: str) -> str:

@@ -14,13 +14,13 @@ from starlette.requests import Request
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api.changing import PLAN_HEADER, change_file
-from reconciler.faces.api.connect.addresses import is_same_place, literal, with_query_of, without_secrets
+from reconciler.faces.api.connect.addresses import is_same_place, with_query_of, without_secrets
 from reconciler.faces.api.connect.asked import Asked
 from reconciler.faces.api.connect.entries import Entry
 from reconciler.faces.api.connect.status import wanted_input
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.merge_patch import diff
-from reconciler.model.secret import SecretRef
+from reconciler.model.secret import SecretRef, literal
 from reconciler.store.vault import VaultError
 
 SETTLE_SECONDS = 15.0
