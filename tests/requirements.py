@@ -264,6 +264,7 @@ _BUILT = {
     "AUTH-1:secrets": "no token stands in the state, the status or an answer",
     "AUTH-1:callback": "the page that a browser comes back to needs no token, runs nothing and says what happened",
     "AUTH-1:command": "a person signs in by command, in a browser or by pasting an address",
+    "PAGE-1:entering": "a one-time link lets a browser in, and nothing else does; the answer to anybody else says how",
     "OPS-1:read-only": "an engine that only reads changes no file, and answers with the patch to commit",
     "OPS-1:configuration": "the configuration is read, planned and changed, each change for the version that it names",
     "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",
