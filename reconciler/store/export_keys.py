@@ -29,7 +29,7 @@ class WeakPassphrase(Exception):
 
 def _within(name: str, value: Any, least: int, most: int) -> None:
     if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{name} of its kdf is not within {least} and {most}")
+        raise ValueError(f"what it asks for to make its keys, {name}, is not within {least} and {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Scrypt:
         _within("r", self.r, 8, 8)
         _within("p", self.p, 1, 1)
         if self.n & (self.n - 1):
-            raise ValueError("n of its kdf is no power of two")
+            raise ValueError("what it asks for to make its keys, n, is no power of two")
 
 
 Kdf: TypeAlias = Argon2 | Scrypt

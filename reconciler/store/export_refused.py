@@ -21,7 +21,7 @@ class ExportRefused(Exception):
 
 def not_ours(why: str) -> ExportRefused:
     """A file of another kind."""
-    hint = "choose the file that `reconciler export` wrote, or one that MCP Explorer exported"
+    hint = "choose a file that was exported here, or by MCP Explorer"
     return ExportRefused("not-ours", f"this is no exported file: {why}", hint)
 
 

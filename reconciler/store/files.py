@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,25 @@ def write_whole(path: Path, text: str | bytes, *, mode: int | None = None, expec
         if error.errno not in _BUSY:
             raise
         _write_in_place(target, data)
+    _sync_directory(target.parent)
+
+
+def write_apart(path: Path, data: bytes) -> None:
+    """Put a file for its owner alone (0600) where a person named it, in one step; an old file is replaced.
+
+    For places that others may write to: a link at `path` is never followed, nothing but a file is replaced, and what
+    is written is a new file throughout. Raises OSError; then what was there stands. `write_whole` is for our own.
+    """
+    target = Path(os.path.realpath(path.parent), path.name)
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(target.lstat().st_mode):
+            raise FileExistsError(errno.EEXIST, "there is something that is no file", str(path))
+    temporary = _temporary(target, data, None, _PRIVATE)
+    try:
+        temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     _sync_directory(target.parent)
 
 

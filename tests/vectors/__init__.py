@@ -1,0 +1,1 @@
+"""Files that every reader of a format must read alike, and readers in other languages."""
