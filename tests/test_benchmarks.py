@@ -12,6 +12,8 @@ from benchmarks.__main__ import NAMES
 
 ROOT = Path(__file__).parent.parent
 
+pytestmark = pytest.mark.long
+
 
 def test_every_benchmark_is_among_all_of_them() -> None:
     scripts = (ROOT / "benchmarks").glob("*.py")

@@ -14,6 +14,8 @@ from reconciler.config.read import Source, read
 from tests.documents import run_document
 from tests.requirements import requirement
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDERS = sorted(path for path in EXAMPLES.iterdir() if path.is_dir())
 NEEDS = {"01-quickstart": ("uvx", "npx"), "08-plan-in-ci": ("git",)}

@@ -11,6 +11,7 @@ from tests.real.clients_campaign import SHORT, campaign
 from tests.requirements import requirement
 
 
+@pytest.mark.long
 @pytest.mark.needs("npm", "npx")
 @requirement("GATE-1:real-clients", "GATE-1:questions")
 def test_clients_of_others_list_call_and_are_asked_over_http_and_through_the_bridge(tmp_path: Path) -> None:

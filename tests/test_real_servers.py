@@ -11,6 +11,7 @@ from tests.real.servers import REAL
 from tests.requirements import requirement
 
 
+@pytest.mark.long
 @pytest.mark.needs("npx", "uvx", "git")
 @requirement("CFG-3:stdio", "LIVE-1:both-eras", "LIVE-1:tools-listed", "LIVE-2:no-orphans")
 def test_real_servers_connect_answer_come_back_and_leave_nothing(tmp_path: Path) -> None:

@@ -285,6 +285,7 @@ async def test_what_may_not_be_sent_ends_the_socket_with_its_code(parser: type[G
     async with parrot(parser) as (address, app), raw_socket(address, "/") as one:
         await one.say(sent)
         assert (await end_of(app))[0] == code
+        one.writer.write_eof()  # whoever does not is let go after a while
         assert code.to_bytes(2, "big") in await one.end()
         assert (await ask(address, GOOD)).status == 200
 
