@@ -57,8 +57,13 @@ def find_file(start: Path, home: Path) -> Path | None:
             return directory / FILE_NAME
         if os.path.lexists(directory / ".git"):
             break
-    wide = home / ".config" / "reconciler" / FILE_NAME
+    wide = user_wide(home)
     return wide if os.path.isfile(wide) else None  # noqa: PTH113
+
+
+def user_wide(home: Path) -> Path:
+    """The configuration that holds where there is no other, whether it exists or not."""
+    return home / ".config" / "reconciler" / FILE_NAME
 
 
 def local_overlay(main: Path) -> Path:

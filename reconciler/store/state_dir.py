@@ -87,6 +87,11 @@ class StateDir:
         return self.path / "port"
 
     @property
+    def link_page(self) -> Path:
+        """Leads a browser on to a link that lets it in; it goes when the link was used."""
+        return self.path / "open.html"
+
+    @property
     def log(self) -> Path:
         return self.path / "engine.log"
 

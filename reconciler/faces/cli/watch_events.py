@@ -13,6 +13,7 @@ from reconciler.faces.cli.event_text import event_line
 from reconciler.faces.cli.paint import Painter
 from reconciler.faces.cli.paste import paste_lines
 from reconciler.faces.cli.talk import tell
+from reconciler.faces.http.page_link import page_link
 from reconciler.store.places import Sources
 from reconciler.store.state_dir import StateDir
 from reconciler.store.tokens import local_token
@@ -56,6 +57,7 @@ class Teller:
         tell(f"following {', '.join(self.files)} (process {os.getpid()}); Ctrl-C ends the engine and its servers")
         for project in host.projects.values():
             self._tell_clients(project, host)
+        self._tell_page(host)
         async with asyncio.TaskGroup() as telling:
 
             def begin(project: _Project) -> None:
@@ -72,6 +74,17 @@ class Teller:
         token = local_token(project.state, "client") if self.paint.on_terminal else None
         for line in paste_lines(url, project.sources.main.absolute(), project.state.path.parent.absolute(), token):
             tell(self.paint.role(self.paint.safe(line), "muted"))
+
+    def _tell_page(self, host: Any) -> None:
+        """The link, as the token, is for the eyes of a person alone."""
+        link = page_link(host, host.root, "owner") if self.paint.on_terminal else None
+        if link is not None:
+            tell(f"the page: {link}")
+            tell(
+                self.paint.role(
+                    "  lets one browser in, once, within ten minutes; `reconciler open` does later", "muted"
+                )
+            )
 
     async def _tell_events(self, project: _Project) -> None:
         async with project.events.listen() as queue:

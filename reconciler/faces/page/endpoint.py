@@ -26,10 +26,11 @@ def routes() -> list[BaseRoute]:
 
 def application(host: Host) -> Starlette:
     """The app; the front said who visits."""
-    free = [Route("/enter", doorway.enter), *(Route(f"/static/{name}", _static) for name in STATIC)]
+    enter = Route("/enter", doorway.enter)
+    free = [enter, *(Route(f"/static/{name}", _static) for name in STATIC)]
     found = [*free, form_route("/leave", doorway.leave), *routes()]
     app = Starlette(
-        routes=[Mount("/p/{project}", routes=[Mount("/ui", routes=routes())]), Mount("/ui", routes=found)],
+        routes=[Mount("/p/{project}", routes=[Mount("/ui", routes=[enter, *routes()])]), Mount("/ui", routes=found)],
         exception_handlers={Exception: _show, HTTPException: _show},
     )
     app.router.redirect_slashes = False

@@ -8,9 +8,9 @@ from starlette.responses import JSONResponse
 from reconciler.engine.visits import LINK_SECONDS
 from reconciler.faces.api.access import RoleRoute, principal
 from reconciler.faces.api.description import Nothing, Says, Shown
-from reconciler.faces.api.hosted import host_of
+from reconciler.faces.api.hosted import host_of, project_of
+from reconciler.faces.http.page_link import page_link
 from reconciler.faces.http.problems import HttpProblem
-from reconciler.gate.gate import Principal
 
 
 class Link(Shown):
@@ -29,8 +29,7 @@ def routes() -> list[RoleRoute]:
 
 
 async def post_visit(request: Request) -> JSONResponse:
-    host = host_of(request)
-    if host.facts.url is None:
+    url = page_link(host_of(request), project_of(request), principal(request).name)
+    if url is None:
         raise HttpProblem(409, "not-listening", "this engine listens on its own socket only, where no browser comes")
-    word = host.visits.link(Principal(principal(request).name, "operator"))
-    return JSONResponse({"url": f"{host.facts.url}/ui/enter?word={word}", "seconds": int(LINK_SECONDS)})
+    return JSONResponse({"url": url, "seconds": int(LINK_SECONDS)})
