@@ -344,7 +344,8 @@ class Project:
                 return Now("", "")
             return Now(live.server.spec, policy.tools.get(tool, "")) if live is not None else None
 
-        world = World(serving, lambda: self.ledger.document.approvals, self.environment.hide, self.events.say)
+        hide, say = self.environment.hide, self.events.say
+        world = World(serving, lambda: self.ledger.document.approvals, hide, say, self.news.tell)
         return Approvals(ApprovalRows(self.records, self.state.ensure_key), audit, world)
 
     def _open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:

@@ -13,6 +13,8 @@ from reconciler.engine.project import Project
 from reconciler.engine.rewrite import ChangeRefused, MovedOn, Rewritten, rewrite, write
 from reconciler.merge_patch import diff
 from reconciler.model.document import hidden, masked_document
+from reconciler.plan.actions import Plan
+from reconciler.plan.document import plan_id
 from reconciler.store.sealed import unseal
 from reconciler.store.sources import Snapshot
 
@@ -39,6 +41,19 @@ class Target:
         return masked_document(self.patch, hidden)
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a rollback would do: the `plan` that it causes, made for the files with this `etag`."""
+
+    plan: Plan
+    etag: str
+
+    @property
+    def id(self) -> str:
+        """Names exactly this: what somebody says yes to."""
+        return f"{plan_id(self.plan)}-{self.etag}"
+
+
 async def patch_to(project: Project, serial: int | None) -> Target:
     """The way back to `serial`, or to the serial before the last. Raises NoSuchSerial, Refused for a broken file."""
     known = [row["serial"] for row in await project.records.history()]
@@ -56,14 +71,37 @@ async def patch_to(project: Project, serial: int | None) -> Target:
     return Target(chosen, opened["document"], diff(snapshot.reading.written, opened["document"]))
 
 
-async def roll_back(project: Project, target: Target, consent: Consent, report: Report) -> Applied:
-    """Write the patch to the main file and apply what it causes. Raises Refused; then the file is as it was."""
+async def foresee(project: Project, target: Target) -> Foreseen:
+    """What the way back would do; nothing is changed. Raises Refused where it cannot be gone."""
+    return _foreseen(project, _edited(project, await project.read(), target), target)
+
+
+async def roll_back(
+    project: Project,
+    target: Target,
+    consent: Consent,
+    report: Report,
+    *,
+    expected: str | None = None,
+    wait: float = 120.0,
+) -> Applied:
+    """Write the patch to the main file and apply what it causes. `expected` is the id of what somebody was shown.
+
+    Raises Refused; then the file is as it was.
+    """
     async with project.applying:
         file = _edited(project, await project.read(), target)
+        found = _foreseen(project, file, target)
+        if expected not in (None, found.id):
+            raise Refused("the way back is another than the one that was shown: look again")
         await _write(project, file)
-        named = frozenset(id for id, change in (target.patch.get("mcpServers") or {}).items() if change is None)
-        plan = plan_to(project, project.desired(file.after), file.after, named=named)
-        return await apply_plan(project, plan, consent, report)
+        return await apply_plan(project, found.plan, consent, report, wait=wait)
+
+
+def _foreseen(project: Project, file: Rewritten, target: Target) -> Foreseen:
+    named = frozenset(id for id, change in (target.patch.get("mcpServers") or {}).items() if change is None)
+    plan = plan_to(project, project.desired(file.after), file.after, named=named)
+    return Foreseen(plan, file.before.etag)
 
 
 def _edited(project: Project, before: Snapshot, target: Target) -> Rewritten:

@@ -84,6 +84,8 @@ class World:
     settings: Callable[[], ApprovalSettings]
     hide: Hide
     say: Say
+    changed: Callable[[], None] = lambda: None
+    """Called when a call came into another state, after that was recorded."""
 
 
 class Approvals:
@@ -249,7 +251,9 @@ class Approvals:
         await self._tidy()
         now = self._now()
         entry = row.entry(now, "allow", "started", who=row.who)
-        return await self._rows.move(row.id, ("allowed",), changes, entry, now=now)
+        claimed = await self._rows.move(row.id, ("allowed",), changes, entry, now=now)
+        self.world.changed()
+        return claimed
 
     async def _answer(self, row: CallRow, decision: Decision) -> CallRow | None:
         now = self._clock.wall()
@@ -324,6 +328,7 @@ class Approvals:
         self._waiting.discard(call_id)
         self._deadlines.pop(call_id, None)
         self._poke(call_id)
+        self.world.changed()
 
     def _poke(self, call_id: str) -> None:
         for changed in self._listeners.get(call_id, ()):

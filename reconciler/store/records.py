@@ -84,14 +84,21 @@ class Records:
         [whole] = _whole([message])
         return await self._run(lambda: self._add_event(at, kind, server, whole))
 
-    async def events(self, after: int, limit: int, server: str | None) -> list[dict[str, Any]]:
+    async def events(self, after: int, limit: int, server: str | None, kind: str | None = None) -> list[dict[str, Any]]:
         """Events with an id above `after`, oldest first: the last `limit` of them."""
         rows = await self._read(
             "select * from (select id, at, kind, server, message, count from events "
-            "where id > ? and (? is null or server = ?) order by id desc limit ?) order by id",
-            (after, server, server, limit),
+            "where id > ? and (? is null or server = ?) and (? is null or kind = ?) order by id desc limit ?) "
+            "order by id",
+            (after, server, server, kind, kind, limit),
         )
         return [dict(zip(_EVENT, row, strict=True)) for row in rows]
+
+    async def event_names(self) -> tuple[list[str], list[str]]:
+        """The servers and the kinds that the kept events name, each in order."""
+        servers = await self._read("select distinct server from events where server is not null order by server", ())
+        kinds = await self._read("select distinct kind from events order by kind", ())
+        return [row[0] for row in servers], [row[0] for row in kinds]
 
     async def events_from(self, after: int, limit: int) -> list[dict[str, Any]]:
         """The first `limit` events with an id above `after`, oldest first."""

@@ -52,6 +52,12 @@ def plan_lines(plan: Plan, *, ascii_only: bool = False) -> list[Line]:
     return with_places(painter.rows())
 
 
+def action_lines(plan: Plan, action: Action) -> list[Line]:
+    """One action of a plan, as the plan shows it."""
+    painter = _Painter(plan, Speaker(plan.created), min(len(action.server), _WIDEST_NAME) + 2)
+    return with_places(painter.action(action))
+
+
 class _Painter:
     """One plan on its way to rows; `width` is that of the column of ids."""
 
@@ -68,7 +74,7 @@ class _Painter:
             return
         yield from self._title()
         for action in self.plan.actions:
-            yield from self._action(action)
+            yield from self.action(action)
         yield from self._section("Drift", self._drift())
         yield from self._beside()
         yield from self._section("Blocked", self._blocked())
@@ -85,7 +91,8 @@ class _Painter:
         if self.plan.actions:
             yield Row(())
 
-    def _action(self, action: Action) -> Iterator[Row]:
+    def action(self, action: Action) -> Iterator[Row]:
+        """What is said of one action."""
         beside, below = _split(action, self.speaker.details(action))
         sign, ascii_sign, role = SIGNS[type(action)]
         head: Line = (
