@@ -58,17 +58,16 @@ class Visits:
 
     def of(self, cookie: str) -> Visit | None:
         """The visit that a cookie belongs to, while it lasts."""
-        visit, now = self._visits.get(_key(cookie)), self._clock()
-        if visit is None:
+        visit = self._visits.get(_key(cookie))
+        if visit is None or not self.holds(visit):
             return None
-        if now - visit.seen > IDLE_SECONDS:
-            self.leave(visit)
-            return None
-        visit.seen = now
+        visit.seen = self._clock()
         return visit
 
     def holds(self, visit: Visit) -> bool:
-        """Whether a visit has not ended."""
+        """Whether a visit has not ended. To look at what changes by itself is not to ask."""
+        if self._clock() - visit.seen > IDLE_SECONDS:
+            self.leave(visit)
         return self._visits.get(visit.key) is visit
 
     def leave(self, visit: Visit) -> None:

@@ -37,6 +37,8 @@ async def leave(request: Request, _: FormData) -> Response:
     """The visit ends."""
     host = host_of(request)
     host.visits.leave(visit_of(request))
+    for project in host.projects.values():
+        project.news.tell()  # what is shown live in this visit ends now
     response = answer(markup("left.html"))
     response.delete_cookie(cookie_name(host), path="/", httponly=True, samesite="strict", secure=is_secure(host))
     return response

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from reconciler.engine.host import Host
-from reconciler.faces.http.problems import as_problem
+from reconciler.faces.http.problems import HttpProblem, as_problem
 from reconciler.faces.page import connections, doorway, review
 from reconciler.faces.page.face import STATIC
 from reconciler.faces.page.forms import form_route
@@ -31,7 +31,7 @@ def application(host: Host) -> Starlette:
     found = [*free, form_route("/leave", doorway.leave), *routes()]
     app = Starlette(
         routes=[Mount("/p/{project}", routes=[Mount("/ui", routes=[enter, *routes()])]), Mount("/ui", routes=found)],
-        exception_handlers={Exception: _show, HTTPException: _show},
+        exception_handlers={Exception: _show, HttpProblem: _show, HTTPException: _show},
     )
     app.router.redirect_slashes = False
     app.state.host = host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from reconciler.engine.visits import Visit
+from reconciler.faces.api.hosted import host_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.layout import base_of
@@ -44,9 +46,11 @@ def back_to(request: Request, below: str, said: str | None = None) -> Response:
 
 
 def _check_origin(request: Request) -> None:
-    """The front lets pages of this machine in; a form must come from one of ours."""
-    origin, host = request.headers.get("origin"), request.headers.get("host", "")
-    if origin is not None and origin.lower().partition("://")[2] != host.lower():
+    """The front lets pages of this machine in; a form must come from one of ours. A proxy may ask under its own name
+    for us."""
+    origin = request.headers.get("origin")
+    ours = (request.headers.get("host", ""), urlsplit(host_of(request).facts.url or "").netloc)
+    if origin is not None and origin.lower().partition("://")[2] not in (each.lower() for each in ours if each):
         raise HttpProblem(403, "wrong-origin", "a page of another origin sent this form")
 
 
