@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.store.state_dir import base_directory
+from reconciler.faces.http.client_entries import PLACEHOLDER, bridge_entry, endpoint_entry
 
 SHOW_TOKEN = "`reconciler token show --role client` prints the token"
-_PLACEHOLDER = "<token>"
 
 
 def paste_lines(url: str | None, file: Path, base: Path, token: str | None) -> Iterator[str]:
@@ -17,15 +16,13 @@ def paste_lines(url: str | None, file: Path, base: Path, token: str | None) -> I
 
     `base` is where state is kept: the bridge is told where that is not the usual place.
     """
-    elsewhere = [] if base == base_directory(None) else ["--state-dir", str(base)]
-    bridge = {"command": "reconciler", "args": ["bridge", "-f", str(file), *elsewhere]}
+    bridge = _snippet(bridge_entry(file, base))
     if url is None:
-        yield f"clients start this, over stdio: {_snippet(bridge)}"
+        yield f"clients start this, over stdio: {bridge}"
         return
-    headers = {"Authorization": f"Bearer {token or _PLACEHOLDER}"}
     yield f"clients connect to {url}" + ("" if token else f"; {SHOW_TOKEN}")
-    yield f"  paste into a client: {_snippet({'type': 'http', 'url': url, 'headers': headers})}"
-    yield f"  or, where it speaks only stdio: {_snippet(bridge)}"
+    yield f"  paste into a client: {_snippet(endpoint_entry(url, f'Bearer {token or PLACEHOLDER}'))}"
+    yield f"  or, where it speaks only stdio: {bridge}"
 
 
 def _snippet(entry: object) -> str:

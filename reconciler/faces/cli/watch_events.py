@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import quote
 
 from reconciler.faces.cli.event_text import event_line
 from reconciler.faces.cli.paint import Painter
 from reconciler.faces.cli.paste import paste_lines
 from reconciler.faces.cli.talk import tell
+from reconciler.faces.http.client_entries import endpoint_url
 from reconciler.faces.http.page_link import page_link
 from reconciler.store.places import Sources
 from reconciler.store.state_dir import StateDir
@@ -69,8 +69,8 @@ class Teller:
 
     def _tell_clients(self, project: _Project, host: _Host) -> None:
         """The token itself is for the eyes of a person alone."""
-        path = "/mcp" if project is host.root else f"/p/{quote(project.name, safe='')}/mcp"
-        url = f"{host.facts.url}{path}" if host.facts.url else None
+        engine = host.facts.url
+        url = endpoint_url(engine, project.name, root=project is host.root) if engine else None
         token = local_token(project.state, "client") if self.paint.on_terminal else None
         for line in paste_lines(url, project.sources.main.absolute(), project.state.path.parent.absolute(), token):
             tell(self.paint.role(self.paint.safe(line), "muted"))
