@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,97 +13,128 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from reconciler.engine.door import ChangeRefused, change, prospect
-from reconciler.faces.api.hosted import project_of
+from reconciler.engine.door import Changed, ChangeRefused, Prospect, change, prospect
+from reconciler.engine.project import Project
+from reconciler.faces.api.description import EVENT_STREAM
+from reconciler.faces.api.hosted import project_of, takes
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.forms import back_to, form_route
-from reconciler.faces.page.view import Page, show
+from reconciler.faces.page.kept import keep, kept, let_go
+from reconciler.faces.page.outcome import commands, outcomes
+from reconciler.faces.page.view import Page, view_route
 from reconciler.plan.actions import Plan
 from reconciler.plan.document import plan_id
 from reconciler.plan.render.text import plan_lines
-
-MOST = 32
-"""Changes that are kept for one visit until somebody says yes to them."""
+from reconciler.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A merge patch of the file. `title` asks for the yes, `said` is told when it is done, `back` is where one is then;
-    `fresh` are servers that must not be there yet."""
+    `fresh` are servers that must not be there yet. `form` is where the change can be changed, with what was typed.
+
+    `yes` is on the button, unless a command would run: then it names the machine.
+    """
 
     patch: Mapping[str, Any]
     title: str
     said: str
     back: str = ""
     fresh: tuple[str, ...] = ()
+    form: str = ""
+    yes: str = "Save"
+
+
+class Declined(HttpProblem):
+    """The file stays as it is. `problems` are what would be wrong with it."""
+
+    def __init__(self, project: Project, refused: ChangeRefused) -> None:
+        hide = project.environment.hide
+        problems = [{"detail": hide(each.detail), "hint": hide(each.hint or "")} for each in refused.problems]
+        more: dict[str, Any] = {"problems": problems} if problems else {}
+        if refused.patch is not None:
+            more["patch"] = json.dumps(refused.patch, indent=2, ensure_ascii=False)
+        super().__init__(409, refused.code, hide(str(refused)), **more)
+        self.problems: tuple[Problem, ...] = refused.problems
 
 
 def routes() -> list[BaseRoute]:
-    """Where the yes to a change is sent to."""
-    return [form_route("/changes/{change}", say_yes)]
+    """Where a change is looked at, and where the yes to it is sent to."""
+    return [view_route("/changes/{change}", review), form_route("/changes/{change}", say_yes)]
 
 
-async def propose(request: Request, proposal: Proposal) -> Response:
-    """Show what a change would do, with the button that does it."""
-    project, visit = project_of(request), visit_of(request)
-    try:
-        found = await prospect(project, proposal.patch, if_match=None, principal=visit.principal, fresh=proposal.fresh)
-    except ChangeRefused as refused:
-        raise HttpProblem(409, refused.code, project.environment.hide(str(refused))) from refused
-    key = secrets.token_urlsafe(16)
-    drafts: dict[str, tuple[Proposal, str]] = visit.kept.setdefault("drafts", {})
-    drafts[key] = (proposal, plan_id(found.plan))
-    while len(drafts) > MOST:
-        del drafts[next(iter(drafts))]
-
-    async def review(_: Request) -> Page:
-        return Page(
-            "review.html", proposal.title, values={"lines": plan_lines(found.plan), "key": key, "back": proposal.back}
-        )
-
-    return await show(request, review)
+async def propose(request: Request, proposal: Proposal, said: str | None = None) -> Response:
+    """Have the browser show what a change would do, with the button that does it. Raises Declined."""
+    await _prospect(request, proposal)
+    return back_to(request, f"changes/{keep(request, 'changes', proposal)}", said)
 
 
 async def at_once(request: Request, proposal: Proposal) -> Response:
-    """Make a change that runs and allows nothing new; show any other first."""
-    project, visit = project_of(request), visit_of(request)
-    try:
-        found = await prospect(project, proposal.patch, if_match=None, principal=visit.principal, fresh=proposal.fresh)
-    except ChangeRefused as refused:
-        raise HttpProblem(409, refused.code, project.environment.hide(str(refused))) from refused
+    """Make a change that runs and allows nothing new; show any other first. Raises Declined."""
+    found = await _prospect(request, proposal)
     if _needs_a_look(found.plan):
         return await propose(request, proposal)
-    return await _make(request, proposal, plan_id(found.plan))
-
-
-async def say_yes(request: Request, _: FormData) -> Response:
-    """The yes to a change that was shown."""
-    drafts = visit_of(request).kept.get("drafts", {})
-    draft = drafts.pop(request.path_params["change"], None)
-    if draft is None:
-        raise HttpProblem(409, "old-form", "this change was made already, or is too old: begin it again")
-    proposal, expected = draft
-    return await _make(request, proposal, expected)
-
-
-async def _make(request: Request, proposal: Proposal, expected: str) -> Response:
-    project, visit = project_of(request), visit_of(request)
-    try:
-        await change(
-            project,
-            proposal.patch,
-            if_match=None,
-            principal=visit.principal,
-            wait=0,
-            fresh=proposal.fresh,
-            expected=expected,
-        )
-    except ChangeRefused as refused:
-        if refused.code == "moved":
-            return await propose(request, proposal)
-        raise HttpProblem(409, refused.code, project.environment.hide(str(refused))) from refused
+    await make(request, proposal, plan_id(found.plan))
     return back_to(request, proposal.back, proposal.said)
+
+
+async def review(request: Request) -> Page:
+    """What a change would do as the file is now."""
+    proposal = kept(request, "changes", request.path_params["change"], Proposal)
+    if proposal is None:
+        raise HttpProblem(409, "old-form", "this change was made already, or is too old: begin it again")
+    if takes(request, EVENT_STREAM):
+        return Page("review.html", proposal.title)  # what somebody is about to say yes to stays as it is
+    found = await _prospect(request, proposal)
+    runs = commands(found.plan)
+    values = {
+        "proposal": proposal,
+        "change": request.path_params["change"],
+        "plan_id": plan_id(found.plan),
+        "outcomes": outcomes(found.plan, stored=len(found.secrets), rewrites=bool(found.file.texts)),
+        "lines": plan_lines(found.plan),
+        "runs": runs,
+        "yes": f"Run this on {socket.gethostname()}" if runs else proposal.yes,
+    }
+    return Page("review.html", proposal.title, values=values)
+
+
+async def say_yes(request: Request, form: FormData) -> Response:
+    """The yes to a change, as it was shown."""
+    change = request.path_params["change"]
+    proposal, shown = kept(request, "changes", change, Proposal), form.get("plan")
+    if proposal is None or not isinstance(shown, str):
+        raise HttpProblem(409, "old-form", "this change was made already, or is too old: begin it again")
+    try:
+        await make(request, proposal, shown)
+    except Declined as declined:
+        if declined.code == "moved":
+            moved = "The file, or what lives, changed meanwhile: this is what it would do now."
+            return back_to(request, f"changes/{change}", moved)
+        if proposal.form:
+            return back_to(request, proposal.form, f"Nothing was changed: {declined}.")
+        raise
+    let_go(request, "changes", change)
+    return back_to(request, proposal.back, proposal.said)
+
+
+async def make(request: Request, proposal: Proposal, expected: str) -> Changed:
+    """Make a change whose plan has the id that was shown. Raises Declined."""
+    project, principal = project_of(request), visit_of(request).principal
+    patch, fresh = proposal.patch, proposal.fresh
+    try:
+        return await change(project, patch, if_match=None, principal=principal, wait=0, fresh=fresh, expected=expected)
+    except ChangeRefused as refused:
+        raise Declined(project, refused) from refused
+
+
+async def _prospect(request: Request, proposal: Proposal) -> Prospect:
+    project, principal = project_of(request), visit_of(request).principal
+    try:
+        return await prospect(project, proposal.patch, if_match=None, principal=principal, fresh=proposal.fresh)
+    except ChangeRefused as refused:
+        raise Declined(project, refused) from refused
 
 
 def _needs_a_look(plan: Plan) -> bool:
