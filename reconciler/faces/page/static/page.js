@@ -2,6 +2,8 @@
 
 const policy = window.trustedTypes?.createPolicy("page", { createHTML: (html) => html });
 const later = new Map(); // parts that somebody is typing in, to be shown when they are done
+const dialog = document.getElementById("dialog");
+const filter = document.getElementById("filter");
 
 function parsed(html) {
   const template = document.createElement("template");
@@ -20,6 +22,7 @@ function show(id, html) {
   }
   if (html === null) {
     old.remove();
+    refilter();
     return;
   }
   const fresh = parsed(html).firstElementChild;
@@ -29,6 +32,7 @@ function show(id, html) {
   }
   if (fresh.isEqualNode(old)) return;
   old.replaceWith(fresh);
+  refilter();
   if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
 }
 
@@ -72,7 +76,29 @@ addEventListener("pageshow", listen);
 
 async function fetched(address, options) {
   const response = await fetch(address, options);
-  return { url: response.url, content: parsed(await response.text()) };
+  return { url: response.url, redirected: response.redirected, content: parsed(await response.text()) };
+}
+
+// What a form came to: this page with something said, another page, or a refusal.
+function answer({ url, redirected, content }) {
+  if (new URL(url).pathname === location.pathname && content.querySelector("#said")) {
+    const parts = [...content.querySelectorAll("[data-part]")].filter((one) => !one.parentElement?.closest("[data-part]"));
+    const streaming = source?.readyState === EventSource.OPEN;
+    for (const part of parts) {
+      if (!streaming || !part.querySelector("[data-part]")) show(part.id, part.outerHTML); // the rest comes by itself
+    }
+    dialog.close();
+  } else if (redirected) location.assign(url);
+  else open(content, content.querySelector("#panel, main"));
+}
+
+function open(content, panel) {
+  const title = document.createElement("h2");
+  title.id = "dialog-title";
+  title.textContent = content.querySelector("h1")?.textContent ?? "";
+  content.querySelector("h1")?.remove();
+  dialog.replaceChildren(title, ...(panel.id === "panel" ? [panel] : panel.childNodes));
+  if (!dialog.open) dialog.showModal();
 }
 
 addEventListener("submit", async (event) => {
@@ -80,26 +106,74 @@ addEventListener("submit", async (event) => {
   if (!form.matches("form[data-live]")) return;
   event.preventDefault();
   const body = new URLSearchParams(new FormData(form, event.submitter));
-  const { url, content } = await fetched(form.action, { method: "POST", body });
-  const parts = content.querySelectorAll("[data-part]");
-  if (new URL(url).pathname !== location.pathname || !parts.length) {
-    location.assign(url);
-    return;
+  event.submitter?.setAttribute("aria-busy", "true");
+  try {
+    answer(await fetched(form.action, { method: "POST", body }));
+  } finally {
+    event.submitter?.removeAttribute("aria-busy");
   }
-  for (const part of parts) if (!part.parentElement?.closest("[data-part]")) show(part.id, part.outerHTML);
 });
 
+let opener = "";
+
 addEventListener("click", async (event) => {
-  const link = event.target.closest("a[data-dialog]");
+  const link = event.target.closest("a[href]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const { content } = await fetched(link.href);
-  const panel = content.getElementById("panel");
-  if (!panel) {
-    location.assign(link.href);
-    return;
+  if (dialog.contains(link) && link.origin + link.pathname === location.origin + location.pathname) {
+    event.preventDefault();
+    dialog.close();
+  } else if (link.matches("[data-dialog]")) {
+    event.preventDefault();
+    const { content } = await fetched(link.href);
+    const panel = content.getElementById("panel");
+    if (!panel) location.assign(link.href);
+    opener = link.id;
+    if (panel) open(content, panel);
   }
-  const dialog = document.getElementById("dialog");
-  dialog.replaceChildren(panel);
-  dialog.showModal();
 });
+
+dialog.addEventListener("close", () => {
+  dialog.replaceChildren();
+  if (!document.activeElement || document.activeElement === document.body) {
+    (document.getElementById(opener) ?? document.getElementById("main")).focus();
+  }
+});
+
+// What is said of an element goes away with Escape, until it is pointed at anew.
+
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const tip of document.querySelectorAll(".tip:is(:hover, :focus-within)")) {
+    tip.classList.add("dismissed");
+    const back = () => tip.classList.remove("dismissed");
+    for (const kind of ["mouseleave", "focusout"]) tip.addEventListener(kind, back, { once: true });
+  }
+});
+
+// The search: all servers are in the page, and those that it does not find are hidden.
+
+let due = 0;
+
+function refilter() {
+  if (filter && !due) due = setTimeout(search);
+}
+
+function search() {
+  due = 0;
+  const wanted = filter.elements.q.value.trim().toLowerCase();
+  const health = filter.elements.health.value;
+  const rows = [...document.querySelectorAll("tr[data-health]")];
+  for (const row of rows) {
+    const named = row.querySelector("th").textContent.toLowerCase().includes(wanted);
+    row.hidden = !named || (health !== "" && row.dataset.health !== health);
+  }
+  for (const group of document.querySelectorAll(".group")) group.hidden = !group.querySelector("tr[data-health]:not([hidden])");
+  const found = rows.filter((row) => !row.hidden).length;
+  document.getElementById("found").value = `${found} of ${rows.length}`;
+}
+
+if (filter) {
+  document.getElementById("search").hidden = true;
+  filter.addEventListener("input", refilter);
+  filter.addEventListener("submit", (event) => event.preventDefault());
+}
