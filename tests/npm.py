@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NODE = "node@22.23.3"
+NODE_WITH_ARGON2 = "node@24.21.0"
 FETCH_SECONDS = 300
 
 
@@ -36,9 +37,9 @@ class Packages:
         return self.folder.joinpath("node_modules", package, *parts)
 
 
-def packages(*specs: str) -> Packages:
-    """These packages (`name@version`) beside NODE; the first who asks fetches them, others wait for that."""
-    wanted = [NODE, *specs]
+def packages(*specs: str, node: str = NODE) -> Packages:
+    """These packages (`name@version`) beside Node.js; the first who asks fetches them, others wait for that."""
+    wanted = [node, *specs]
     name = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from reconciler.store.files import text_digest, write_whole
+from reconciler.store.files import text_digest, write_apart, write_whole
 from tests.needs import MOUNTS, ROOT
+from tests.requirements import requirement
 from tests.store.namespace import run_with_mounts
 
 
@@ -215,3 +219,135 @@ def test_a_mounted_file_without_room_for_the_new_text_gets_its_old_one_back(tmp_
 
 def test_the_digest_is_of_the_bytes() -> None:
     assert text_digest(b"abc") == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@requirement("PAGE-2:on-disk")
+@pytest.mark.parametrize("old", [None, 0o644, 0o400])
+def test_a_file_apart_is_new_and_for_its_owner_alone(tmp_path: Path, old: int | None) -> None:
+    path = tmp_path / "servers.json"
+    if old is not None:
+        path.write_text("old", encoding="utf-8")
+        path.chmod(old)
+    other = tmp_path / "other name of the old one"
+    if old is not None:
+        other.hardlink_to(path)
+    write_apart(path, b"new")
+    assert (path.read_bytes(), mode_of(path), path.stat().st_nlink) == (b"new", 0o600, 1)
+    assert old is None or other.read_text(encoding="utf-8") == "old"
+
+
+@requirement("PAGE-2:on-disk")
+@pytest.mark.parametrize("where", ["there", "nowhere"])
+def test_a_file_apart_never_goes_where_a_link_leads(tmp_path: Path, where: str) -> None:
+    there = tmp_path / "there"
+    there.write_text("theirs", encoding="utf-8")
+    path = tmp_path / "servers.json"
+    path.symlink_to(tmp_path / where)
+    with pytest.raises(FileExistsError, match="no file"):
+        write_apart(path, b"new")
+    assert path.is_symlink() and there.read_text(encoding="utf-8") == "theirs"
+    assert names_in(tmp_path) == ["servers.json", "there"]
+
+
+@requirement("PAGE-2:on-disk")
+def test_a_link_that_appears_meanwhile_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """A thread swaps the target between a file and a link to somebody's file, as fast as it can."""
+    theirs, path, spare = tmp_path / "theirs", tmp_path / "servers.json", tmp_path / "spare"
+    theirs.write_text("theirs", encoding="utf-8")
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            spare.symlink_to(theirs)
+            spare.replace(path)
+            spare.write_text("old", encoding="utf-8")
+            spare.replace(path)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        written = 0
+        for _ in range(300):
+            try:
+                write_apart(path, b"new")
+                written += 1
+            except FileExistsError:
+                pass
+    finally:
+        done.set()
+        swapper.join()
+    assert written > 0 and theirs.read_text(encoding="utf-8") == "theirs" and not theirs.is_symlink()
+
+
+@requirement("PAGE-2:on-disk")
+def test_a_file_apart_replaces_nothing_that_is_no_file(tmp_path: Path) -> None:
+    folder, pipe = tmp_path / "folder", tmp_path / "pipe"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path in (folder, pipe, tmp_path / "folder" / "..", tmp_path / "folder" / "."):
+        with pytest.raises(FileExistsError, match="no file"):
+            write_apart(path, b"new")
+    with pytest.raises(FileNotFoundError):
+        write_apart(tmp_path / "missing" / "servers.json", b"new")
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and names_in(tmp_path) == ["folder", "pipe"] and names_in(folder) == []
+
+
+@requirement("PAGE-2:on-disk")
+def test_a_folder_that_is_a_link_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    write_apart(tmp_path / "link" / "servers.json", b"new")
+    assert names_in(tmp_path / "real") == ["servers.json"]
+
+
+def fails_at(call: str, fault: str, path: Path) -> None:
+    """Write in a process of its own whose first `call` ends with a fault."""
+    code = "import sys; from pathlib import Path; from reconciler.store.files import write_apart\n"
+    code += "write_apart(Path(sys.argv[1]), b'new' * 9000)"
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when=1"]
+    done = subprocess.run(
+        [*words, sys.executable, "-B", "-c", code, str(path)], capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode != 0, f"no {call} failed"
+
+
+@requirement("PAGE-2:on-disk")
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("call", ["write", "fchmod", "fsync", "rename"])
+@pytest.mark.parametrize("fault", ["error=ENOSPC", "error=EIO"])
+def test_a_file_apart_that_cannot_be_written_leaves_the_old_one_alone(tmp_path: Path, call: str, fault: str) -> None:
+    path = tmp_path / "servers.json"
+    path.write_text("old", encoding="utf-8")
+    fails_at(call, fault, path)
+    assert path.read_text(encoding="utf-8") == "old" and names_in(tmp_path) == ["servers.json"]
+
+
+@requirement("PAGE-2:on-disk")
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("call", ["write", "fchmod", "fsync", "rename"])
+def test_whoever_is_killed_while_writing_a_file_apart_leaves_the_old_one_or_the_new(tmp_path: Path, call: str) -> None:
+    path = tmp_path / "servers.json"
+    path.write_text("old", encoding="utf-8")
+    fails_at(call, "signal=KILL", path)
+    assert path.read_bytes() in (b"old", b"new" * 9000)
+    assert all(mode_of(left) == 0o600 for left in tmp_path.iterdir() if left != path)
+
+
+@requirement("PAGE-2:on-disk")
+@pytest.mark.needs(MOUNTS)
+def test_a_full_disk_keeps_the_old_file_apart(tmp_path: Path) -> None:
+    run_with_mounts(
+        tmp_path,
+        """
+        from reconciler.store.files import write_apart
+        mount("-t", "tmpfs", "-o", "size=64k", "none", here)
+        path = here / "servers.json"
+        write_apart(path, b"old")
+        try:
+            write_apart(path, b"x" * 100_000)
+            sys.exit("it fitted")
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+        assert path.read_text() == "old" and os.listdir(here) == ["servers.json"]
+        """,
+    )
