@@ -9,6 +9,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ from starlette.routing import Route
 from reconciler.engine.project import Project
 from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import host_of, project_of, takes
+from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.layout import frame
 from reconciler.faces.page.look import HEADERS, answer, markup
@@ -51,7 +53,9 @@ def view_route(path: str, view: View) -> Route:
     async def endpoint(request: Request) -> Response:
         if takes(request, EVENT_STREAM):
             lasting = {**HEADERS, "x-accel-buffering": "no"}
-            return StreamingResponse(_stream(request, view), 200, lasting, EVENT_STREAM)
+            stream = _stream(request, view)
+            first = await anext(stream, ": alive\n\n")  # what is not there is refused before anything is answered
+            return StreamingResponse(_begun(first, stream), 200, lasting, EVENT_STREAM)
         return await show(request, view)
 
     return Route(path, endpoint, methods=["GET"], name=getattr(view, "__name__", path))
@@ -73,11 +77,11 @@ async def _stream(request: Request, view: View) -> AsyncIterator[str]:
     host, project, visit = host_of(request), project_of(request), visit_of(request)
     at = request.headers.get("last-event-id") or request.query_params.get("at")
     known: dict[str, Any] | None = None
-    yield ": alive\n\n"
     while not host.stopping.is_set() and host.visits.holds(visit) and project.name in host.projects:
         number, now = project.news.number, _at(project)
         parts = {**frame(request).parts, **(await view(request)).parts}
         if known is None:
+            yield ": alive\n\n"
             known = {id: part.mark for id, part in parts.items()} if at == now else {}
         for id, html in _changed(known, parts):
             yield f"id: {now}\nevent: part\ndata: {json.dumps({'id': id, 'html': html})}\n\n"
@@ -87,6 +91,14 @@ async def _stream(request: Request, view: View) -> AsyncIterator[str]:
             await asyncio.sleep(PACE_SECONDS)
         except TimeoutError:
             yield ": alive\n\n"
+
+
+async def _begun(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    """A stream whose first piece was taken. It ends when what it shows is gone; whoever asks again is told so."""
+    yield first
+    with suppress(HttpProblem):
+        async for piece in rest:
+            yield piece
 
 
 def _changed(known: Mapping[str, Any], parts: Mapping[str, Part]) -> Iterator[tuple[str, Markup | None]]:

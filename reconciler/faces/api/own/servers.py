@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from reconciler.engine.loop import Worker
 from reconciler.engine.project import Project
 from reconciler.engine.status import server_status, status
 from reconciler.faces.api.access import RoleRoute
@@ -125,12 +126,9 @@ async def get_server(request: Request) -> JSONResponse:
 async def post_restart(request: Request) -> JSONResponse:
     project = project_of(request)
     server = applied_server(request, project)
-    worker, wanted = project.worker(server), project.wanted(server)
-    if worker is None or wanted is None or not wanted.enabled:
-        raise HttpProblem(409, "disabled", f'server "{server}" is disabled')
-    worker.restart()
+    worker, seconds = restart(project, server)
     try:
-        failure: SessionError | None = await asyncio.wait_for(worker.settled(), wanted.timeouts.start + 30)
+        failure: SessionError | None = await asyncio.wait_for(worker.settled(), seconds)
     except TimeoutError:
         raise HttpProblem(504, "late", f'"{server}" is still on its way') from None
     if failure is not None:
@@ -138,14 +136,27 @@ async def post_restart(request: Request) -> JSONResponse:
     return JSONResponse(server_status(project, server))
 
 
+def restart(project: Project, server: str) -> tuple[Worker, float]:
+    """Begin to replace a server's session: who does it, and the seconds that it may take.
+
+    Raises HttpProblem 409 for one that is disabled.
+    """
+    worker, wanted = project.worker(server), project.wanted(server)
+    if worker is None or wanted is None or not wanted.enabled:
+        raise HttpProblem(409, "disabled", f'server "{server}" is disabled')
+    worker.restart()
+    return worker, wanted.timeouts.start + 30
+
+
 async def get_logs(request: Request) -> JSONResponse:
     project, query = project_of(request), query_of(request, LogsQuery)
     server = applied_server(request, project)
-    lines = await asyncio.to_thread(_tail, project, server, query.lines)
+    lines = await asyncio.to_thread(tail, project, server, query.lines)
     return JSONResponse({"lines": lines, "exits": await project.records.exits(server)})
 
 
-def _tail(project: Project, server: str, count: int) -> list[str]:
+def tail(project: Project, server: str, count: int) -> list[str]:
+    """The last lines that the processes of a server wrote on stderr, without secrets. Reads files."""
     path = project.state.server_logs / f"{server}.log"
     texts = [p.read_text(encoding="utf-8", errors="replace") for p in (path.with_suffix(".log.1"), path) if p.is_file()]
     lines = "".join(texts).splitlines()
