@@ -26,6 +26,7 @@ from reconciler.sessions.transports import Surroundings, open_session
 from tests.engine.stage import Stage
 from tests.requirements import requirement
 from tests.rig.starting import processes_owned_by, rig_server, zombies_below_us
+from tests.waiting import come_true
 
 pytestmark = pytest.mark.anyio
 COOKIE = f"test-loop-{os.getpid()}"
@@ -100,12 +101,6 @@ async def settled(worker: Worker) -> SessionError | None:
         return await worker.settled()
 
 
-async def come_true(holds: Callable[[], bool]) -> None:
-    with anyio.fail_after(5):
-        while not holds():  # noqa: ASYNC110 nothing tells when a process comes or goes
-            await asyncio.sleep(0.005)
-
-
 async def serving(stage: Processes, wanted: Server) -> Worker:
     worker = stage.worker()
     stage.accept(worker, wanted)
@@ -132,7 +127,7 @@ async def test_a_slow_call_in_flight_survives_the_switch_and_then_its_process_go
     assert set(processes_owned_by(COOKIE)) == {old, pid_of(stage)}
     with anyio.fail_after(5):
         assert await slow == "slept"
-    await come_true(lambda: processes_owned_by(COOKIE) == [pid_of(stage)])
+    await come_true(lambda: processes_owned_by(COOKIE) == [pid_of(stage)], 5)
 
 
 @requirement("APPLY-2:make-before-break")
@@ -227,7 +222,7 @@ async def test_nothing_of_a_deleted_server_is_left_however_it_behaves(stage: Pro
 async def test_nothing_is_left_of_an_opening_that_is_given_up(stage: Processes) -> None:
     worker = stage.worker()
     stage.accept(worker, rig("one", "evil", "hang"))
-    await come_true(lambda: len(processes_owned_by(COOKIE)) == 1)
+    await come_true(lambda: len(processes_owned_by(COOKIE)) == 1, 5)
     stage.accept(worker, rig("one", "evil", "hang", enabled=False))
     assert await settled(worker) is None
     assert processes_owned_by(COOKIE) == []
@@ -242,7 +237,7 @@ async def test_closing_the_hub_ends_what_serves_what_opens_and_what_drains(tmp_p
         stage.accept(worker, rig("two"))
         assert await settled(worker) is None
         stage.accept(worker, rig("three", "evil", "hang"))
-        await come_true(lambda: len(processes_owned_by(COOKIE)) == 3)
+        await come_true(lambda: len(processes_owned_by(COOKIE)) == 3, 5)
         began = time.monotonic()
         await stage.close()
         assert time.monotonic() - began < 8

@@ -30,6 +30,7 @@ from reconciler.store.places import Sources
 from reconciler.store.state_dir import StateDir, state_dir_of
 from reconciler.store.tokens import create_token
 from tests.engine.desk import light
+from tests.waiting import becomes_true
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -95,17 +96,18 @@ class Engine:
         command += ["--state-dir", str(self.base), "--listen", "127.0.0.1:0", "--background"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self._process.poll() is None:
-            self.state = state_dir_of(self.trap.file, Sources(self.trap.file).project, self.base)
-            facts = self.state.engine() or {}
-            with suppress(NoEngine):
-                if facts.get("pid") == self._process.pid and self.owner.follow(on=True)["following"]:
-                    self.token = self.token or create_token(self.state, "editor", "robin")[1]
-                    self.owner.reread_tokens()
-                    return
-            time.sleep(0.02)
-        raise RuntimeError(f"no engine: {self._log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+        process = self._process
+        becomes_true(lambda: self._follows(process.pid) or process.poll() is not None, PATIENCE)
+        if not self._follows(process.pid):
+            raise RuntimeError(f"no engine: {self._log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+        self.token = self.token or create_token(self.state, "editor", "robin")[1]
+        self.owner.reread_tokens()
+
+    def _follows(self, pid: int) -> bool:
+        self.state = state_dir_of(self.trap.file, Sources(self.trap.file).project, self.base)
+        with suppress(NoEngine):
+            return (self.state.engine() or {}).get("pid") == pid and self.owner.follow(on=True)["following"]
+        return False
 
     @property
     def owner(self) -> Client:

@@ -19,13 +19,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.real.servers import REAL, REMOTE, Real
+from tests.waiting import becomes_true
 
 RECONCILER = [sys.executable, "-m", "reconciler"]
 START = "120s"
@@ -160,24 +161,16 @@ def _kill_engine(campaign: Campaign) -> None:
     """Kill the engine as nothing else can: its servers go with it, and the next engine brings all of them back."""
     engine = campaign.ask("status")["engine"]
     os.kill(engine["pid"], signal.SIGKILL)
-    campaign.expect(_holds(lambda: not owned(campaign.folder), 10), f"outlived it: {owned(campaign.folder)}")
+    campaign.expect(becomes_true(lambda: not owned(campaign.folder), 10), f"outlived it: {owned(campaign.folder)}")
     campaign.run("watch", "--detach")
-    campaign.expect(_holds(lambda: _unconnected(campaign) == [], 120), f"did not come back: {_unconnected(campaign)}")
+    campaign.expect(
+        becomes_true(lambda: _unconnected(campaign) == [], 120), f"did not come back: {_unconnected(campaign)}"
+    )
 
 
 def _unconnected(campaign: Campaign) -> list[str]:
     servers = campaign.ask("status")["servers"]
     return [f"{seen['id']}: {seen['status']}, {seen['reason']}" for seen in servers if seen["status"] != "connected"]
-
-
-def _holds(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether it becomes true in that time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
 
 
 def _stop(campaign: Campaign) -> None:
@@ -253,13 +246,14 @@ def listening(kind: str) -> Iterator[int]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise SystemExit(f"nothing listens on port {port}")
+    becomes_true(lambda: _listens(port) or process.poll() is not None, 120)
+    if not _listens(port):
+        raise SystemExit(f"nothing listens on port {port}")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def campaign(reals: Sequence[Real], folder: Path) -> Campaign:

@@ -25,6 +25,8 @@ from tests.requirements import requirement
 pytestmark = [requirement("GATE-1:sockets"), pytest.mark.anyio]
 GOOD = b"GET /good HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MIB = 1024 * 1024
+FLOOD, HELD = 100, 0.1
+"""Texts of a MiB, more than any buffers in between take; seconds after which one that is not taken is held back."""
 KINDS: dict[str, tuple[type[Guard], bool]] = {"h11-asyncio": (PlainGuard, False), "httptools-uvloop": (HotGuard, True)}
 
 
@@ -44,10 +46,12 @@ def parser(kind: str) -> type[Guard]:
 
 
 class Parrot:
-    """Says every text again. `/no` refuses, `/bye` closes, `/broken` fails, `/idle` takes nothing until `go`."""
+    """Says every text again. `/no` refuses, `/bye` closes, `/broken` fails,
+    `/idle` takes nothing until `go`, `/flood` says too much."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
+        self.held = asyncio.Event()
         self.scopes: list[Any] = []
         self.ends: asyncio.Queue[Any] = asyncio.Queue()
         self.heard: list[str] = []
@@ -84,14 +88,20 @@ class Parrot:
             await self.go.wait()
         try:
             if path == "/flood":
-                while True:
-                    await send({"type": "websocket.send", "text": "x" * MIB})
+                await self._flood(send)
             while (event := await receive())["type"] == "websocket.receive":
                 self.heard.append(event["text"])
                 await send({"type": "websocket.send", "text": event["text"]})
             self.ends.put_nowait((event["code"], event["reason"]))
         except Gone:
             self.ends.put_nowait("gone")
+
+    async def _flood(self, send: Any) -> None:
+        for _ in range(FLOOD):
+            sending = asyncio.ensure_future(send({"type": "websocket.send", "text": "x" * MIB}))
+            if not (await asyncio.wait({sending}, timeout=HELD))[0]:
+                self.held.set()
+            await sending
 
 
 @asynccontextmanager
@@ -104,6 +114,12 @@ async def parrot(parser: type[Guard], **limits: Any) -> AsyncIterator[tuple[Addr
 async def end_of(app: Parrot) -> Any:
     with anyio.fail_after(PATIENCE):
         return await app.ends.get()
+
+
+async def held(app: Parrot) -> None:
+    """Wait until what it says is not taken any more."""
+    with anyio.fail_after(PATIENCE):
+        await app.held.wait()
 
 
 # Good sockets
@@ -155,13 +171,20 @@ async def test_the_end_of_the_listener_is_said(parser: type[Guard]) -> None:
     await opening.__aexit__(None, None, None)
 
 
-async def test_a_ping_is_answered_and_whoever_answers_ours_stays(parser: type[Guard]) -> None:
-    async with parrot(parser, ping_seconds=0.05) as (address, _), socket(address, "/") as opened:
-        for _ in range(5):
+async def test_a_ping_is_answered(parser: type[Guard]) -> None:
+    async with parrot(parser) as (address, _), socket(address, "/") as opened:
+        with anyio.fail_after(PATIENCE):
             await (await opened.ping())
-            await anyio.sleep(0.06)
-        await opened.send("still here")
-        assert await opened.recv() == "still here"
+
+
+async def test_whoever_answers_our_pings_stays(parser: type[Guard]) -> None:
+    async with parrot(parser, ping_seconds=0.05) as (address, app), raw_socket(address, "/") as one:
+        for _ in range(5):
+            assert await one.hear_some() == b"\x89\x00"
+            await one.say(frame(b"", Opcode.PONG))
+        assert app.ends.empty()
+        await one.say(frame(b"still here"))
+        assert b"still here" in await one.hear_some() + await one.hear_some()
 
 
 # Refusals
@@ -234,10 +257,14 @@ async def test_a_head_that_does_not_end_is_cut_off(parser: type[Guard]) -> None:
 
 async def test_an_open_socket_has_no_deadline_of_requests(parser: type[Guard]) -> None:
     async with (
-        parrot(parser, head_seconds=0.1, body_seconds=0.1, idle_seconds=0.1) as (address, _),
+        parrot(parser, head_seconds=0.3, body_seconds=0.3, idle_seconds=0.3) as (address, _),
         socket(address, "/") as opened,
+        line(address) as late,
+        line(address) as idle,
     ):
-        await anyio.sleep(0.4)
+        await late.say(GOOD[:-2])
+        await idle.say(GOOD)
+        assert (await late.end(), (await idle.hear()).status, await idle.end()) == (b"", 200, b"")
         await opened.send("still here")
         assert await opened.recv() == "still here"
 
@@ -309,10 +336,13 @@ async def test_whoever_does_not_answer_a_ping_is_gone(parser: type[Guard]) -> No
 
 
 async def test_an_app_that_takes_its_time_is_no_reason_to_hang_up(parser: type[Guard]) -> None:
+    """Others were asked and given up after it."""
     async with parrot(parser, ping_seconds=0.02) as (address, app), socket(address, "/idle") as opened:
         await opened.send("one")
         await opened.send("two")
-        await anyio.sleep(0.2)
+        for _ in range(3):
+            async with raw_socket(address, "/"):
+                assert await end_of(app) == (1011, "no answer to a ping")
         app.go.set()
         assert [await opened.recv(), await opened.recv()] == ["one", "two"]
 
@@ -335,7 +365,7 @@ async def test_whoever_does_not_read_holds_the_app_back_and_is_let_go_in_the_end
     async with parrot(parser) as (address, app), line(address) as one:
         one.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is one that reads
         await one.say(upgrade("/flood"))
-        await anyio.sleep(0.3)
+        await held(app)
         assert app.ends.empty()
         one.writer.transport.abort()
         assert await end_of(app) == "gone"
@@ -345,7 +375,7 @@ async def test_pings_of_one_who_does_not_read_pile_up_nowhere(parser: type[Guard
     async with parrot(parser) as (address, app), line(address) as one:
         one.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is one that reads
         await one.say(upgrade("/flood"))
-        await anyio.sleep(0.2)
+        await held(app)
         await one.say(frame(b"", Opcode.PING))
         assert await end_of(app) == "gone"
 

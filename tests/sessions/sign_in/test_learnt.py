@@ -256,9 +256,7 @@ async def test_a_compressed_answer_is_not_opened() -> None:
 
 async def drips(request: Request, connection: Connection) -> None:
     await connection.head(200, {"connection": "close"})
-    while True:
-        await connection.raw(b"x")
-        await asyncio.sleep(0.02)
+    await connection.drip(b"x", 0.02)
 
 
 @pytest.mark.parametrize("behaviour", [never, drips])
