@@ -146,10 +146,7 @@ async def get_approvals(request: Request) -> JSONResponse:
     Those without an answer yet, the oldest first; with `?all=true` all that is kept, with what became of it.
     """
     project, everything = project_of(request), query_of(request, ListQuery).all
-    try:
-        rows = await project.gate.approvals.listed(*((*OPEN, *CLOSED) if everything else ("waiting",)))
-    except DatabaseError as error:
-        raise _unreadable(error) from error
+    rows = await calls_of(project, *((*OPEN, *CLOSED) if everything else ("waiting",)))
     hide = project.environment.hide
     entries = [{**shown(row, hide), **(_fate(project, row) if everything else {})} for row in rows]
     return JSONResponse({"approvals": entries})
@@ -157,13 +154,8 @@ async def get_approvals(request: Request) -> JSONResponse:
 
 async def get_approval(request: Request) -> JSONResponse:
     """One call, whatever became of it, with its arguments whole."""
-    project, call_id = project_of(request), request.path_params["call"]
-    try:
-        row = await project.gate.approvals.get(call_id)
-    except DatabaseError as error:
-        raise _unreadable(error) from error
-    if row is None:
-        raise HttpProblem(404, "unknown-call", f"no call {call_id} is known (any more)")
+    project = project_of(request)
+    row = await call_of(project, request.path_params["call"])
     return JSONResponse({**shown(row, project.environment.hide, whole=True), **_fate(project, row)})
 
 
@@ -199,6 +191,25 @@ async def get_audit(request: Request) -> JSONResponse:
         raise _unreadable(error) from error
     hide = project.environment.hide
     return JSONResponse({"audit": [{**row, "reason": row["reason"] and hide(row["reason"])} for row in rows]})
+
+
+async def calls_of(project: Project, *states: State) -> list[CallRow]:
+    """The calls in one of `states`, the oldest first. Raises HttpProblem 503."""
+    try:
+        return await project.gate.approvals.listed(*states)
+    except DatabaseError as error:
+        raise _unreadable(error) from error
+
+
+async def call_of(project: Project, call_id: str) -> CallRow:
+    """One call as it is now. Raises HttpProblem 404, 503."""
+    try:
+        row = await project.gate.approvals.get(call_id)
+    except DatabaseError as error:
+        raise _unreadable(error) from error
+    if row is None:
+        raise HttpProblem(404, "unknown-call", f"no call {call_id} is known (any more)")
+    return row
 
 
 def _fate(project: Project, row: CallRow) -> dict[str, Any]:
