@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from reconciler.store import explorer_file, export_file
 from reconciler.store.export_file import ExportRefused
 from reconciler.store.export_kinds import kind_of
+from tests.documents import blocks
 from tests.npm import NODE_WITH_ARGON2, packages
 from tests.requirements import requirement
 from tests.store.exporting import CODES, PASSPHRASE, sealed
@@ -90,6 +92,15 @@ def test_a_reader_in_node_opens_whatever_we_seal(tmp_path: Path) -> None:
     names = (str(tmp_path / str(number)) for number in range(len(drawn)))
     rows = [{"file": name, "passphrase": PASSPHRASE, "kind": "reconciler"} for name in names]
     assert as_doubles(in_node(rows)) == as_doubles([{"opens": payload} for payload in drawn])
+
+
+@requirement("PAGE-2:vectors")
+def test_the_example_of_the_document_opens_as_it_says() -> None:
+    text = (make.HERE.parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    said = re.search(r"opens under `(.+)` to `(.+)`", text)
+    example = next(block.text for block in blocks(text) if '"ciphertext"' in block.text)
+    assert said is not None
+    assert export_file.unseal(example.encode(), said[1]) == json.loads(said[2])
 
 
 def as_doubles(value: Any) -> Any:
