@@ -17,6 +17,8 @@ KEYS = 64
 LEAST_CHARACTERS = 12
 _LEAST_STEPS = 5
 """Different distances between neighbouring characters: `123456789012` has two, twelve at random have about ten."""
+_UNTYPED = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
+"""Controls, halves of surrogate pairs, line ends, and what a later Unicode may normalise in another way."""
 
 
 class WeakPassphrase(Exception):
@@ -79,7 +81,7 @@ def check_passphrase(passphrase: str) -> None:
     character again and again, `123456789012` and `abcabcabcabc` do not), and it is no shorter text said twice.
     """
     text = unicodedata.normalize("NFKC", passphrase)
-    if not text.isprintable():  # what is no character at all is among these, such as half of a surrogate pair
+    if _UNTYPED.intersection(map(unicodedata.category, text)):
         raise WeakPassphrase("the passphrase holds a line end or another character that nobody can type")
     if len(text) < LEAST_CHARACTERS:
         raise WeakPassphrase(f"the passphrase has {len(text)} characters, and {LEAST_CHARACTERS} are the least")

@@ -90,6 +90,7 @@ def test_a_passphrase_is_the_same_however_its_letters_are_composed() -> None:
         ("hunter2hunter2", "pattern"),
         ("five gulls over\nthe pier", "nobody can type"),
         ("five gulls over \ud800 pier", "nobody can type"),
+        ("five gulls over \u0378 pier", "nobody can type"),  # no character has that number yet
     ],
 )
 def test_a_weak_passphrase_seals_nothing(passphrase: str, why: str) -> None:
@@ -99,7 +100,9 @@ def test_a_weak_passphrase_seals_nothing(passphrase: str, why: str) -> None:
     assert len(passphrase) < 5 or passphrase not in str(refused.value)
 
 
-@pytest.mark.parametrize("passphrase", ["correct horse", "Tr0ub4dor&3xyz", "密码是一个很长的句子好不好", PASSPHRASE])
+@pytest.mark.parametrize(
+    "passphrase", ["correct horse", "Tr0ub4dor&3xyz", "密码是一个很长的句子好不好", "می‌خواهم به خانه بروم", PASSPHRASE]
+)
 def test_a_passphrase_without_a_pattern_will_do(passphrase: str) -> None:
     check_passphrase(passphrase)
 
