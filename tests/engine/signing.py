@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.sessions.sign_in import renewal, sdk_oauth
-from tests.engine.desk import Desk
+from tests.engine.desk import Desk, desk
 from tests.rig.oauth_server import OAuthServer
 
 
@@ -34,6 +36,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 def remote(server: OAuthServer, **oauth: Any) -> dict[str, Any]:
     """A written server that is signed in to."""
     return {"url": server.url, "oauth": oauth or True}
+
+
+@asynccontextmanager
+async def applied(folder: Path, server: OAuthServer, **oauth: Any) -> AsyncIterator[Desk]:
+    """An engine whose file names that server, as `there`: it was applied, and nobody has signed in."""
+    async with desk(folder, {"there": remote(server, **oauth)}) as made:
+        await made.apply()
+        yield made
+
+
+@asynccontextmanager
+async def signed_in(folder: Path, server: OAuthServer, **oauth: Any) -> AsyncIterator[Desk]:
+    """The same, with a session after a person signed in."""
+    async with applied(folder, server, **oauth) as made:
+        await sign_in(made, server)
+        yield made
 
 
 def page_of(desk: Desk, name: str = "there") -> str:

@@ -14,7 +14,18 @@ from reconciler.sessions.session import SessionError
 from reconciler.sessions.sign_in import account
 from reconciler.sessions.sign_in.credential import SignInRefused
 from tests.engine.desk import desk
-from tests.engine.signing import Clock, clock, come_back, page_of, remote, sign_in, until_asked, until_connected
+from tests.engine.signing import (
+    Clock,
+    applied,
+    clock,
+    come_back,
+    page_of,
+    remote,
+    sign_in,
+    signed_in,
+    until_asked,
+    until_connected,
+)
 from tests.requirements import requirement
 from tests.rig.oauth_server import OAuthServer
 
@@ -32,8 +43,7 @@ def query_of(url: str) -> dict[str, str]:
 async def test_the_status_names_the_page_and_the_session_opens_as_soon_as_somebody_signed_in_there(
     tmp_path: Path,
 ) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         row = here.row("there")
         assert (row["status"], row["health"]) == ("error", "Degraded")
         way_in = f"sign in at {row['authUrl']} (or by `reconciler auth there`)"
@@ -47,8 +57,7 @@ async def test_the_status_names_the_page_and_the_session_opens_as_soon_as_somebo
 
 @requirement("AUTH-1:sign-in")
 async def test_a_sign_in_page_is_asked_for_with_proof_state_resource_and_the_way_back(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         asked = query_of(page_of(here))
         assert asked["code_challenge_method"] == "S256" and len(asked["code_challenge"]) == 43
         assert len(asked["state"]) >= 32 and asked["resource"] == server.url
@@ -58,8 +67,7 @@ async def test_a_sign_in_page_is_asked_for_with_proof_state_resource_and_the_way
 @requirement("AUTH-1:stays-signed-in")
 async def test_after_a_restart_an_expired_token_is_renewed_and_nobody_is_asked(tmp_path: Path, clock: Clock) -> None:
     async with OAuthServer() as server:
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             await sign_in(here, server)
         clock.ahead += 2 * HOUR
         server.expire()
@@ -74,8 +82,7 @@ async def test_after_a_restart_an_expired_token_is_renewed_and_nobody_is_asked(t
 @requirement("AUTH-1:stays-signed-in")
 async def test_after_a_restart_a_token_that_holds_is_used_as_it_is(tmp_path: Path) -> None:
     async with OAuthServer() as server:
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             await sign_in(here, server)
         server.counts.clear()
         async with desk(tmp_path) as here:
@@ -88,9 +95,7 @@ async def test_after_a_restart_a_token_that_holds_is_used_as_it_is(tmp_path: Pat
 async def test_twenty_calls_that_meet_the_end_of_a_token_renew_it_once(
     tmp_path: Path, clock: Clock, known: bool
 ) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         clock.ahead += 2 * HOUR if known else 0
         server.expire()
         server.counts.clear()
@@ -102,9 +107,7 @@ async def test_twenty_calls_that_meet_the_end_of_a_token_renew_it_once(
 
 @requirement("AUTH-1:one-renewal")
 async def test_a_token_is_renewed_a_minute_before_its_end(tmp_path: Path, clock: Clock) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         clock.ahead = HOUR - 120
         await here.call("there", "whoami")
         assert server.counts["refresh"] == 0
@@ -124,9 +127,7 @@ async def test_calls_do_not_wait_for_each_other(tmp_path: Path) -> None:
             both.set()
         await both.wait()
 
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         server.hold = hold
         async with asyncio.timeout(10):
             assert await asyncio.gather(*(here.call("there", "whoami") for _ in range(2))) == ["ada", "ada"]
@@ -134,9 +135,7 @@ async def test_calls_do_not_wait_for_each_other(tmp_path: Path) -> None:
 
 @requirement("AUTH-1:kept-before-use")
 async def test_a_rotated_token_is_in_the_vault_when_it_is_first_used(tmp_path: Path, clock: Clock) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         server.rotates, kept = True, list[bool]()
 
         async def hold(at: str) -> None:
@@ -162,9 +161,7 @@ def refresh_token(project: Project) -> str:
 async def test_where_a_renewal_is_refused_one_page_is_shown_and_nothing_is_tried_again(
     tmp_path: Path, clock: Clock, code: str
 ) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         clock.ahead += 2 * HOUR
         server.expire()
         server.refusal = (400, {"error": code})
@@ -185,9 +182,7 @@ async def test_where_a_renewal_is_refused_one_page_is_shown_and_nothing_is_tried
 async def test_an_authorization_server_in_trouble_takes_no_sign_in_away(
     tmp_path: Path, clock: Clock, answer: tuple[int, dict[str, Any]]
 ) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         clock.ahead += 2 * HOUR
         server.expire()
         server.refusal = answer
@@ -201,9 +196,7 @@ async def test_an_authorization_server_in_trouble_takes_no_sign_in_away(
 
 @requirement("AUTH-1:stays-signed-in")
 async def test_a_token_that_still_holds_is_used_on_while_it_cannot_be_renewed(tmp_path: Path, clock: Clock) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         clock.ahead = HOUR - 50
         server.refusal = (503, {})
         assert [await here.call("there", "whoami") for _ in range(5)] == ["ada"] * 5
@@ -227,8 +220,7 @@ async def test_two_servers_are_signed_in_to_at_once_in_either_order(tmp_path: Pa
 
 @requirement("AUTH-1:state")
 async def test_a_state_that_nobody_gave_out_and_one_that_was_used_are_refused(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         back = await server.answer(page_of(here))
         finish = here.project.sign_ins.finish
         for wrong in ("", "x", back["state"][:-1], back["state"] + "x"):
@@ -244,8 +236,7 @@ async def test_a_state_that_nobody_gave_out_and_one_that_was_used_are_refused(tm
 @requirement("AUTH-1:issuer")
 @pytest.mark.parametrize("iss", ["https://elsewhere.example", None], ids=["another", "none"])
 async def test_an_answer_of_another_issuer_is_refused_and_a_new_page_shown(tmp_path: Path, iss: str | None) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         server.iss, page = iss, page_of(here)
         with pytest.raises(SignInRefused, match="iss"):
             await come_back(here, server, page)
@@ -258,9 +249,7 @@ async def test_an_answer_of_another_issuer_is_refused_and_a_new_page_shown(tmp_p
 @requirement("AUTH-1:issuer")
 async def test_what_one_issuer_gave_is_never_shown_to_another(tmp_path: Path, clock: Clock) -> None:
     async with OAuthServer() as server:
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
-            await sign_in(here, server)
+        async with signed_in(tmp_path, server) as here:
             server.issuer_path = "/other"
             server.forget()
             server.forms.clear()
@@ -281,9 +270,7 @@ async def test_what_one_issuer_gave_is_never_shown_to_another(tmp_path: Path, cl
 async def test_the_secret_of_the_file_goes_to_no_other_issuer_than_before(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         server.clients["mine"] = None
-        async with desk(tmp_path, {"there": remote(server, clientId="mine")}) as here:
-            await here.apply()
-            await sign_in(here, server)
+        async with signed_in(tmp_path, server, clientId="mine") as here:
             server.issuer_path = "/other"
             server.forget()
             with pytest.raises(SessionError, match="write `issuer` under `oauth`"):
@@ -295,8 +282,7 @@ async def test_the_secret_of_the_file_goes_to_no_other_issuer_than_before(tmp_pa
 async def test_only_the_issuer_of_the_file_will_do(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         wanted = "https://login.example"
-        async with desk(tmp_path, {"there": remote(server, issuer=wanted)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server, issuer=wanted) as here:
             reason = here.row("there")["reason"]
             assert "not at the `issuer` that the file names" in reason and wanted in reason
             assert here.row("there")["authUrl"] is None and server.counts["register"] == 0
@@ -312,8 +298,7 @@ async def test_only_the_issuer_of_the_file_will_do(tmp_path: Path) -> None:
 async def test_without_s256_nobody_signs_in(tmp_path: Path, methods: list[str] | None) -> None:
     async with OAuthServer() as server:
         server.metadata = {"code_challenge_methods_supported": methods}
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             assert "PKCE with S256" in here.row("there")["reason"] and here.row("there")["authUrl"] is None
 
 
@@ -321,8 +306,7 @@ async def test_without_s256_nobody_signs_in(tmp_path: Path, methods: list[str] |
 async def test_an_issuer_that_the_file_names_need_not_speak_of_s256_and_gets_it_all_the_same(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         server.metadata = {"code_challenge_methods_supported": None}
-        async with desk(tmp_path, {"there": remote(server, issuer=server.issuer)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server, issuer=server.issuer) as here:
             await sign_in(here, server)
         assert server.authorized[0]["code_challenge_method"] == "S256"
 
@@ -334,8 +318,7 @@ async def test_an_issuer_that_the_file_names_need_not_speak_of_s256_and_gets_it_
 async def test_nobody_is_sent_to_a_page_that_is_not_https(tmp_path: Path, endpoint: str) -> None:
     async with OAuthServer() as server:
         server.metadata = {"authorization_endpoint": endpoint}
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             assert "not https" in here.row("there")["reason"] and here.row("there")["authUrl"] is None
 
 
@@ -344,8 +327,7 @@ async def test_nobody_is_sent_to_a_page_that_is_not_https(tmp_path: Path, endpoi
 async def test_metadata_with_a_page_that_is_none_is_not_believed(tmp_path: Path, endpoint: str) -> None:
     async with OAuthServer() as server:
         server.metadata = {"authorization_endpoint": endpoint}
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             row = here.row("there")
             assert row["status"] == "error" and (row["authUrl"] is None or row["authUrl"].startswith(server.origin))
 
@@ -368,9 +350,7 @@ async def test_the_file_s_client_scopes_and_resource_are_used(tmp_path: Path) ->
 
 @requirement("AUTH-1:client")
 async def test_a_resource_can_be_left_out(tmp_path: Path, clock: Clock) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server, resource="omit")}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server, resource="omit") as here:
         clock.ahead += 2 * HOUR
         server.expire()
         await here.call("there", "whoami")
@@ -384,9 +364,7 @@ async def test_a_client_secret_of_a_registration_that_expired_is_replaced_by_ano
 ) -> None:
     async with OAuthServer() as server:
         server.client = {"client_secret": "", "client_secret_expires_at": int(clock.time()) + 3600}
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
-            await sign_in(here, server)
+        async with signed_in(tmp_path, server) as here:
             assert server.counts["register"] == 1
             server.forget()
             clock.ahead += 2 * HOUR
@@ -401,8 +379,7 @@ async def test_a_client_secret_of_a_registration_that_expired_is_replaced_by_ano
 async def test_a_client_that_was_registered_is_used_again(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         for _ in range(3):
-            async with desk(tmp_path, {"there": remote(server)}) as here:
-                await here.apply()
+            async with applied(tmp_path, server) as here:
                 await until_asked(here)
         assert server.counts["register"] == 1
 
@@ -411,8 +388,7 @@ async def test_a_client_that_was_registered_is_used_again(tmp_path: Path) -> Non
 async def test_a_server_that_registers_nobody_is_said_with_the_way_out(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         server.registers = False
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             reason = here.row("there")["reason"]
             assert "registers no client for us" in reason and "`clientId`" in reason
             assert "http://127.0.0.1:7717/oauth/mcp/callback" in reason
@@ -424,8 +400,7 @@ async def test_only_what_the_challenge_names_is_asked_for(tmp_path: Path) -> Non
         server.scope = "tools"
         server.prm = {"scopes_supported": ["tools", "more"]}
         server.metadata = {"scopes_supported": ["tools", "more", "all"]}
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             assert query_of(page_of(here))["scope"] == "tools"
 
 
@@ -433,16 +408,13 @@ async def test_only_what_the_challenge_names_is_asked_for(tmp_path: Path) -> Non
 async def test_what_only_the_authorization_server_knows_of_is_not_asked_for(tmp_path: Path) -> None:
     async with OAuthServer() as server:
         server.metadata = {"scopes_supported": ["tools", "admin"]}
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             assert "scope" not in query_of(page_of(here))
 
 
 @requirement("AUTH-1:scopes")
 async def test_a_call_that_needs_more_asks_for_it_once_and_the_session_goes_on(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server, scopes=["tools"])}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server, scopes=["tools"]) as here:
         server.needs = {"write": "writing", "administer": "root"}
         with pytest.raises(SessionError, match='allow more \\("writing"\\): sign in at'):
             await here.call("there", "write")
@@ -472,8 +444,7 @@ async def test_a_server_that_wants_a_sign_in_nobody_set_up_says_how(tmp_path: Pa
 
 @requirement("AUTH-1:state")
 async def test_who_says_no_at_the_page_is_told_so_and_may_try_again(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         page = page_of(here)
         with pytest.raises(SignInRefused, match="access_denied"):
             await here.project.sign_ins.finish(query_of(page)["state"], None, None, "access_denied")
@@ -483,9 +454,7 @@ async def test_who_says_no_at_the_page_is_told_so_and_may_try_again(tmp_path: Pa
 
 @requirement("AUTH-1:forget")
 async def test_what_is_forgotten_is_used_no_more(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         assert await here.project.sign_ins.forget("there") is True
         assert here.project.vault.internal("@sign-in/") == ()
         await until_asked(here)
@@ -494,8 +463,7 @@ async def test_what_is_forgotten_is_used_no_more(tmp_path: Path) -> None:
 
 @requirement("AUTH-1:other-places")
 async def test_tokens_of_one_address_are_not_shown_at_another_that_the_file_names_later(tmp_path: Path) -> None:
-    async with OAuthServer() as one, OAuthServer() as other, desk(tmp_path, {"there": remote(one)}) as here:
-        await here.apply()
+    async with OAuthServer() as one, OAuthServer() as other, applied(tmp_path, one) as here:
         await sign_in(here, one)
         here.write({"there": remote(other)})
         await here.apply()
@@ -515,8 +483,7 @@ async def test_the_query_of_a_url_is_no_part_of_what_is_signed_in_to(tmp_path: P
 
 @requirement("AUTH-1:page")
 async def test_pages_of_an_engine_that_listens_elsewhere_now_are_replaced(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         before = page_of(here)
         here.project.public_url = lambda: "http://127.0.0.1:7999"
         here.project.sign_ins.moved()
@@ -529,9 +496,7 @@ async def test_pages_of_an_engine_that_listens_elsewhere_now_are_replaced(tmp_pa
 async def test_a_token_without_an_end_or_a_successor_is_used_until_it_is_refused(tmp_path: Path, clock: Clock) -> None:
     async with OAuthServer() as server:
         server.lifetime, server.gives_refresh = None, False
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
-            await sign_in(here, server)
+        async with signed_in(tmp_path, server) as here:
             clock.ahead += 1000 * HOUR
             assert await here.call("there", "whoami") == "ada"
             server.expire()
@@ -543,9 +508,7 @@ async def test_a_token_without_an_end_or_a_successor_is_used_until_it_is_refused
 @requirement("AUTH-1:secrets")
 async def test_no_token_stands_in_the_state_or_the_status(tmp_path: Path) -> None:
     async with OAuthServer() as server:
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
-            await sign_in(here, server)
+        async with signed_in(tmp_path, server) as here:
             shown = json.dumps(here.status())
         tokens = [*server.access, *server.refresh]
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -567,8 +530,7 @@ async def test_while_a_server_is_in_trouble_nothing_is_concluded_and_the_page_co
 ) -> None:
     async with OAuthServer() as server:
         server.broken = {what: 503}
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             assert "HTTP 503" in here.row("there")["reason"] and here.row("there")["authUrl"] is None
             server.broken = {}
             here.project.retry("there")
@@ -577,8 +539,7 @@ async def test_while_a_server_is_in_trouble_nothing_is_concluded_and_the_page_co
 
 @requirement("AUTH-1:one-sign-in-asked")
 async def test_where_the_token_cannot_be_had_the_person_is_told_and_gets_another_page(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         server.broken, page = {"token": 500}, page_of(here)
         with pytest.raises(SignInRefused, match="HTTP 500"):
             await come_back(here, server, page)
@@ -591,9 +552,7 @@ async def test_where_the_token_cannot_be_had_the_person_is_told_and_gets_another
 async def test_a_token_that_cannot_be_written_down_is_not_used_and_not_lost(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         server.rotates = True
         clock.ahead += 2 * HOUR
         server.expire()
@@ -616,9 +575,7 @@ async def test_a_token_that_cannot_be_written_down_is_not_used_and_not_lost(
 @requirement("AUTH-1:stays-signed-in")
 async def test_settings_that_change_while_a_token_is_renewed_take_no_sign_in_away(tmp_path: Path, clock: Clock) -> None:
     """The session of before renews with what it knows; what the other one was given is not thrown away for it."""
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         before = here.project.sign_ins._accounts["there"]
         here.write({"there": remote(server, scopes=["tools"])})
         await here.apply()
@@ -633,9 +590,7 @@ async def test_settings_that_change_while_a_token_is_renewed_take_no_sign_in_awa
 
 @requirement("AUTH-1:scopes")
 async def test_a_server_that_does_not_say_which_scope_it_wants_is_told_of_as_it_is(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         server.needs = {"write": ""}
         with pytest.raises(SessionError, match="does not say which"):
             await here.call("there", "write")
@@ -644,9 +599,7 @@ async def test_a_server_that_does_not_say_which_scope_it_wants_is_told_of_as_it_
 
 @requirement("AUTH-1:scopes")
 async def test_a_server_that_wants_ever_more_scopes_makes_no_heap_of_pages(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server) as here:
         for number in range(8):
             server.needs = {"write": f"scope{number}"}
             with pytest.raises(SessionError, match="allow more"):
@@ -657,9 +610,7 @@ async def test_a_server_that_wants_ever_more_scopes_makes_no_heap_of_pages(tmp_p
 
 @requirement("AUTH-1:sign-in")
 async def test_signing_in_again_asks_for_what_was_allowed_before(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server, scopes=["tools"])}) as here:
-        await here.apply()
-        await sign_in(here, server)
+    async with OAuthServer() as server, signed_in(tmp_path, server, scopes=["tools"]) as here:
         server.needs = {"write": "writing"}
         with pytest.raises(SessionError, match="allow more"):
             await here.call("there", "write")
@@ -688,8 +639,7 @@ async def test_servers_of_the_older_transport_are_signed_in_to_likewise(tmp_path
 async def test_odd_tokens_are_used_as_long_as_they_are_accepted(tmp_path: Path, token: dict[str, Any]) -> None:
     async with OAuthServer() as server:
         server.token = token
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             if token.get("expires_in") == 10**400:
                 with pytest.raises(SignInRefused, match="no sense"):
                     await come_back(here, server, page_of(here))
@@ -706,8 +656,7 @@ async def test_odd_tokens_are_used_as_long_as_they_are_accepted(tmp_path: Path, 
 async def test_what_is_no_token_is_not_taken_for_one(tmp_path: Path, token: dict[str, Any]) -> None:
     async with OAuthServer() as server:
         server.token = token
-        async with desk(tmp_path, {"there": remote(server)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server) as here:
             with pytest.raises(SignInRefused):
                 await come_back(here, server, page_of(here))
             assert all("authorization" not in seen for seen in server.seen)
@@ -716,8 +665,7 @@ async def test_what_is_no_token_is_not_taken_for_one(tmp_path: Path, token: dict
 @requirement("AUTH-1:issuer")
 @pytest.mark.parametrize("issuer", ["nowhere", "ftp://x", "https://", "http://["])
 async def test_an_issuer_that_is_no_url_is_said(tmp_path: Path, issuer: str) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server, issuer=issuer)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server, issuer=issuer) as here:
         assert here.row("there")["reason"] == "The issuer under `oauth` is not a URL." and server.counts == {}
 
 
@@ -739,8 +687,7 @@ async def test_the_secret_of_the_file_goes_to_nobody_whom_only_the_server_names(
         other.clients["mine"] = "s3cret-of-mine"
         other.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
         settings = {"clientId": "mine", "clientSecret": "s3cret-of-mine"}
-        async with desk(tmp_path, {"there": remote(server, **settings)}) as here:
-            await here.apply()
+        async with applied(tmp_path, server, **settings) as here:
             reason = here.row("there")["reason"]
             assert "wants the client's secret sent to" in reason and f"`issuer: {other.issuer}`" in reason
             assert here.row("there")["authUrl"] is None

@@ -10,7 +10,17 @@ import pytest
 from reconciler.sessions.sign_in.credential import SignInRefused
 from tests.canary import CANARY
 from tests.engine.desk import desk
-from tests.engine.signing import Clock, clock, come_back, page_of, remote, sign_in, until_asked, until_connected
+from tests.engine.signing import (
+    Clock,
+    applied,
+    clock,
+    come_back,
+    page_of,
+    remote,
+    sign_in,
+    until_asked,
+    until_connected,
+)
 from tests.requirements import requirement
 from tests.rig.oauth_server import OAuthServer
 
@@ -61,8 +71,7 @@ async def test_a_registered_client_that_is_not_told_how_shows_its_secret_as_the_
     ids=json.dumps,
 )
 async def test_of_an_answer_that_is_no_token_nothing_is_repeated(tmp_path: Path, token: dict[str, Any]) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         server.token = token
         with pytest.raises(SignInRefused) as refused:
             await come_back(here, server, page_of(here))
@@ -73,8 +82,7 @@ async def test_of_an_answer_that_is_no_token_nothing_is_repeated(tmp_path: Path,
 
 @requirement("AUTH-1:one-sign-in-asked")
 async def test_who_signed_in_at_one_of_several_pages_is_shown_none_of_the_others(tmp_path: Path) -> None:
-    async with OAuthServer() as server, desk(tmp_path, {"there": remote(server)}) as here:
-        await here.apply()
+    async with OAuthServer() as server, applied(tmp_path, server) as here:
         older = page_of(here)
         account = here.project.sign_ins._accounts["there"]
         account._pending[-1]._began -= 300

@@ -15,31 +15,20 @@ from reconciler.faces.http.body import read_body
 from reconciler.faces.http.guard import Guard, Limits, PlainGuard
 from reconciler.faces.http.guard_fast import FastGuard
 from reconciler.faces.http.problems import HttpProblem
+from tests.faces.http.kinds import FAST, anyio_backend, kind
 from tests.faces.http.raw import Line, ask, line, listened
 from tests.requirements import requirement
+
+__all__ = ["anyio_backend", "kind"]
 
 pytestmark = [requirement("GATE-1:connections"), pytest.mark.anyio]
 GOOD = b"GET /good HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LONG = 3600.0
 
 
-KINDS: dict[str, tuple[type[Guard], bool]] = {"h11-asyncio": (PlainGuard, False), "httptools-uvloop": (FastGuard, True)}
-"""What an engine runs on where nothing faster installs, and what it runs on everywhere else."""
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def anyio_backend(kind: str) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": KINDS[kind][1]}
-
-
 @pytest.fixture
 def parser(kind: str) -> type[Guard]:
-    return KINDS[kind][0]
+    return FastGuard if kind == FAST else PlainGuard
 
 
 class Echo:

@@ -18,31 +18,23 @@ from reconciler.faces.http.guard import Guard, Limits, PlainGuard
 from reconciler.faces.http.guard_hot import HotGuard
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.http.websocket import PIECE, Gone
+from tests.faces.http.kinds import FAST, anyio_backend, kind
 from tests.faces.http.raw import PATIENCE, ask, line, listened
 from tests.faces.http.sockets import NOISE, ending, frame, raw_socket, refusal, socket, spoilt, upgrade
 from tests.requirements import requirement
+
+__all__ = ["anyio_backend", "kind"]
 
 pytestmark = [requirement("GATE-1:sockets"), pytest.mark.anyio]
 GOOD = b"GET /good HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MIB = 1024 * 1024
 FLOOD, HELD = 100, 0.1
 """Texts of a MiB, more than any buffers in between take; seconds after which one that is not taken is held back."""
-KINDS: dict[str, tuple[type[Guard], bool]] = {"h11-asyncio": (PlainGuard, False), "httptools-uvloop": (HotGuard, True)}
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def anyio_backend(kind: str) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": KINDS[kind][1]}
 
 
 @pytest.fixture
 def parser(kind: str) -> type[Guard]:
-    return KINDS[kind][0]
+    return HotGuard if kind == FAST else PlainGuard
 
 
 class Parrot:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.desk import light
 from tests.faces.api.connect.space import DOTTED, space
-from tests.faces.http.raw import line
+from tests.faces.http.raw import Answer, line
 from tests.requirements import requirement
 from tests.rig import evil_http, sdk_http
 from tests.rig.starting import argv
@@ -85,30 +85,29 @@ async def test_a_call_that_asks_waits_for_a_person(tmp_path: Path) -> None:
         assert answers[0].json["content"][0]["text"] == "hi"
 
 
-async def test_no_error_of_a_call_makes_a_client_call_again(tmp_path: Path) -> None:
+async def refused(folder: Path, code: int, message: str) -> Answer:
+    """The answer to a call that the server refuses so; the server is asked once."""
     refusing = {
         "tools/list": evil_http.answers({"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}),
-        "tools/call": evil_http.refuses(-32000, "not today"),
+        "tools/call": evil_http.refuses(code, message),
     }
     behaviour: Any = evil_http.mcp
-    async with evil_http.EvilHttp(behaviour(**refusing)) as server, space(tmp_path) as desk:
+    async with evil_http.EvilHttp(behaviour(**refusing)) as server, space(folder) as desk:
         await desk.ask("PUT", "/far", {"mcpUrl": server.url})
-        failed = await desk.ask("POST", "/far/.tools/t", {})
-        assert (failed.status, failed.headers["x-should-retry"]) == (502, "false")
-        assert "not today" in failed.json["message"]
+        answer = await desk.ask("POST", "/far/.tools/t", {})
         assert len(server.seen("tools/call")) == 1
+        return answer
+
+
+async def test_no_error_of_a_call_makes_a_client_call_again(tmp_path: Path) -> None:
+    failed = await refused(tmp_path, -32000, "not today")
+    assert (failed.status, failed.headers["x-should-retry"]) == (502, "false")
+    assert "not today" in failed.json["message"]
 
 
 async def test_what_the_server_finds_wrong_with_the_arguments_is_the_callers_fault(tmp_path: Path) -> None:
-    refusing = {
-        "tools/list": evil_http.answers({"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}),
-        "tools/call": evil_http.refuses(-32602, "no such argument"),
-    }
-    behaviour: Any = evil_http.mcp
-    async with evil_http.EvilHttp(behaviour(**refusing)) as server, space(tmp_path) as desk:
-        await desk.ask("PUT", "/far", {"mcpUrl": server.url})
-        failed = await desk.ask("POST", "/far/.tools/t", {})
-        assert (failed.status, failed.json["error"]) == (400, "invalid-params")
+    failed = await refused(tmp_path, -32602, "no such argument")
+    assert (failed.status, failed.json["error"]) == (400, "invalid-params")
 
 
 async def test_a_tool_that_asks_its_user_says_that_nobody_can_be_asked_here(tmp_path: Path) -> None:
