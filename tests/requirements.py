@@ -273,6 +273,8 @@ _BUILT = {
     "AUTH-1:callback": "the page that a browser comes back to needs no token, runs nothing and says what happened",
     "AUTH-1:command": "a person signs in by command, in a browser or by pasting an address",
     "PAGE-1:entering": "a one-time link lets a browser in, and nothing else does; the answer to anybody else says how",
+    "PAGE-1:server": "the page of one server shows how it is, what waits, what it offers, its lock, sign-in and output",
+    "PAGE-1:try": "a tool is tried with a form made of its schema, through the gate, and the answer is shown as text",
     "OPS-1:read-only": "an engine that only reads changes no file, and answers with the patch to commit",
     "OPS-1:configuration": "the configuration is read, planned and changed, each change for the version that it names",
     "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",

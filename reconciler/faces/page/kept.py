@@ -16,9 +16,10 @@ MOST = 32
 Kind = TypeVar("Kind")
 
 
-def keep(request: Request, shelf: str, thing: Any) -> str:
-    """Keep something for later pages of this visit and project; the key to it."""
-    key, found = secrets.token_urlsafe(16), _shelf(request, shelf)
+def keep(request: Request, shelf: str, thing: Any, key: str | None = None) -> str:
+    """Keep something for later pages of this visit and project, instead of what has the same key; the key to it."""
+    key, found = key or secrets.token_urlsafe(16), _shelf(request, shelf)
+    found.pop(key, None)
     found[key] = thing
     while len(found) > MOST:
         del found[next(iter(found))]

@@ -51,10 +51,13 @@ async def accept_shown(request: Request, form: FormData) -> Response:
     """Write what the server shows into the lock, if that is what was looked at."""
     project = project_of(request)
     server_id, offered = applied_server(request, project), form.get("offered")
+    standing = stand(project, server_id)
     try:
-        done = await accept(project, server_id, expected={server_id: str(offered)}, wait=0)
-        kept = done.kept.get(server_id, "it is kept out of the lock")
-        said = "The lock has what it shows now." if done.accepted else f"Nothing was pinned: {kept}."
+        if standing.offered is None:
+            said = f"Nothing was pinned: {standing.why}."
+        else:
+            await accept(project, server_id, expected={server_id: str(offered)}, wait=0)
+            said = "The lock has what it shows now."
     except (UnknownServer, Unusable, MovedOn, LockTooLarge) as error:
         said = f"Nothing was written: {error}."
     except OSError as error:

@@ -26,6 +26,7 @@ from reconciler.faces.http.problems import as_problem
 from reconciler.faces.page.arguments import arguments_of, choice_text, fields_of
 from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.kept import keep, kept
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.part import part
@@ -36,10 +37,9 @@ from reconciler.gate.showing import without_secrets
 
 SOON = 2.0
 """Seconds that a form waits for the answer; one that comes later is shown when it comes."""
-MOST = 16
-"""Answers that are kept for one visit."""
 LONGEST_NAME = 128
 
+_SHELF = "tried"
 _running: set[asyncio.Task[None]] = set()
 
 
@@ -69,6 +69,11 @@ class Tool:
     digest: str
 
     @property
+    def key(self) -> str:
+        """What is tried of it is kept under this."""
+        return f"{self.server} {self.name}"
+
+    @property
     def at(self) -> str:
         """Where its page is, below that of the project."""
         return f"servers/{self.server}/try?{urlencode({'tool': self.name})}"
@@ -83,7 +88,7 @@ async def tool(request: Request) -> Page:
     """The tool named in the query. What is typed into its form stays: the form is no part."""
     found = await _tool(request, request.query_params.get("tool", ""))
     whole = request.query_params.get("as") == "json"
-    tried = _kept(request).get((found.project.name, found.server, found.name))
+    tried = kept(request, _SHELF, found.key, Tried)
     again = tried is not None and (tried.definition, tried.whole) == (found.digest, whole)
     fields = fields_of((found.definition or {}).get("inputSchema"), whole=whole)
     shown = {"tool": found, "base": base_of(request), "hide": found.project.environment.hide}
@@ -112,7 +117,7 @@ async def call(request: Request, form: FormData) -> Response:
     sent = {each.id: _text(form, each.id) for each in fields}
     arguments, wrong = arguments_of(fields, sent)
     tried = Tried(found.digest, sent, whole, now_text(), wrong)
-    _keep(request, found, tried)
+    keep(request, _SHELF, tried, found.key)
     if not wrong:
         task = asyncio.create_task(_call(found, visit_of(request).principal, arguments, tried))
         _running.add(task)
@@ -178,16 +183,3 @@ def _pretty(tool: Tool, key: str) -> str:
 def _text(form: FormData, name: str) -> str:
     value = form.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _kept(request: Request) -> dict[tuple[str, str, str], Tried]:
-    kept: dict[tuple[str, str, str], Tried] = visit_of(request).kept.setdefault("tried", {})
-    return kept
-
-
-def _keep(request: Request, tool: Tool, tried: Tried) -> None:
-    kept, key = _kept(request), (tool.project.name, tool.server, tool.name)
-    kept.pop(key, None)
-    kept[key] = tried
-    while len(kept) > MOST:
-        del kept[next(iter(kept))]
