@@ -42,7 +42,7 @@ async def switch(request: Request, form: FormData) -> Response:
     name = _name(document, where, id, on)
     patch: Mapping[str, Any] = {where: {id: {"enabled": on}}}
     word = "on" if on else "off"
-    return await at_once(request, Proposal(patch, f"Switch {name} {word}?", f"{name} is switched {word}."))
+    return await at_once(request, Proposal(patch, f"Switch {word} {name}?", f"Switched {word}: {name}."))
 
 
 def _name(document: Document, where: str, id: str, on: bool) -> str:
