@@ -24,6 +24,7 @@ from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.forms import back_to, form_route
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
+from reconciler.faces.page.marks import MARKS
 from reconciler.faces.page.part import Part, part
 from reconciler.faces.page.view import Page, view_route
 from reconciler.plan.render.words import Speaker, Words
@@ -37,15 +38,6 @@ HAPPENED = 20
 """Events that are shown."""
 MOST = 100
 """Tools, prompts and resources that are shown at first, of each."""
-
-MARKS: Mapping[str, str] = {
-    "launch": "something would be run or reached that nobody said yes to",
-    "loosen": "less would be asked, or more allowed, than before",
-    "with-settings": "a change of the settings that hold for it waits",
-    "mass-delete": "very many servers would be deleted at once",
-    "protected": "it is protected from deletion",
-}
-"""What waits for a yes, in words, by mark."""
 
 
 def routes() -> list[BaseRoute]:

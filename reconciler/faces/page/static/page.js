@@ -33,7 +33,10 @@ function show(id, html) {
   if (fresh.isEqualNode(old)) return;
   old.replaceWith(fresh);
   refilter();
-  if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
+  if (focused) {
+    const next = document.getElementById(focused.id) ?? items().at(Math.min(place, items().length - 1));
+    (next ?? document.getElementById("main")).focus({ preventScroll: true });
+  }
 }
 
 addEventListener("focusout", () => {
@@ -138,6 +141,39 @@ dialog.addEventListener("close", () => {
     (document.getElementById(opener) ?? document.getElementById("main")).focus();
   }
 });
+
+// Where things wait for an answer j and k go down and up, and other keys press the button that names them. The place is
+// kept: what was answered goes away.
+
+let place = 0;
+
+const items = () => [...document.querySelectorAll("[data-item]")];
+const here = () => items().findIndex((item) => item.contains(document.activeElement));
+
+addEventListener("focusin", () => {
+  if (here() >= 0) place = here();
+});
+
+addEventListener("keydown", ({ key, target, ctrlKey, metaKey, altKey }) => {
+  if (ctrlKey || metaKey || altKey || dialog.open || target.matches("input, textarea, select")) return;
+  const all = items();
+  if (key === "j" || key === "k") {
+    const next = here() < 0 ? place : here() + (key === "j" ? 1 : -1);
+    all.at(Math.min(Math.max(next, 0), all.length - 1))?.focus();
+  } else if (here() >= 0) all[here()].querySelector(`[data-key="${CSS.escape(key)}"]`)?.click();
+});
+
+// How long ago something was stays true while somebody looks.
+
+const UNITS = [["d", 86400], ["h", 3600], ["m", 60], ["s", 0]];
+
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-age]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - new Date(time.dateTime)) / 1000));
+    const [unit, length] = UNITS.find(([, least]) => seconds >= least);
+    time.textContent = `${Math.floor(seconds / (length || 1))} ${unit} ago`;
+  }
+}, 10_000);
 
 // What is said of an element goes away with Escape, until it is pointed at anew.
 

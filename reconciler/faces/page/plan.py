@@ -1,0 +1,165 @@
+"""`/ui/plan`: what waits for a yes, what the file would do now, and what was applied."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from reconciler.engine.change import Applied, Consent, Held, Invalid, apply_file, approve, plan_file
+from reconciler.engine.pending import Pending, key_of
+from reconciler.engine.project import Project
+from reconciler.faces.api.access import require
+from reconciler.faces.api.hosted import project_of
+from reconciler.faces.api.own.applying import applied_json
+from reconciler.faces.http.problems import HttpProblem
+from reconciler.faces.page import plan_back
+from reconciler.faces.page.entering import visit_of
+from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.lasting import to_the_end
+from reconciler.faces.page.layout import base_of
+from reconciler.faces.page.look import markup
+from reconciler.faces.page.marks import MARKS
+from reconciler.faces.page.moments import ago_of
+from reconciler.faces.page.outcome import commands
+from reconciler.faces.page.part import Part, part
+from reconciler.faces.page.view import Page, view_route
+from reconciler.plan.actions import PROJECT, Plan
+from reconciler.plan.document import plan_id
+from reconciler.plan.render.text import action_lines, plan_lines
+
+RESULTS: Mapping[str, str] = {
+    "applied": "applied",
+    "late": "on its way",
+    "failed": "failed",
+    "skipped": "skipped",
+    "rolled-back": "taken back",
+    "waiting": "waiting for a yes",
+}
+"""What became of an action, in words."""
+
+
+def routes() -> list[BaseRoute]:
+    """The view, and where its forms are sent to."""
+    return [
+        view_route("/plan", plan),
+        form_route("/plan/apply", apply),
+        form_route("/plan/approve", say_yes),
+        form_route("/plan/deny", say_no),
+        *plan_back.routes(),
+    ]
+
+
+async def plan(request: Request) -> Page:
+    """What waits, the plan of the file as it is now, and the history."""
+    project = project_of(request)
+    found = await plan_file(project)
+    rows = await project.records.history()
+    around = {
+        "base": base_of(request),
+        "form_token": visit_of(request).form_token,
+        "file": project.sources.shown(project.sources.main),
+        "ago": ago_of,
+    }
+    parts = {
+        "plan-waiting": _waiting(project, None if isinstance(found, Invalid) else found, around),
+        "plan-now": _now(None if isinstance(found, Invalid) else found, around),
+        "plan-history": Part(lambda: markup("plan/history.html", **around, rows=rows), rows),
+    }
+    return Page("plan/plan.html", "Plan", parts)
+
+
+async def apply(request: Request, form: FormData) -> Response:
+    """Take up what the file says: the yes is to the plan that was shown."""
+    require(request, "operator")
+    project, who = project_of(request), visit_of(request).principal.name
+    consent, expected = Consent(who, None, seen=True), str(form.get("plan"))
+    result = await to_the_end(apply_file(project, consent, lambda _: None, expected=expected, wait=0))
+    return back_to(request, "plan", said_of(project, result))
+
+
+async def say_yes(request: Request, form: FormData) -> Response:
+    """A yes to actions that wait, as they were shown."""
+    require(request, "operator")
+    project, who = project_of(request), visit_of(request).principal.name
+    chosen = _chosen(project, form)
+    if not chosen:
+        return back_to(request, "plan", "Nothing was done: this waits no longer.")
+    result = await to_the_end(approve(project, chosen, who, lambda _: None, wait=0))
+    return back_to(request, "plan", said_of(project, result))
+
+
+async def say_no(request: Request, form: FormData) -> Response:
+    """A no: it is not asked about again until the file says something else."""
+    require(request, "operator")
+    project = project_of(request)
+    chosen = _chosen(project, form)
+    project.waiting.deny(chosen)
+    project.news.tell()
+    servers = ", ".join(_name(pending.server) for pending in chosen)
+    return back_to(request, "plan", f"Denied: {servers}." if chosen else "Nothing was done: this waits no longer.")
+
+
+def said_of(project: Project, result: Applied | Invalid | Held | Plan) -> str:
+    """What became of a plan, in a sentence; of what failed, why."""
+    try:
+        done = applied_json(result)
+    except HttpProblem as problem:
+        return project.environment.hide(f"Nothing was done: {problem}.")
+    counts = [f"{done['summary'][key]} {word}" for key, word in RESULTS.items() if done["summary"].get(key)]
+    failed = [f"{_name(each['server'])}: {each['error']['message']}" for each in done["results"] if each["error"]]
+    said = [f"{done['id']}: {', '.join(counts) or 'nothing to do'}.", *failed]
+    return project.environment.hide(" ".join(said))
+
+
+def _chosen(project: Project, form: FormData) -> list[Pending]:
+    """The waiting actions that a form names. One that names none means none, not all."""
+    servers = [str(server) for server in form.getlist("server")]
+    return project.waiting.chosen(str(form.get("plan")), servers) if servers else []
+
+
+def _waiting(project: Project, found: Plan | None, around: Mapping[str, Any]) -> Part:
+    rows = [_row(pending, found) for pending in project.waiting.all]
+    together: dict[str, list[Pending]] = {}
+    for row in rows:
+        if row["lines"] is not None:
+            together.setdefault(row["pending"].plan, []).append(row["pending"])
+    several = {id: members for id, members in together.items() if len(members) > 1}
+    return part(markup("plan/waiting.html", **around, rows=rows, several=several, host=socket.gethostname()))
+
+
+def _row(pending: Pending, found: Plan | None) -> dict[str, Any]:
+    """One waiting action with what the plan says of it now; without `lines` where the file says something else."""
+    action = next((each for each in found.actions if key_of(each) == pending.key), None) if found else None
+    return {
+        "pending": pending,
+        "name": _name(pending.server),
+        "why": [MARKS.get(mark, mark) for mark in pending.marks],
+        "lines": action_lines(found, action) if found and action else None,
+        "runs": commands(replace(found, actions=(action,))) if found and action else [],
+    }
+
+
+def _name(server: str) -> str:
+    return "the settings" if server == PROJECT else server
+
+
+def _now(found: Plan | None, around: Mapping[str, Any]) -> Part:
+    """The plan of the file; None where the file has mistakes, which stand at the top of the page."""
+    if found is None:
+        return part(markup("plan/now.html", **around, broken=True))
+    shown = {
+        "broken": False,
+        "empty": found.empty,
+        "id": plan_id(found),
+        "lines": plan_lines(found),
+        "runs": commands(found),
+        "host": socket.gethostname(),
+    }
+    return part(markup("plan/now.html", **around, **shown))
