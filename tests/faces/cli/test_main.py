@@ -209,6 +209,7 @@ def test_a_reader_that_goes_away_is_no_error(desk: Desk) -> None:
 
 WAITING = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
 class Slow:
     def read(self):
         os.write(1, b"waiting")
