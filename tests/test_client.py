@@ -18,7 +18,7 @@ from typing import Any, get_type_hints, is_typeddict
 import pytest
 
 import reconciler
-from reconciler.client import ApiError, Client, NoEngine, answers, lock_answers
+from reconciler.client import ApiError, Client, NoEngine, answers, lock_answers, sealed_answers
 from reconciler.client.connection import LocalSocket, address_of
 from reconciler.faces.api.own.endpoint import root_routes, routes
 from reconciler.faces.api.own.openapi import document
@@ -382,6 +382,8 @@ GIVEN = {
     "allow": [],
     "if_match": "*",
     "seconds": 1,
+    "file": "x",
+    "passphrase": "x",
 }
 
 
@@ -426,7 +428,7 @@ MODELS = {
 def typed() -> Iterator[tuple[Any, str]]:
     """Every class of answers, and the name of the schema that says the same."""
     schemas = document(routes(), root_routes())["components"]["schemas"]
-    for module in (answers, lock_answers):
+    for module in (answers, lock_answers, sealed_answers):
         for name, value in vars(module).items():
             if is_typeddict(value) and value.__module__ == module.__name__:
                 known = MODELS.get(value) or next(each for each in (name, f"{name}Shown") if each in schemas)

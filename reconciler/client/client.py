@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
-from reconciler.client import answers, lock_answers
+from reconciler.client import answers, lock_answers, sealed_answers
 from reconciler.client.connection import (
     ApiError,
     Asking,
@@ -188,6 +188,33 @@ class Client:
         """
         path = "/import?dryRun=true" if dry_run else "/import"
         return cast(answers.Imported, self._asking.post(path, document))
+
+    def export_sealed(
+        self,
+        passphrase: str,
+        servers: Sequence[str] | None = None,
+        *,
+        format: Literal["reconciler", "mcp-explorer"] = "reconciler",
+    ) -> sealed_answers.Sealed:
+        """A file with servers, all where none are named, and their stored secrets, which only the passphrase opens.
+
+        ApiError 400: weak-passphrase. 404: nothing-to-export. 413: too-large. 422: invalid (`problems`).
+        """
+        named = None if servers is None else list(servers)
+        body = {"passphrase": passphrase, "servers": named, "format": format}
+        return cast(sealed_answers.Sealed, self._asking.post("/export/sealed", body))
+
+    def import_sealed(
+        self, file: str, passphrase: str, *, run: Sequence[str] = (), dry_run: bool = False
+    ) -> sealed_answers.Opened:
+        """Take over the servers of such a file, or of one of MCP Explorer. Programs come switched off but for `run`.
+
+        ApiError 422: not-ours, newer-version, damaged, wrong-passphrase, altered, each with the way out as `hint`;
+        invalid. 404: unknown-server. 403: read-only.
+        """
+        path = "/import/sealed?dryRun=true" if dry_run else "/import/sealed"
+        body = {"file": file, "passphrase": passphrase, "run": list(run)}
+        return cast(sealed_answers.Opened, self._asking.post(path, body))
 
     # Servers at work.
 

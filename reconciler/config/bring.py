@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -46,18 +46,18 @@ class Brought:
         return (*self.added, *(each.into for each in self.renamed))
 
 
-def bring(written: Mapping[str, Any], incoming: Mapping[str, Any]) -> Brought:
+def bring(written: Mapping[str, Any], incoming: Mapping[str, Any], apart: Collection[str] = ()) -> Brought:
     """Merge the servers and groups of `incoming` into `written`. Nothing that is here is changed.
 
     An id that is taken becomes `<id>-v2` with the name "Name (v2)", and so on. A server counts as the same where it
-    differs at most in secrets that are stored here. Raises NothingToBring.
+    differs at most in secrets that are stored here, and in the fields `apart`. Raises NothingToBring.
     """
     here = written["mcpServers"]
     taken = {server.lower(): server for server in here}
     entries: dict[str, Any] = {}
     added, renamed, unchanged = [], [], []
     for wanted, entry in _servers(incoming).items():
-        id, candidate = next(found for found in _candidates(wanted, entry) if _settles(found, here, taken))
+        id, candidate = next(one for one in _candidates(wanted, entry) if _settles(one, here, taken, apart))
         known = taken.setdefault(id.lower(), id)
         if known in here:
             unchanged.append(known)
@@ -104,11 +104,16 @@ def _candidates(id: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str,
     yield from ((numbered(id, version), {**entry, "name": f"{name} (v{version})"}) for version in count(2))
 
 
-def _settles(candidate: tuple[str, Any], here: Mapping[str, Any], taken: Mapping[str, str]) -> bool:
+def _settles(
+    candidate: tuple[str, Any], here: Mapping[str, Any], taken: Mapping[str, str], apart: Collection[str]
+) -> bool:
     """Whether an id is free, or stands for this very server."""
     id, entry = candidate
     known = taken.get(id.lower())
-    return known is None or (known in here and _agrees(here[known], masked_fields(here[known], hidden), entry))
+    if known is None or known not in here:
+        return known is None
+    stored, given = ({name: each[name] for name in each if name not in apart} for each in (here[known], entry))
+    return _agrees(stored, masked_fields(stored, hidden), given)
 
 
 def _agrees(stored: Any, shown: Any, given: Any) -> bool:
@@ -130,8 +135,9 @@ def _names_a_secret(text: str) -> bool:
 
 
 def _groups(written: Mapping[str, Any], incoming: Mapping[str, Any]) -> dict[str, Any]:
-    """The groups that are not here."""
+    """The groups that are not here. One that servers here are in need not be declared, and is not from outside."""
     groups = incoming.get("groups")
-    known = {group.lower() for group in written.get("groups", {})}
+    joined = {server["group"].lower() for server in written["mcpServers"].values() if "group" in server}
+    known = {group.lower() for group in written.get("groups", {})} | joined
     fresh = {id: group for id, group in groups.items() if id.lower() not in known} if isinstance(groups, dict) else {}
     return {"groups": fresh} if fresh else {}

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.engine.apart import accepted_with
@@ -38,6 +39,7 @@ SAY_YES = ("operator", "owner")
 OWN_SETTINGS = ("version", "project")
 """What everything else is understood by: never changed from outside."""
 TRIES = 20
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +85,22 @@ async def change(
     principal: Principal,
     wait: float = 120.0,
     fresh: Collection[str] = (),
+    secrets: Mapping[str, str] = NO_SECRETS,
     expected: str | None = None,
 ) -> Changed:
     """Write a merge patch into the files, and take up what it causes as far as `principal` may say yes to it.
 
     `if_match` is the ETag that the change was made for, None for whatever there is now: what somebody else saves
     meanwhile stays, and the patch is made again for it. `wait` are the seconds that sessions have to become so. `fresh`
-    are servers that must not be there yet. `expected` is the id of the plan that somebody was shown (`prospect`): what
-    would cause another one by now is refused as `moved`. Goes on when the caller is cancelled. Raises ChangeRefused.
+    are servers that must not be there yet, `secrets` values that come with the patch under names that hold nothing
+    else. `expected` is the id of the plan that somebody was shown (`prospect`): what would cause another one by now is
+    refused as `moved`. Goes on when the caller is cancelled. Raises ChangeRefused.
     """
     if principal.role not in WRITERS:
         message = f'"{principal.name}" has the role {principal.role}, and may not change the file'
         raise ChangeRefused("not-allowed", message)
     task = asyncio.create_task(
-        _change(project, patch, if_match, principal, wait, fresh, expected), name="a change of the file"
+        _change(project, patch, if_match, principal, wait, fresh, secrets, expected), name="a change of the file"
     )
     _running.add(task)
     task.add_done_callback(_ended)
@@ -120,6 +124,7 @@ async def _change(
     principal: Principal,
     wait: float,
     fresh: Collection[str],
+    secrets: Mapping[str, str],
     expected: str | None,
 ) -> Changed:
     async with project.applying:
@@ -127,7 +132,7 @@ async def _change(
             project.ledger.begin()  # from now on there are rules, and somebody who says yes to weaker ones
             await project.ledger.commit()
         for _ in range(TRIES):
-            found = await prospect(project, patch, if_match=if_match, principal=principal, fresh=fresh)
+            found = await prospect(project, patch, if_match=if_match, principal=principal, fresh=fresh, secrets=secrets)
             if expected not in (None, plan_id(found.plan)):
                 raise ChangeRefused("moved", "it would do something else by now than what was shown")
             _check_may_write(project, found, patch)
@@ -151,6 +156,7 @@ async def prospect(
     if_match: str | None,
     principal: Principal,
     fresh: Collection[str] = (),
+    secrets: Mapping[str, str] = NO_SECRETS,
 ) -> Prospect:
     """What the patch would do; nothing is changed. Raises ChangeRefused where it could not be made."""
     before = await project.read()
@@ -158,7 +164,9 @@ async def prospect(
     asked, named = _asked(patch, written)
     accepted = project.ledger.accepted
     _check_fresh(fresh, {*written["mcpServers"], *accepted.document.servers} if fresh else ())
-    put = _put_away(project, asked, written, anew=principal.role not in SAY_YES)
+    put = _put_away(project, asked, written, secrets, anew=principal.role not in SAY_YES)
+    if secrets:
+        await asyncio.to_thread(_check_unstored, project, secrets)
     want = apply(written, put.patch)
     _check(project, put, written, want)
     file = await asyncio.to_thread(rewrite, project.sources, before, want)
@@ -175,17 +183,34 @@ async def prospect(
     return Prospect(file, plan, named, _waiting(plan, holds), put.values, put.servers, tuple(holds))
 
 
-def _put_away(project: Project, patch: Mapping[str, Any], written: Mapping[str, Any], *, anew: bool) -> PutAway:
+def _put_away(
+    project: Project, patch: Mapping[str, Any], written: Mapping[str, Any], secrets: Mapping[str, str], *, anew: bool
+) -> PutAway:
     def uses() -> Mapping[str, Collection[Path]]:
         return secret_uses(written, project.ledger.document.written)
 
+    def taken() -> list[str]:
+        return [*secrets, *(secret.name for secret in project.vault.list())]
+
     try:
-        return put_away(patch, written, uses, lambda: [secret.name for secret in project.vault.list()], anew=anew)
+        put = put_away(patch, written, uses, taken, anew=anew)
+        put.values |= secrets
+        return put
     except (VaultError, OSError) as error:
-        raise _vault_says(error) from error
+        raise vault_says(error) from error
 
 
-def _vault_says(error: VaultError | OSError) -> ChangeRefused:
+def _check_unstored(project: Project, secrets: Mapping[str, str]) -> None:
+    try:
+        taken = [name for name, value in secrets.items() if project.vault.get(name) not in (None, value)]
+    except (VaultError, OSError) as error:
+        raise vault_says(error) from error
+    if taken:
+        raise ChangeRefused("exists", f'there is a secret "{taken[0]}" already')
+
+
+def vault_says(error: VaultError | OSError) -> ChangeRefused:
+    """Why a change cannot be made that needs the vault."""
     if isinstance(error, VaultError):
         return ChangeRefused("vault", f"{error}; {error.hint}")
     return ChangeRefused("vault", f"the vault does not answer: {error.strerror or error}")
@@ -272,7 +297,7 @@ async def _write(project: Project, found: Prospect) -> None:
     except sqlite3.Error as error:
         raise ChangeRefused("not-recorded", f"the state cannot be written: {error}") from error
     except (VaultError, OSError) as error:
-        raise _vault_says(error) from error
+        raise vault_says(error) from error
     project.writes(found.file.after)
     try:
         await asyncio.to_thread(write, found.file, project.sources)

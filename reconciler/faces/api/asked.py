@@ -23,7 +23,7 @@ _LONGEST_STEP = 100
 async def read_asked(request: Request, says: Says) -> None:
     """Have `query_of` and `body_of` know what is asked. Raises HttpProblem 400, 413."""
     query = _read(says.query, _query(request), "?")
-    body = _read(says.body, await json_body(request), "/") if says.body is not None else None
+    body = _read(says.body, await json_body(request, most=says.largest), "/") if says.body is not None else None
     request.scope["asked"] = (query, body)
 
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from reconciler.faces.http.body import MAX_BODY
+
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 
@@ -114,6 +116,8 @@ class Says:
     media: Mapping[str, type[Shown] | None] = field(default_factory=dict)
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     path: Mapping[str, str] = field(default_factory=dict)
+    largest: int = MAX_BODY
+    """Bytes that its body may have."""
     more: str = ""
     """More about it, for people."""
 

@@ -42,9 +42,9 @@ def _too_large(most: int) -> HttpProblem:
     return HttpProblem(413, "too-large", f"a body may have {most} bytes")
 
 
-async def json_body(request: Request, *, required: bool = False) -> dict[str, Any]:
+async def json_body(request: Request, *, required: bool = False, most: int = MAX_BODY) -> dict[str, Any]:
     """The body as a JSON object; none at all is an empty one unless it is `required`. Raises HttpProblem 400, 413."""
-    data = await read_body(request.scope, request.receive)
+    data = await read_body(request.scope, request.receive, most)
     body = read_json(data) if data or required else {}
     if not isinstance(body, dict):
         raise HttpProblem(400, "bad-json", "the body must be an object")

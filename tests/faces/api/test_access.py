@@ -60,9 +60,12 @@ LEAST: dict[tuple[str, str], Role] = {
     ("POST", "/forget"): "operator",
     ("GET", "/export"): "viewer",
     ("POST", "/import"): "editor",
+    ("POST", "/export/sealed"): "operator",
+    ("POST", "/import/sealed"): "operator",
     ("GET", "/tokens"): "operator",
     ("POST", "/tokens"): "operator",
     ("DELETE", "/tokens/{name}"): "operator",
+    ("POST", "/visits"): "owner",
     ("POST", "/reread"): "owner",
     ("POST", "/stop"): "owner",
 }

@@ -1,0 +1,72 @@
+"""Servers for another place: what of a document travels in a sealed file. `unpack` is the way in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from reconciler.config.references import RESOLVED_FIELDS
+from reconciler.config.words import did_you_mean, nearest
+from reconciler.model.document import strings_in
+from reconciler.model.secret import BadReference, SecretRef, parse_template
+
+
+class NothingToPack(Exception):
+    """There is no such server, or none at all; the message says which, `hint` is the way out."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Packed(NamedTuple):
+    """`payload` is `{"servers", "groups", "secrets"}`; `missing` are secrets that they name and nobody stored."""
+
+    payload: dict[str, Any]
+    missing: tuple[str, ...]
+
+
+def chosen(written: Mapping[str, Any], ids: Collection[str] | None) -> dict[str, Any]:
+    """A valid document with these of its servers alone, all for None. Raises NothingToPack."""
+    servers = written["mcpServers"]
+    wanted = servers if ids is None else ids
+    for id in wanted:
+        if id not in servers:
+            hint = did_you_mean(nearest(id, servers)) or "`reconciler status` shows the ids"
+            raise NothingToPack(f'there is no server "{id}"', hint)
+    if not wanted:
+        raise NothingToPack("there is no server to export", "name one at least")
+    return {**written, "mcpServers": {id: server for id, server in servers.items() if id in wanted}}
+
+
+def pack(written: Mapping[str, Any], stored: Callable[[str], str | None]) -> Packed:
+    """The servers of a valid document, the groups they are in, and the values of the secrets they name.
+
+    `stored` answers a value, None for a name that nobody stored. Everything else that is kept elsewhere stays a
+    reference, and no sign-in is part of it.
+    """
+    servers = written["mcpServers"]
+    joined = {server.get("group") for server in servers.values()}
+    names = sorted({ref.name for server in servers.values() for ref in references(server) if ref.scheme == "secret"})
+    values = {name: stored(name) for name in names}
+    payload = {
+        "servers": dict(servers),
+        "groups": {id: group for id, group in written.get("groups", {}).items() if id in joined},
+        "secrets": {name: value for name, value in values.items() if value is not None},
+    }
+    return Packed(payload, tuple(name for name in names if values[name] is None))
+
+
+def references(server: Mapping[str, Any]) -> Iterator[SecretRef]:
+    """What a written server reads from elsewhere, also the names that its `env` hands on."""
+    env = server.get("env")
+    if isinstance(env, list):
+        yield from (SecretRef("env", name) for name in env if isinstance(name, str))
+    for field in RESOLVED_FIELDS:
+        if field == "env" and isinstance(env, list):
+            continue
+        for text in strings_in(server.get(field)):
+            try:
+                yield from parse_template(text).references
+            except BadReference:
+                continue
