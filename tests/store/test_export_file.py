@@ -26,6 +26,8 @@ from tests.canary import CANARY, encodings_in
 from tests.requirements import requirement
 from tests.store.exporting import CODES, CREATED, PASSPHRASE, changed, code_of, refusal, sealed
 
+pytestmark = pytest.mark.long
+
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
