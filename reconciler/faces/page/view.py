@@ -62,11 +62,14 @@ def view_route(path: str, view: View) -> Route:
 
 
 async def show(request: Request, view: View, status: int = 200) -> Response:
-    """A view as a whole page."""
+    """A view as a whole page. Parts that hold others are left out for a browser to which the stream brings them
+    anyway (`Prefer: return=minimal`)."""
     at = _at(project_of(request))
     page = await view(request)
     parts = {**frame(request).parts, **page.parts}
-    live = {id: part.html() for id, part in parts.items() if not part.within}
+    minimal = request.headers.get("prefer") == "return=minimal"
+    left_out = {part.within for part in parts.values()} if minimal else set()
+    live = {id: part.html() if id not in left_out else Markup() for id, part in parts.items() if not part.within}
     said = visit_of(request).kept.pop("said", None)
     values = {**frame(request).values, **page.values, "title": page.title, "parts": live, "at": at, "said": said}
     return answer(markup(page.template, **values), status)

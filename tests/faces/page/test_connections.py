@@ -302,6 +302,16 @@ async def test_only_what_changed_is_made_and_sent_anew(tmp_path: Path) -> None:
 
 
 @requirement("PAGE-1:live")
+async def test_a_browser_that_hears_the_stream_need_not_get_the_list_with_every_form(tmp_path: Path) -> None:
+    async with at(tmp_path, {"one": mock(name="One")}) as (_, visitor):
+        body = {"form_token": visitor.form_token, "off": "one"}
+        answer = await visitor.client.post("/ui/switch", data=body, headers={"prefer": "return=minimal"})
+        shown = Shown(answer)
+        assert shown.one(id="said").text == "Switched off: One." and shown.has(id="banner") and shown.has(id="nav")
+        assert not shown.has(id="list") and ids(shown) == []
+
+
+@requirement("PAGE-1:live")
 async def test_a_server_that_comes_or_goes_brings_the_list_anew(tmp_path: Path) -> None:
     async with at(tmp_path, {"one": mock(), "two": mock()}) as (engine, visitor):
         shown = await visitor.page("/")

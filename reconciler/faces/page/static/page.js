@@ -86,10 +86,7 @@ async function fetched(address, options) {
 function answer({ url, redirected, content }) {
   if (new URL(url).pathname === location.pathname && content.querySelector("#said")) {
     const parts = [...content.querySelectorAll("[data-part]")].filter((one) => !one.parentElement?.closest("[data-part]"));
-    const streaming = source?.readyState === EventSource.OPEN;
-    for (const part of parts) {
-      if (!streaming || !part.querySelector("[data-part]")) show(part.id, part.outerHTML); // the rest comes by itself
-    }
+    for (const part of parts) show(part.id, part.outerHTML);
     dialog.close();
   } else if (redirected) location.assign(url);
   else open(content, content.querySelector("#panel, main"));
@@ -111,7 +108,8 @@ addEventListener("submit", async (event) => {
   const body = new URLSearchParams(new FormData(form, event.submitter));
   event.submitter?.setAttribute("aria-busy", "true");
   try {
-    answer(await fetched(form.action, { method: "POST", body }));
+    const headers = source?.readyState === EventSource.OPEN ? { prefer: "return=minimal" } : {};
+    answer(await fetched(form.action, { method: "POST", body, headers }));
   } finally {
     event.submitter?.removeAttribute("aria-busy");
   }
