@@ -119,7 +119,10 @@ def _words(project: Project, snapshot: Snapshot, waiting: list[Pending]) -> list
 def _tools(project: Project, server_id: str, snapshot: Snapshot, around: Mapping[str, Any]) -> Part:
     rows = tool_rows(project, server_id, snapshot.reading.place)
     withheld = project.offers.listed(server_id).withheld
-    return Part(lambda: markup("server/tools.html", **around, tools=rows, withheld=withheld), (rows, withheld))
+    return Part(
+        lambda: markup("server/tools.html", **around, tools=rows, withheld=withheld),
+        (around["applied"], rows, withheld),
+    )
 
 
 def _offers(project: Project, server_id: str, around: Mapping[str, Any]) -> Part:
@@ -154,5 +157,5 @@ async def _logs(project: Project, server_id: str, around: Mapping[str, Any]) -> 
     happened = (await project.records.events(0, HAPPENED, server_id))[::-1]
     return Part(
         lambda: markup("server/logs.html", **around, lines=lines, exits=exits, happened=happened),
-        (lines, exits, happened),
+        (around["applied"], lines, exits, happened),
     )

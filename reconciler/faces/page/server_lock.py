@@ -30,7 +30,6 @@ SAID: Mapping[str, str] = {
     "off": "It is kept out of the lock",
     "disabled": "It is not compared",
     "not-live": "It cannot be compared now",
-    "left-over": "The lock has it",
 }
 
 
@@ -43,7 +42,8 @@ def shown(project: Project, server_id: str, around: Mapping[str, Any]) -> Part:
     """The section; made anew when the lock or what the server shows is another."""
     offers, pins = project.offers, project.lock.pins
     state = project.status_of(server_id)
-    mark = (offers.listed(server_id), offers.handshake(server_id), pins.digest, project.wanted(server_id), state)
+    listed = (offers.listed(server_id), offers.handshake(server_id))
+    mark = (listed, pins.digest, pins.problems, project.wanted(server_id), state)
     return Part(lambda: _html(project, server_id, around), mark)
 
 
@@ -68,7 +68,8 @@ async def accept_shown(request: Request, form: FormData) -> Response:
 
 def _html(project: Project, server_id: str, around: Mapping[str, Any]) -> Any:
     standing = stand(project, server_id)
-    found = differences(standing.pinned, standing.shows) if standing.standing == "drift" else ()
+    drifted = standing.standing == "drift"
+    found = differences(standing.pinned, standing.shows) if drifted and standing.pinned is not None else ()
     hide = project.environment.hide
     lines, left = _fitting(list(difference_lines(found)))
     return markup(
@@ -76,7 +77,7 @@ def _html(project: Project, server_id: str, around: Mapping[str, Any]) -> Any:
         **around,
         standing=standing,
         said=SAID.get(standing.standing),
-        why=standing.why,
+        offered=standing.offered if drifted else None,
         summary=hide(drift_text(standing.drift)),
         lines=[[(span.role, hide(span.text)) for span in line] for line in lines],
         left=left,
