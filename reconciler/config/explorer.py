@@ -186,7 +186,8 @@ class _Connection:
         parts = [_text(vault, "vaultName"), _text(vault, "secretName")]
         plain = [re.sub(r"[^A-Za-z0-9._-]", "_", part)[:_LONGEST_SECRET_PART] for part in parts]
         name = ".".join(["mcp-explorer", *plain])
-        self._remark("keyVaultSecretRef", f"the client secret is in a Key Vault; store it with `reconciler secret set {name}`")
+        way_out = f"store it with `reconciler secret set {name}`"
+        self._remark("keyVaultSecretRef", f"the client secret is in a Key Vault; {way_out}")
         return str(SecretRef("secret", name))
 
     def _tell_of_the_rest(self, given: Mapping[str, Any], used: set[str], owner: str) -> None:
