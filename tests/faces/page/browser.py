@@ -149,7 +149,7 @@ class Browsing:
     """Gives tests engines and browsers; each is ended with the test, and none may have complained."""
 
     def __init__(self, browser: Browser, folder: Path) -> None:
-        self._browser = browser
+        self.browser = browser
         self._folder = folder
         self._ends = ExitStack()
         self._seats: list[Seat] = []
@@ -163,7 +163,7 @@ class Browsing:
     def sit(self, engine: Engine, **options: Any) -> Seat:
         """A browser that came in by a link. `options` are those of a playwright context: `color_scheme`, `viewport`,
         `java_script_enabled`."""
-        context = self._ends.enter_context(self._browser.new_context(**options))
+        context = self._ends.enter_context(self.browser.new_context(**options))
         context.set_default_timeout(PATIENCE)
         context.add_init_script(_LISTEN_FOR_REPORTS)
         seat = Seat(engine, context, context.new_page())
