@@ -10,12 +10,23 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from reconciler.engine.host import Host
 from reconciler.faces.http.problems import HttpProblem, as_problem
-from reconciler.faces.page import connections, doorway, editing, review, server, tools
+from reconciler.faces.page import (
+    approvals,
+    clients,
+    connections,
+    doorway,
+    editing,
+    events,
+    plan,
+    review,
+    server,
+    tools,
+)
 from reconciler.faces.page.face import STATIC
 from reconciler.faces.page.forms import form_route
 from reconciler.faces.page.look import HEADERS, HERE, problem_page
 
-PAGES = (connections, editing, review, server, tools)
+PAGES = (approvals, clients, connections, editing, events, plan, review, server, tools)
 """The modules that have addresses; each says them in `routes()`, below `/ui`."""
 
 
