@@ -64,7 +64,7 @@ def rewrite(sources: Sources, before: Snapshot, want: Any) -> Rewritten:
     if len(reading.sources) > 1 and not equal(reading.written, want):
         raise ChangeRefused("edit-refused", _hidden_by(reading, want))
     paths = {sources.shown(path): path for path in sources.paths}
-    raw = {source.name: _with_bom(source.text, before, source.name) for source in reading.sources}
+    raw = {source.name: with_bom(source.text, before, source.name) for source in reading.sources}
     digests = tuple((name, text_digest(text.encode("utf-8"))) for name, text in raw.items())
     reading = replace(reading, written=want)  # the same value, and what did not change is the same object
     after = Snapshot(reading, {source.name: source.text for source in reading.sources}, digests)
@@ -107,7 +107,7 @@ def _hidden_by(reading: Reading, want: Any) -> str:
     return _UNSOUND
 
 
-def _with_bom(text: str, before: Snapshot, name: str) -> str:
+def with_bom(text: str, before: Snapshot, name: str) -> str:
     """The text as it is to stand in the file; a byte order mark that was there stays."""
     old = before.texts[name]
     had = dict(before.digests)[name] != text_digest(old.encode("utf-8"))
@@ -126,7 +126,7 @@ def write(rewritten: Rewritten, sources: Sources) -> None:
     except (NotAsRead, OSError) as error:
         for path in done:
             name = sources.shown(path)
-            write_whole(path, _with_bom(before.texts[name], before, name))
+            write_whole(path, with_bom(before.texts[name], before, name))
         if isinstance(error, NotAsRead):
             raise MovedOn from error
         raise

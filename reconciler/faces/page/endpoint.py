@@ -14,6 +14,7 @@ from reconciler.faces.page import (
     approvals,
     clients,
     connections,
+    deleting,
     doorway,
     editing,
     events,
@@ -26,7 +27,7 @@ from reconciler.faces.page.face import STATIC
 from reconciler.faces.page.forms import form_route
 from reconciler.faces.page.look import HEADERS, HERE, problem_page
 
-PAGES = (approvals, clients, connections, editing, events, plan, review, server, tools)
+PAGES = (approvals, clients, connections, deleting, editing, events, plan, review, server, tools)
 """The modules that have addresses; each says them in `routes()`, below `/ui`."""
 
 

@@ -158,8 +158,8 @@ def _text(form: FormData, name: str) -> str:
 
 def _typed(form: FormData, name: str, shown: str) -> str:
     """What was typed; blanks around a name are a slip, but for those that were there."""
-    text = _text(form, name)
-    if plain(text) == plain(shown):
+    text = plain(_text(form, name))
+    if text == plain(shown):
         return shown
     return text.strip() if name in _ON_ONE_LINE else text
 

@@ -66,13 +66,13 @@ def routes() -> list[BaseRoute]:
 
 async def propose(request: Request, proposal: Proposal, said: str | None = None) -> Response:
     """Have the browser show what a change would do, with the button that does it. Raises Declined."""
-    await _prospect(request, proposal)
+    await foresee(request, proposal)
     return back_to(request, f"changes/{keep(request, 'changes', proposal)}", said)
 
 
 async def at_once(request: Request, proposal: Proposal) -> Response:
     """Make a change that runs and allows nothing new; show any other first. Raises Declined."""
-    found = await _prospect(request, proposal)
+    found = await foresee(request, proposal)
     if _needs_a_look(found.plan):
         return await propose(request, proposal)
     await make(request, proposal, plan_id(found.plan))
@@ -86,7 +86,7 @@ async def review(request: Request) -> Page:
         raise HttpProblem(409, "old-form", "this change was made already, or is too old: begin it again")
     if takes(request, EVENT_STREAM):
         return Page("review.html", proposal.title)  # what somebody is about to say yes to stays as it is
-    found = await _prospect(request, proposal)
+    found = await foresee(request, proposal)
     runs = commands(found.plan)
     values = {
         "proposal": proposal,
@@ -119,17 +119,20 @@ async def say_yes(request: Request, form: FormData) -> Response:
     return back_to(request, proposal.back, proposal.said)
 
 
-async def make(request: Request, proposal: Proposal, expected: str) -> Changed:
-    """Make a change whose plan has the id that was shown. Raises Declined."""
+async def make(request: Request, proposal: Proposal, expected: str | None, *, if_match: str | None = None) -> Changed:
+    """Make a change whose plan has the id that was shown, whatever it is for None. Raises Declined."""
     project, principal = project_of(request), visit_of(request).principal
     patch, fresh = proposal.patch, proposal.fresh
     try:
-        return await change(project, patch, if_match=None, principal=principal, wait=0, fresh=fresh, expected=expected)
+        return await change(
+            project, patch, if_match=if_match, principal=principal, wait=0, fresh=fresh, expected=expected
+        )
     except ChangeRefused as refused:
         raise Declined(project, refused) from refused
 
 
-async def _prospect(request: Request, proposal: Proposal) -> Prospect:
+async def foresee(request: Request, proposal: Proposal) -> Prospect:
+    """What a change would do. Raises Declined."""
     project, principal = project_of(request), visit_of(request).principal
     try:
         return await prospect(project, proposal.patch, if_match=None, principal=principal, fresh=proposal.fresh)
