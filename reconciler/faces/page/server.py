@@ -15,6 +15,7 @@ from reconciler.engine.change import plan_to
 from reconciler.engine.pending import Pending
 from reconciler.engine.project import Project
 from reconciler.engine.status import server_status, status
+from reconciler.faces.api.access import require
 from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.api.own.servers import restart, tail
 from reconciler.faces.api.own.tools import tool_rows
@@ -25,7 +26,8 @@ from reconciler.faces.page.forms import back_to, form_route
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.marks import MARKS
-from reconciler.faces.page.part import Part, part
+from reconciler.faces.page.moments import ago_of
+from reconciler.faces.page.part import Part
 from reconciler.faces.page.view import Page, view_route
 from reconciler.plan.render.words import Speaker, Words
 from reconciler.problems import errors
@@ -60,11 +62,12 @@ async def server(request: Request) -> Page:
         "everything": "all" in request.query_params,
         "most": MOST,
         "hide": project.environment.hide,
+        "ago": ago_of,
     }
     parts = {
-        "server-status": part(markup("server/status.html", **around)),
+        "server-status": Part(lambda: markup("server/status.html", **around), row),
         "server-waits": _waits(project, server_id, snapshot, around),
-        "server-conditions": part(markup("server/conditions.html", **around)),
+        "server-conditions": Part(lambda: markup("server/conditions.html", **around), row["conditions"]),
         "server-sign-in": sign_in.shown(project, server_id, around),
         "server-tools": _tools(project, server_id, snapshot, around),
         "server-offers": _offers(project, server_id, around),
@@ -76,6 +79,7 @@ async def server(request: Request) -> Page:
 
 async def start_anew(request: Request, _: FormData) -> Response:
     """Have a server's session replaced, the new one first."""
+    require(request, "operator")
     project = project_of(request)
     server_id = applied_server(request, project)
     try:
@@ -90,9 +94,10 @@ def _row(project: Project, server_id: str) -> dict[str, Any]:
     if server_id in project.ledger.document.servers:
         return server_status(project, server_id)
     if any(pending.server == server_id for pending in project.waiting.all):
-        for row in status(project, None)["servers"]:
-            if row["id"] == server_id:
-                return dict(row)
+        rows: list[dict[str, Any]] = status(project, None)["servers"]
+        found = [row for row in rows if row["id"] == server_id]
+        if found:
+            return found[0]
     raise HttpProblem(404, "unknown-server", f'the project "{project.name}" has no server "{server_id}"')
 
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from reconciler.engine.pinning import MovedOn, UnknownServer, Unusable, accept, stand
 from reconciler.engine.project import Project
+from reconciler.faces.api.access import require
 from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.page.forms import back_to, form_route
 from reconciler.faces.page.look import markup
@@ -49,6 +50,7 @@ def shown(project: Project, server_id: str, around: Mapping[str, Any]) -> Part:
 
 async def accept_shown(request: Request, form: FormData) -> Response:
     """Write what the server shows into the lock, if that is what was looked at."""
+    require(request, "operator")
     project = project_of(request)
     server_id, offered = applied_server(request, project), form.get("offered")
     standing = stand(project, server_id)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from reconciler.engine.project import Project
+from reconciler.faces.api.access import require
 from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.forms import back_to, form_route
@@ -60,6 +61,7 @@ def is_page(url: str) -> bool:
 
 async def begin(request: Request, _: FormData) -> Response:
     """Have a page made where a person signs in."""
+    require(request, "operator")
     project = project_of(request)
     server_id = applied_server(request, project)
     try:
@@ -73,6 +75,7 @@ async def begin(request: Request, _: FormData) -> Response:
 
 async def forget(request: Request, _: FormData) -> Response:
     """Forget the tokens of a server."""
+    require(request, "operator")
     project = project_of(request)
     server_id = applied_server(request, project)
     try:

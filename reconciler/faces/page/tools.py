@@ -27,6 +27,7 @@ from reconciler.faces.page.arguments import arguments_of, choice_text, fields_of
 from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.forms import back_to, form_route
 from reconciler.faces.page.kept import keep, kept
+from reconciler.faces.page.lasting import to_the_end
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.part import part
@@ -40,7 +41,6 @@ SOON = 2.0
 LONGEST_NAME = 128
 
 _SHELF = "tried"
-_running: set[asyncio.Task[None]] = set()
 
 
 @dataclass(slots=True)
@@ -119,15 +119,12 @@ async def call(request: Request, form: FormData) -> Response:
     tried = Tried(found.digest, sent, whole, now_text(), wrong)
     keep(request, _SHELF, tried, found.key)
     if not wrong:
-        task = asyncio.create_task(_call(found, visit_of(request).principal, arguments, tried))
-        _running.add(task)
-        task.add_done_callback(_running.discard)
-        await asyncio.wait({task}, timeout=SOON)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(to_the_end(_call(found, visit_of(request).principal, arguments, tried)), SOON)
     return back_to(request, f"{found.at}{'&as=json' if whole else ''}#answer")
 
 
 async def _call(tool: Tool, principal: Principal, arguments: Mapping[str, Any], tried: Tried) -> None:
-    """It goes on when whoever asked goes away: what was asked for is not left half done."""
     project = tool.project
     hide = project.environment.hide
 

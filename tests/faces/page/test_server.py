@@ -141,7 +141,7 @@ async def test_a_server_that_waits_for_its_first_yes_shows_what_waits(tmp_path: 
         assert "Create waits since" in waits and "something would be run" in waits
         assert f'"{sys.executable}" "-E"' in waits and '"--mark" "<script>"' in waits
         assert SECRET not in page.html
-        assert page.one("a", id="to-plan").attributes["href"] == "/ui/plan"
+        assert page.one("a", id="to-plan").attributes["href"] == "/ui/plan#waiting-s"
         assert not page.has("button", id="restart") and not page.has("a", id="edit")
         assert (part(page, "tools"), part(page, "lock")) == ("", "")
 
@@ -297,6 +297,16 @@ async def test_a_person_signs_in_where_the_page_says_and_can_be_forgotten(tmp_pa
         page = await visitor.press(page, "/sign-in/forget")
         assert page.one(id="said").text == "The sign-in is forgotten."
         assert (await visitor.press(page, "/sign-in/forget")).one(id="said").text == ("There was no sign-in to forget.")
+
+
+async def test_who_may_not_operate_changes_nothing(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"s": light("s")}) as engine, visiting(engine.host, "editor") as visitor:
+        await applied(engine)
+        before = engine.host.root.serving("s")
+        for below in ("restart", "lock", "sign-in", "sign-in/forget"):
+            refused = await visitor.send(f"servers/s/{below}")
+            assert (refused.status, "needs operator" in refused.text) == (403, True)
+        assert engine.host.root.serving("s") is before and not engine.host.root.sources.lock.exists()
 
 
 async def test_where_nobody_signs_in_there_is_no_such_section(tmp_path: Path) -> None:

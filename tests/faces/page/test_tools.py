@@ -207,6 +207,13 @@ async def test_everything_in_an_answer_is_named_and_its_texts_are_shown_without_
     assert shown({"content": {"type": "text"}}) == []
 
 
+async def test_what_a_server_asks_back_is_shown() -> None:
+    questions = {"a": {"params": {"message": "Which of the hushed?"}}, "b": {"params": 7}, "c": None}
+    result = {"resultType": "input_required", "inputRequests": questions}
+    assert answer_of(result, str).asks_back
+    assert [text for _, text, _ in shown(result, "hushed")] == ["Which of the ***?", "something", "something"]
+
+
 async def test_a_huge_answer_is_cut_and_says_so() -> None:
     (first,) = shown({"content": [{"type": "text", "text": "x" * (MOST_SHOWN + 5)}]})
     assert (len(first[1]), first[2]) == (MOST_SHOWN, 5)
@@ -252,6 +259,14 @@ async def test_a_call_of_somebody_who_may_not_approve_waits_and_says_where(tmp_p
         assert "Waits for approval" in answered(page)
         assert page.one("a", id="to-approvals").attributes["href"] == "/ui/approvals"
         assert engine.host.root.gate.approvals.waiting == 1
+
+
+async def test_a_visitor_who_only_looks_calls_nothing(tmp_path: Path) -> None:
+    lay(tmp_path, "s", tools=[SAY])
+    async with hosted(tmp_path, {"s": listed(tmp_path, "s")}) as engine, visiting(engine.host, "viewer") as visitor:
+        await applied(engine)
+        assert "may look and not call" in answered(await tried(visitor, "s", "say", a0="hello"))
+        assert reached(tmp_path, "s") == []
 
 
 async def test_a_server_that_says_its_call_waits_is_not_believed(tmp_path: Path) -> None:
