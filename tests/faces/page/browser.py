@@ -162,7 +162,7 @@ class Browsing:
 
     def sit(self, engine: Engine, **options: Any) -> Seat:
         """A browser that came in by a link. `options` are those of a playwright context: `color_scheme`, `viewport`,
-        `java_script_enabled`."""
+        `java_script_enabled`, `bypass_csp`."""
         context = self._ends.enter_context(self.browser.new_context(**options))
         context.set_default_timeout(PATIENCE)
         context.add_init_script(_LISTEN_FOR_REPORTS)
@@ -195,17 +195,8 @@ def _dismiss(seat: Seat, dialog: Dialog) -> None:
     dialog.dismiss()
 
 
-def axe(seat: Seat) -> list[str]:
-    """What axe finds wrong with what the seat's page shows now, on the same address; one line per mistake and element.
-
-    It looks from a context of its own without a content security policy, which would keep it out.
-    """
-    browser = seat.context.browser
-    assert browser is not None
-    scheme: Any = "dark" if seat.page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches") else "light"
-    state: Any = seat.context.storage_state()
-    with browser.new_context(bypass_csp=True, color_scheme=scheme, storage_state=state) as context:
-        page = context.new_page()
-        page.goto(seat.page.url)
-        found = Axe().run(page).response["violations"]
+def mistakes(page: Page) -> list[str]:
+    """What axe finds wrong with what is shown now; one line per mistake and element. Only for a seat with `bypass_csp`:
+    our content security policy keeps it out."""
+    found = Axe().run(page).response["violations"]
     return [f"{each['id']}: {' '.join(node['target'])} {node['html']}" for each in found for node in each["nodes"]]

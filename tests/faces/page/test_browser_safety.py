@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from tests.faces.cli.test_approvals import Agent
 from tests.faces.page.browser import Browsing, Engine, Seat
+from tests.faces.page.calling import calling
 from tests.faces.page.payloads import PAYLOADS
 from tests.faces.page.walking import touch, walk
 from tests.requirements import requirement
@@ -78,19 +76,6 @@ def press_each(seat: Seat, below: str) -> None:
         touch(page)
 
 
-@contextmanager
-def calling(engine: Engine, tool: str, arguments: dict[str, Any]) -> Iterator[None]:
-    """While an agent calls a tool that waits for a yes."""
-    agent = Agent(cast(Any, engine))
-    call = agent.call(tool, **arguments)
-    try:
-        assert becomes_true(lambda: agent.waits.is_set() or call.done(), 60)
-        assert not call.done(), call.exception() or call.result()
-        yield
-    finally:
-        agent.go_away()
-
-
 def test_the_payloads_run_where_nothing_keeps_them_from_it(browse: Browsing) -> None:
     context = browse.browser.new_context()
     ran: set[str] = set()
@@ -104,12 +89,9 @@ def test_the_payloads_run_where_nothing_keeps_them_from_it(browse: Browsing) -> 
     context.close()
 
 
-def test_no_text_is_more_than_text_on_any_view(
-    browse: Browsing, hostile: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_text_is_more_than_text_on_any_view(browse: Browsing, hostile: dict[str, Any]) -> None:
     engine = browse.start(hostile, auto_approve=False)
     assert engine.client.status()["source"]["problems"] == []
-    monkeypatch.setenv("RECONCILER_STATE_DIR", str(engine.folder / "state"))
     seat = trapped(browse, engine)
     kinds = looked_at(seat)
     engine.client.follow(on=True, auto_approve="all")
