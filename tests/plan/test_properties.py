@@ -12,8 +12,9 @@ from reconciler.model.document import Document, hidden, masked_document
 from reconciler.model.observed import Observed
 from reconciler.plan.actions import PROJECT, Create, Disable, Enable, Plan, Reconnect
 from reconciler.plan.document import patch_json, to_document, to_json
+from reconciler.plan.render.lines import text_of
 from reconciler.plan.render.markdown import LIMIT, render_markdown
-from reconciler.plan.render.text import render_text
+from reconciler.plan.render.text import action_lines, render_text
 from reconciler.plan.saved import SavedPlan, read_saved, target_of
 from reconciler.plan.schema import plan_schema
 from tests.canary import encodings_in
@@ -33,6 +34,7 @@ def everything_printed(plan: Plan) -> list[str]:
         render_markdown(plan),
         to_json(plan),
         patch_json(plan),
+        *(text_of(action_lines(plan, action)) for action in plan.actions),
     ]
 
 
