@@ -136,7 +136,7 @@ class Visitor:
             body.setdefault(name, []).append(value)
         return Shown(await self.client.post(self._at(path), data=body, headers={"origin": self._origin}))
 
-    async def press(self, shown: Element, action: str, button: tuple[str, str] | None = None, **typed: Any) -> Shown:
+    async def press(self, shown: Element, action: str, button: tuple[str, str] | None = None, /, **typed: Any) -> Shown:
         """Send a form of a page as it came, but for what is `typed` into it, by one of its buttons."""
         form = next(each for each in shown.all("form") if each.attributes["action"].endswith(action))
         kept = [(name, value) for name, value in form.fields if name not in typed]
