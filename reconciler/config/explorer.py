@@ -199,7 +199,7 @@ class _Connection:
         for problem in _errors(server_id, entry):
             match problem.path:
                 case (_, _, "headers", str(name), *_):
-                    entry["headers"].pop(name)
+                    entry["headers"].pop(name, None)  # one may be refused twice
                     self._remark(f"headers.{name}", problem.detail)
                 case _:
                     raise _LeftOut(problem.detail)

@@ -19,10 +19,11 @@ _NOT_TO_BE_HAD = "it holds a reference whose value is not to be had here"
 
 
 class Connections(NamedTuple):
-    """Connections in that product's words with their secrets in them, and what is not among them."""
+    """Connections in that product's words with their secrets in them, what is not among them, and whose they are."""
 
     connections: list[dict[str, Any]]
     left_out: tuple[Remark, ...]
+    servers: tuple[str, ...]
 
 
 def from_servers(written: Mapping[str, Any], *, created: str, look_up: Callable[[SecretRef], str]) -> Connections:
@@ -32,6 +33,7 @@ def from_servers(written: Mapping[str, Any], *, created: str, look_up: Callable[
     """
     connections: list[dict[str, Any]] = []
     left_out: list[Remark] = []
+    servers: list[str] = []
     names: set[str] = set()
     for server_id, server in written["mcpServers"].items():
         one = _Server(server_id, server, look_up)
@@ -39,8 +41,9 @@ def from_servers(written: Mapping[str, Any], *, created: str, look_up: Callable[
         if connection is not None:
             connection["name"] = _unique(connection["name"], names)
             connections.append(connection)
+            servers.append(server_id)
         left_out += one.left_out
-    return Connections(connections, tuple(left_out))
+    return Connections(connections, tuple(left_out), tuple(servers))
 
 
 def _unique(name: str, names: set[str]) -> str:

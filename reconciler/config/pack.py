@@ -14,6 +14,8 @@ from reconciler.model.secret import BadReference, SecretRef, parse_template
 class NothingToPack(Exception):
     """There is no such server, or none at all; the message says which, `hint` is the way out."""
 
+    code = "nothing-to-export"
+
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.hint = hint

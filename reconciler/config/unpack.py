@@ -34,6 +34,9 @@ Has = Callable[[SecretRef], bool]
 class BadPayload(NothingToBring):
     """What was sealed are no servers; `problems` are the mistakes of those that are there."""
 
+    code = "bad-payload"
+    hint = "export it again where it comes from, by the same release as here"
+
     def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems
@@ -41,6 +44,8 @@ class BadPayload(NothingToBring):
 
 class NoSuchServer(Exception):
     """A server is to run that does not come; the message names it, `hint` those that do."""
+
+    code = "unknown-server"
 
     def __init__(self, server: str, there: Collection[str]) -> None:
         super().__init__(f'no server "{server}" comes with this file')

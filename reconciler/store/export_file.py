@@ -67,7 +67,10 @@ _OUTSIDE = frozenset({"ciphertext", "sha256"})
 
 
 class ExportTooLarge(Exception):
-    """More than a file may hold; the message says so."""
+    """More than a file may hold; the message says so, `hint` is the way out."""
+
+    code = "too-large"
+    hint = "`reconciler export --names A,B` takes some of them"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ _UNTYPED = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 class WeakPassphrase(Exception):
     """A passphrase that does not protect a file that others may copy. `hint` is the way out."""
 
+    code = "weak-passphrase"
+
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.hint = f"use {LEAST_CHARACTERS} characters or more without a pattern, such as five words picked at random"

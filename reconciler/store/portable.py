@@ -41,6 +41,7 @@ class Opened:
 class NotEnoughMemory(Exception):
     """The file asks for more memory than this machine gives."""
 
+    code = "memory"
     hint = "open it on a machine with more memory, or export it again"
 
 
@@ -59,18 +60,17 @@ def seal_servers(
     """
     export_file.check_passphrase(passphrase)
     document = chosen(written, ids)
-    servers = tuple(document["mcpServers"])
     match kind:
         case "reconciler":
             packed = pack(document, stored)
             data = export_file.seal(packed.payload, passphrase, created=created)
-            return SealedServers(data, servers, packed.missing)
+            return SealedServers(data, tuple(packed.payload["servers"]), packed.missing)
         case "mcp-explorer":
             found = from_servers(document, created=created, look_up=lambda reference: _value(reference, stored))
             if not found.connections:
                 raise NothingToPack("none of these servers can be one of MCP Explorer", str(found.left_out[0].text))
             data = explorer_file.seal(found.connections, passphrase)
-            return SealedServers(data, servers, (), found.left_out)
+            return SealedServers(data, found.servers, (), found.left_out)
         case never:
             assert_never(never)
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.config.bring import bring
@@ -239,6 +239,7 @@ hostile = st.dictionaries(
 )
 
 
+@example([{}], [header("two words", "two\nlines")])
 @given(st.lists(hostile | anything, max_size=4), st.lists(st.builds(header, words, words), max_size=3))
 def test_whatever_stands_in_a_file_comes_as_valid_servers_or_as_remarks(given: list[Any], headers: Any) -> None:
     connections = [{"endpoint": URL, "headers": headers, **each} if isinstance(each, dict) else each for each in given]
@@ -277,6 +278,7 @@ def test_a_server_becomes_a_connection() -> None:
             }
         ],
         (),
+        ("a",),
     )
     assert given_back(url=URL, group="g").connections[0]["groupName"] == "g"
     assert "groupName" not in given_back(url=URL).connections[0]

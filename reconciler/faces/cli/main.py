@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "apply": "Make it so, after a yes.",
         "watch": "Make it so whenever the file is saved.",
         "rollback": "Bring the file back to what it was, and apply it.",
+        "export": "Write servers and their secrets into a sealed file.",
+        "import": "Take over the servers of a sealed file.",
         "schema": "Print a JSON Schema.",
     },
     "Run": {
@@ -69,7 +72,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in SUMMARIES:
             return None
-        command = importlib.import_module(f"reconciler.faces.cli.{cmd_name}").command
+        module = cmd_name + "_" * keyword.iskeyword(cmd_name)
+        command = importlib.import_module(f"reconciler.faces.cli.{module}").command
         assert isinstance(command, click.Command)
         return command
 

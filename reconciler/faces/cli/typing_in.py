@@ -19,9 +19,10 @@ _ECHO = 3
 """Which of a terminal's attributes holds the flag."""
 
 
-def type_in(question: str) -> str:
+def type_in(question: str, otherwise: str = "--from-file") -> str:
     """What is typed, without its end of line. Raises click.Abort at an end of input, Stop for what does not fit.
 
+    `otherwise` is the option that reads it from a file.
     The rest of what was pasted is thrown away: a shell would take it for commands.
     """
     terminal = sys.stdin.fileno()
@@ -40,5 +41,5 @@ def type_in(question: str) -> str:
         raise click.Abort
     if pasted or not line.endswith(b"\n") or len(line) > _LONGEST:
         message = "that was more than one line, or a longer one than a terminal takes"
-        raise Stop(Exit.USAGE, "bad-value", message, "`--from-file FILE` reads it from a file")
+        raise Stop(Exit.USAGE, "bad-value", message, f"`{otherwise} FILE` reads it from a file")
     return line.decode("utf-8", "surrogateescape").removesuffix("\n")

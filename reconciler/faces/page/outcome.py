@@ -25,9 +25,7 @@ def outcomes(plan: Plan, *, stored: int, rewrites: bool) -> list[str]:
     """The sentences. `stored` is how many secrets get a value; `rewrites`: the file gets another text."""
     said = [_outcome(plan, action) for action in plan.actions]
     if not said and not stored:
-        said.append(
-            "Only the text of the file changes." if rewrites else "Nothing changes: the file says this already."
-        )
+        said.append("Only the text of the file changes." if rewrites else "Nothing changes: the file says so already.")
     if stored:
         what = "One secret goes" if stored == 1 else f"{stored} secrets go"
         said.append(f"{what} into the vault; the file names {'it' if stored == 1 else 'them'} only.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,9 +31,12 @@ from reconciler.faces.page.moments import ago_of
 from reconciler.faces.page.outcome import commands
 from reconciler.faces.page.part import Part, part
 from reconciler.faces.page.view import Page, view_route
-from reconciler.plan.actions import PROJECT, Plan
+from reconciler.plan.actions import PROJECT, Action, Plan
 from reconciler.plan.document import plan_id
 from reconciler.plan.render.text import action_lines, plan_lines
+
+MOST = 50
+"""Waiting actions that are shown at a time."""
 
 RESULTS: Mapping[str, str] = {
     "applied": "applied",
@@ -125,25 +129,38 @@ def _chosen(project: Project, form: FormData) -> list[Pending]:
 
 
 def _waiting(project: Project, found: Plan | None, around: Mapping[str, Any]) -> Part:
-    rows = [_row(pending, found) for pending in project.waiting.all]
-    together: dict[str, list[Pending]] = {}
-    for row in rows:
-        if row["lines"] is not None:
-            together.setdefault(row["pending"].plan, []).append(row["pending"])
-    several = {id: members for id, members in together.items() if len(members) > 1}
-    return part(markup("plan/waiting.html", **around, rows=rows, several=several, host=socket.gethostname()))
+    """The first that wait, each with what the plan says of it; where the file says something else by now, without."""
+    waiting = project.waiting.all
+    keys = {pending.server: pending.key for pending in waiting[:MOST]}
+    actions = found.actions if found is not None else ()
+    holding = {each.server: each for each in actions if each.server in keys and key_of(each) == keys[each.server]}
+
+    def html() -> Markup:
+        rows = [_row(pending, found, holding.get(pending.server)) for pending in waiting[:MOST]]
+        several = _together([pending for pending in waiting[:MOST] if pending.server in holding])
+        left = len(waiting) - len(rows)
+        return markup("plan/waiting.html", **around, rows=rows, left=left, several=several, host=socket.gethostname())
+
+    return Part(html, (waiting, sorted(holding)))
 
 
-def _row(pending: Pending, found: Plan | None) -> dict[str, Any]:
-    """One waiting action with what the plan says of it now; without `lines` where the file says something else."""
-    action = next((each for each in found.actions if key_of(each) == pending.key), None) if found else None
-    return {
+def _row(pending: Pending, found: Plan | None, action: Action | None) -> dict[str, Any]:
+    said = {
         "pending": pending,
         "name": _name(pending.server),
         "why": [MARKS.get(mark, mark) for mark in pending.marks],
-        "lines": action_lines(found, action) if found and action else None,
-        "runs": commands(replace(found, actions=(action,))) if found and action else [],
     }
+    if found is None or action is None:
+        return {**said, "lines": None, "runs": []}
+    return {**said, "lines": action_lines(found, action), "runs": commands(replace(found, actions=(action,)))}
+
+
+def _together(waiting: list[Pending]) -> dict[str, list[Pending]]:
+    """What can be approved at once: several that wait under one id of a plan."""
+    found: dict[str, list[Pending]] = {}
+    for pending in waiting:
+        found.setdefault(pending.plan, []).append(pending)
+    return {id: members for id, members in found.items() if len(members) > 1}
 
 
 def _name(server: str) -> str:
@@ -154,12 +171,9 @@ def _now(found: Plan | None, around: Mapping[str, Any]) -> Part:
     """The plan of the file; None where the file has mistakes, which stand at the top of the page."""
     if found is None:
         return part(markup("plan/now.html", **around, broken=True))
-    shown = {
-        "broken": False,
-        "empty": found.empty,
-        "id": plan_id(found),
-        "lines": plan_lines(found),
-        "runs": commands(found),
-        "host": socket.gethostname(),
-    }
-    return part(markup("plan/now.html", **around, **shown))
+    id = plan_id(found)
+    shown = {"broken": False, "empty": found.empty, "id": id, "host": socket.gethostname()}
+    return Part(
+        lambda: markup("plan/now.html", **around, **shown, lines=plan_lines(found), runs=commands(found)),
+        (id, found.tool_drift),
+    )

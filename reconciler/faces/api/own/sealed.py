@@ -136,6 +136,18 @@ _IMPORT = Says(
 )
 
 
+WHY_NOT = (ExportRefused, ExportTooLarge, NoSuchServer, NotEnoughMemory, NothingToPack, VaultError, WeakPassphrase)
+"""What has a code and a hint of its own."""
+_STATUS = {
+    "weak-passphrase": 400,
+    "nothing-to-export": 404,
+    "unknown-server": 404,
+    "too-large": 413,
+    **dict.fromkeys(("memory", *_VAULT), 503),
+}
+"""Of those; the rest are 422."""
+
+
 def routes() -> list[RoleRoute]:
     """The routes, each with the role that it needs at least: secrets go where an operator says."""
     return [
@@ -191,31 +203,12 @@ def said(project: Project) -> Iterator[None]:
         yield
     except ChangeRefused as refused:
         raise not_changed(project, refused) from refused
-    except (ExportRefused, NotEnoughMemory, NothingToPack, NoSuchServer, WeakPassphrase, VaultError) as error:
-        status, code = _code_of(error)
-        raise HttpProblem(status, code, str(error), hint=error.hint) from None
     except FileInvalid as error:
         raise invalid(error.problems) from None
     except BadPayload as error:
         problems = [problem.to_json() for problem in error.problems]
-        raise HttpProblem(400, "bad-payload", str(error), problems=problems) from None
-    except ExportTooLarge as error:
-        raise HttpProblem(413, "too-large", str(error)) from None
+        raise HttpProblem(400, error.code, str(error), hint=error.hint, problems=problems) from None
+    except WHY_NOT as error:
+        raise HttpProblem(_STATUS.get(error.code, 422), error.code, str(error), hint=error.hint) from None
     except OSError as error:
         raise HttpProblem(503, "vault-unreadable", f"the vault does not answer: {error.strerror or error}") from error
-
-
-def _code_of(error: Exception) -> tuple[int, str]:
-    match error:
-        case ExportRefused():
-            return 422, error.code
-        case NotEnoughMemory():
-            return 503, "memory"
-        case NothingToPack():
-            return 404, "nothing-to-export"
-        case NoSuchServer():
-            return 404, "unknown-server"
-        case WeakPassphrase():
-            return 400, "weak-passphrase"
-        case _:
-            return 503, getattr(error, "code", "vault-unreadable")
