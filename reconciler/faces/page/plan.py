@@ -63,7 +63,9 @@ def routes() -> list[BaseRoute]:
 async def plan(request: Request) -> Page:
     """What waits, the plan of the file as it is now, and the history."""
     project = project_of(request)
-    found = await plan_file(project)
+    read = await plan_file(project)
+    found = None if isinstance(read, Invalid) else read
+    id = plan_id(found) if found is not None else ""
     rows = await project.records.history()
     around = {
         "base": base_of(request),
@@ -72,8 +74,8 @@ async def plan(request: Request) -> Page:
         "ago": ago_of,
     }
     parts = {
-        "plan-waiting": _waiting(project, None if isinstance(found, Invalid) else found, around),
-        "plan-now": _now(None if isinstance(found, Invalid) else found, around),
+        "plan-waiting": _waiting(project, found, id, around),
+        "plan-now": _now(found, id, around),
         "plan-history": Part(lambda: markup("plan/history.html", **around, rows=rows), rows),
     }
     return Page("plan/plan.html", "Plan", parts)
@@ -128,7 +130,7 @@ def _chosen(project: Project, form: FormData) -> list[Pending]:
     return project.waiting.chosen(str(form.get("plan")), servers) if servers else []
 
 
-def _waiting(project: Project, found: Plan | None, around: Mapping[str, Any]) -> Part:
+def _waiting(project: Project, found: Plan | None, id: str, around: Mapping[str, Any]) -> Part:
     """The first that wait, each with what the plan says of it; where the file says something else by now, without."""
     waiting = project.waiting.all
     keys = {pending.server: pending.key for pending in waiting[:MOST]}
@@ -141,7 +143,7 @@ def _waiting(project: Project, found: Plan | None, around: Mapping[str, Any]) ->
         left = len(waiting) - len(rows)
         return markup("plan/waiting.html", **around, rows=rows, left=left, several=several, host=socket.gethostname())
 
-    return Part(html, (waiting, sorted(holding)))
+    return Part(html, (waiting, sorted(holding), id))
 
 
 def _row(pending: Pending, found: Plan | None, action: Action | None) -> dict[str, Any]:
@@ -167,11 +169,10 @@ def _name(server: str) -> str:
     return "the settings" if server == PROJECT else server
 
 
-def _now(found: Plan | None, around: Mapping[str, Any]) -> Part:
+def _now(found: Plan | None, id: str, around: Mapping[str, Any]) -> Part:
     """The plan of the file; None where the file has mistakes, which stand at the top of the page."""
     if found is None:
         return part(markup("plan/now.html", **around, broken=True))
-    id = plan_id(found)
     shown = {"broken": False, "empty": found.empty, "id": id, "host": socket.gethostname()}
     return Part(
         lambda: markup("plan/now.html", **around, **shown, lines=plan_lines(found), runs=commands(found)),

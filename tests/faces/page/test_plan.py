@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.faces.page.plan import MOST
 from reconciler.gate.principal import Role
 from tests.canary import CANARY
 from tests.engine.desk import light
@@ -284,3 +285,26 @@ async def _press(at: Desk, page: Shown, way: str, server: str) -> Shown:
     """Press one of the two buttons of something that waits."""
     forms = [each for each in page.all("form", action=f"/ui/plan/{way}") if ("server", server) in each.fields]
     return await at.visitor.send(f"plan/{way}", forms[0].fields)
+
+
+async def test_very_many_are_shown_some_at_a_time(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as at:
+        more = {f"s{number:03}": {"url": f"https://example.com/{number}"} for number in range(MOST + 3)}
+        page = await at.waits({"one": light("one"), **more})
+        assert len(list(page.one(id="plan-waiting").all("article"))) == MOST
+        assert "3 more wait" in words(page.one(id="plan-waiting"))
+        (form,) = [each for each in page.all("form") if [name for name, _ in each.fields].count("server") > 1]
+        page = await at.visitor.send("plan/deny", form.fields)
+        assert at.waiting == [f"s{number:03}" for number in range(MOST, MOST + 3)]
+        assert page.has("article", id=f"waiting-s{MOST:03}")
+
+
+async def test_where_something_waits_is_shown_anew_when_the_file_moves_it(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as at:
+        servers = {"one": light("one"), "two": light("two")}
+        page = await at.waits(servers)
+        async with watching(at.visitor, "plan", page) as stream:
+            before = words(page.one("article", id="waiting-two"))
+            await at.waits(servers, groups={"late": {}})
+            assert "approve-two" in (sent := await stream.part("plan-waiting"))
+            assert before.split("desk.reconciler.yaml:")[1][:4] not in sent
