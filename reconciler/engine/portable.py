@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from reconciler.canonical import digest
 from reconciler.config.unpack import Merged, merge
 from reconciler.engine.door import Changed, ChangeRefused, Prospect, change, prospect, vault_says
 from reconciler.engine.events import now_text
@@ -13,6 +14,7 @@ from reconciler.engine.project import Project
 from reconciler.gate.principal import Principal
 from reconciler.model.document import Document
 from reconciler.model.secret import SecretRef
+from reconciler.plan.document import plan_id
 from reconciler.problems import Problem, errors
 from reconciler.store.export_kinds import Kind
 from reconciler.store.portable import Opened, SealedServers, seal_servers
@@ -33,6 +35,11 @@ class Preview:
 
     merged: Merged
     prospect: Prospect
+
+    @property
+    def id(self) -> str:
+        """Equal for imports that do the same and cause the same, but for values of secrets."""
+        return digest([self.merged.digest, plan_id(self.prospect.plan)])
 
 
 async def export_servers(
@@ -73,16 +80,17 @@ async def import_servers(
     *,
     expected: str | None = None,
 ) -> tuple[Merged, Changed]:
-    """Do it, by one patch. `expected` is the digest of what somebody was shown (`Merged.digest` without `run`).
+    """Do it, by one patch. `expected` is the id of the preview that somebody was shown, with the same `run`.
 
     Raises ChangeRefused, `moved` where it would do something else by now; NoSuchServer.
     """
-    if expected not in (None, (await _merged(project, opened, ())).digest):
+    found = await preview_import(project, opened, principal, run)
+    if expected not in (None, found.id):
         raise ChangeRefused("moved", "it would do something else by now than what was shown")
-    merged = await _merged(project, opened, run)
+    merged, plan = found.merged, plan_id(found.prospect.plan) if expected is not None else None
     fresh, secrets = merged.brought.fresh, merged.secrets
     changed = await change(
-        project, merged.patch, if_match=None, principal=principal, wait=0, fresh=fresh, secrets=secrets
+        project, merged.patch, if_match=None, principal=principal, wait=0, fresh=fresh, secrets=secrets, expected=plan
     )
     return merged, changed
 

@@ -67,7 +67,7 @@ async def test_another_engine_takes_it_over_once(tmp_path: Path) -> None:
     async with desk(tmp_path / "here", {}) as at:
         seen = await preview_import(at.project, opened, ME)
         assert ((await written(at))["mcpServers"], vault(at)) == ({}, {})
-        merged, changed = await import_servers(at.project, opened, ME, expected=seen.merged.digest)
+        merged, changed = await import_servers(at.project, opened, ME, expected=seen.id)
         assert merged == seen.merged
         assert [row.id for row in merged.commands] == ["stored"]
         assert {outcome.server for outcome in changed.applied.outcomes} >= {"stored", "literal", "variable"}
@@ -141,7 +141,7 @@ async def test_what_was_shown_must_be_what_is_done(tmp_path: Path) -> None:
         seen = await preview_import(at.project, opened, ME)
         at.write({"literal": {"url": "http://127.0.0.1:9/other"}})
         with pytest.raises(ChangeRefused) as refused:
-            await import_servers(at.project, opened, ME, expected=seen.merged.digest)
+            await import_servers(at.project, opened, ME, expected=seen.id)
         assert refused.value.code == "moved"
         assert (await written(at))["mcpServers"].keys() == {"literal"}
 

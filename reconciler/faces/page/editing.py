@@ -30,18 +30,16 @@ from reconciler.faces.page.fields import (
     shown_field,
 )
 from reconciler.faces.page.form import (
-    Mistakes,
     Sheet,
-    Wrong,
     base_text,
     mistakes,
-    mistakes_of,
     read_sheet,
     sheet_of,
     with_spare_rows,
 )
 from reconciler.faces.page.forms import back_to, form_route
 from reconciler.faces.page.kept import keep, kept
+from reconciler.faces.page.mistakes import Mistakes, Wrong, mistakes_of
 from reconciler.faces.page.review import Declined, Proposal, propose
 from reconciler.faces.page.view import Page, show, view_route
 from reconciler.model.document import Document, hidden, masked_fields

@@ -18,6 +18,8 @@ from reconciler.faces.page import (
     doorway,
     editing,
     events,
+    exporting,
+    importing,
     plan,
     review,
     server,
@@ -27,7 +29,7 @@ from reconciler.faces.page.face import STATIC
 from reconciler.faces.page.forms import form_route
 from reconciler.faces.page.look import HEADERS, HERE, problem_page
 
-PAGES = (approvals, clients, connections, deleting, editing, events, plan, review, server, tools)
+PAGES = (approvals, clients, connections, deleting, editing, events, exporting, importing, plan, review, server, tools)
 """The modules that have addresses; each says them in `routes()`, below `/ui`."""
 
 

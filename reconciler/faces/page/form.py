@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -27,6 +27,7 @@ from reconciler.faces.page.fields import (
     known,
     plain,
 )
+from reconciler.faces.page.mistakes import Mistakes, Wrong, mistakes_of
 from reconciler.problems import Problem
 
 SECRETS = ("oauth.clientSecret", "azure.clientSecret")
@@ -90,23 +91,6 @@ class Sheet:
                     raise BadField(f"{part}.{index}.name", "is there twice: keep one of the two")
                 made[name] = row.value or row.stored or ""
         return made
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A mistake, beside the input that it is about; "" where it is about none."""
-
-    input: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mistakes:
-    """All that is wrong with what was typed; `patch` is what somebody else may write instead."""
-
-    all: tuple[Wrong, ...] = ()
-    patch: str = ""
-    at: Mapping[str, str] = field(default_factory=dict)
 
 
 def sheet_of(base: Entry, fields: Fields | None = None, id: str = "") -> Sheet:
@@ -201,12 +185,6 @@ def base_text(sheet: Sheet) -> str:
 def mistakes(sheet: Sheet, server: str, problems: Iterable[Problem], patch: str = "") -> Mistakes:
     """The problems of the file as it would be, beside the inputs of the server that they are about."""
     return mistakes_of([_wrong(sheet, server, problem) for problem in problems], patch)
-
-
-def mistakes_of(wrong: Iterable[Wrong], patch: str = "") -> Mistakes:
-    """These mistakes, and the first of each input by its name."""
-    every = tuple(wrong)
-    return Mistakes(every, patch, {one.input: one.text for one in reversed(every)})
 
 
 def _wrong(sheet: Sheet, server: str, problem: Problem) -> Wrong:

@@ -20,7 +20,8 @@ from reconciler.faces.page.look import HEADERS
 
 LARGEST = 1024 * 1024
 """Bytes that a form may have."""
-FIELDS = 1000
+FIELDS = 20_000
+"""One for each of many thousand servers."""
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Write: TypeAlias = Callable[[Request, FormData], Awaitable[Response]]
@@ -32,8 +33,11 @@ def form_route(path: str, write: Write, largest: int = LARGEST) -> Route:
     async def endpoint(request: Request) -> Response:
         _check_origin(request)
         form = await _fields(request, largest)
-        _check_token(form, visit_of(request))
-        return await write(request, form)
+        try:
+            _check_token(form, visit_of(request))
+            return await write(request, form)
+        finally:
+            await form.close()  # a file that came with it is on the disk until then
 
     return Route(path, endpoint, methods=["POST"], name=getattr(write, "__name__", path))
 

@@ -16,12 +16,13 @@ MOST = 32
 Kind = TypeVar("Kind")
 
 
-def keep(request: Request, shelf: str, thing: Any, key: str | None = None) -> str:
-    """Keep something for later pages of this visit and project, instead of what has the same key; the key to it."""
+def keep(request: Request, shelf: str, thing: Any, key: str | None = None, *, most: int = MOST) -> str:
+    """Keep something for later pages of this visit and project, instead of what has the same key; the key to it.
+    `most` is how many of its kind may be there."""
     key, found = key or secrets.token_urlsafe(16), _shelf(request, shelf)
     found.pop(key, None)
     found[key] = thing
-    while len(found) > MOST:
+    while len(found) > most:
         del found[next(iter(found))]
     return key
 

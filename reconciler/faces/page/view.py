@@ -70,9 +70,15 @@ async def show(request: Request, view: View, status: int = 200) -> Response:
     minimal = request.headers.get("prefer") == "return=minimal"
     left_out = {part.within for part in parts.values()} if minimal else set()
     live = {id: part.html() if id not in left_out else Markup() for id, part in parts.items() if not part.within}
-    said = visit_of(request).kept.pop("said", None)
+    said = visit_of(request).kept.pop("said", None) if _stays(request) else None
     values = {**frame(request).values, **page.values, "title": page.title, "parts": live, "at": at, "said": said}
     return answer(markup(page.template, **values), status)
+
+
+def _stays(request: Request) -> bool:
+    """Whether what is answered is what somebody sees: the script says in `x-at` where it asks from, and opens another
+    address anew."""
+    return request.headers.get("x-at", request.url.path) == request.url.path
 
 
 async def _stream(request: Request, view: View) -> AsyncIterator[str]:

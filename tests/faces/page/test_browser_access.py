@@ -100,11 +100,12 @@ def test_keys_alone_do_everything(browse: Browsing) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
 
-    switch = tab_to(page, "#switch-drafts")
-    page.keyboard.press("Space")
-    expect(page.locator("#row-drafts .health")).to_have_text("connected")
-    expect(switch).to_have_attribute("aria-checked", "true")
-    expect(switch).to_be_focused()
+    switch = tab_to(page, "#switch-notes")
+    for health, checked in (("disconnected", "false"), ("connected", "true")):
+        page.keyboard.press("Space")
+        expect(page.locator("#row-notes .health")).to_have_text(health)
+        expect(switch).to_have_attribute("aria-checked", checked)
+        expect(switch).to_be_focused()
 
     tab_to(page, "#why-broken")
     tip = page.locator("#tip-broken")
@@ -160,9 +161,9 @@ def test_nothing_needs_a_script(browse: Browsing) -> None:
     expect(page.locator("#row-notes")).to_contain_text("Notes of the team")
     expect(page.locator("#row-broken")).to_contain_text("/nothing/here")
 
-    page.locator("#switch-drafts").click()
-    expect(page.locator("#switch-drafts")).to_have_attribute("aria-checked", "true")
-    expect(page.locator("#said")).to_contain_text("drafts")
+    page.locator("#switch-notes").click()
+    expect(page.locator("#switch-notes")).to_have_attribute("aria-checked", "false")
+    expect(page.locator("#said")).to_contain_text("notes")
 
     page.locator("#edit-remote").click()
     page.locator("[name=description]").fill("over there")

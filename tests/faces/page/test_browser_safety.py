@@ -23,6 +23,10 @@ SEEN_TO_RUN = 60
 """Payloads that must run where nothing keeps them from it; the others want a click, or another browser."""
 PRESSED = ("servers/serve/try?tool=tool0", "servers/s0/edit", "servers/s0/delete", "new", "approvals", "plan", "")
 FORMS = "form[method=post]:not([action$='/leave'])"
+PROGRAMS = """() => ["href", "src", "action", "formaction", "style", "srcdoc"].flatMap((name) =>
+  [...document.querySelectorAll(`[${name}]`)].map((each) => each.getAttribute(name)).filter((value) =>
+    !/^(https?:|[a-z-]*[/?#]|vscode:|cursor:|$)/i.test(value)))"""
+"""Addresses that are none, and attributes that the page has no use for."""
 _TRAP = "window.pwned = () => console.error('a payload ran')"
 
 
@@ -58,10 +62,13 @@ def settled(engine: Engine) -> bool:
 
 
 def looked_at(seat: Seat) -> set[str]:
-    """The kinds of views that there are, each of which was looked at."""
-    seen = list(walk(seat))
-    assert [each for each in seen if each.status not in (200, 404)] == []
-    return {each.kind for each in seen if each.status == 200}
+    """The kinds of views that there are, each of which was looked at; nothing in them leads to a program."""
+    kinds = set()
+    for seen in walk(seat):
+        assert seen.status in (200, 404), seen
+        assert seat.page.evaluate(PROGRAMS) == [], seen
+        kinds |= {seen.kind} if seen.status == 200 else set()
+    return kinds
 
 
 def press_each(seat: Seat, below: str) -> None:

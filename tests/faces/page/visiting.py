@@ -136,6 +136,13 @@ class Visitor:
             body.setdefault(name, []).append(value)
         return Shown(await self.client.post(self._at(path), data=body, headers={"origin": self._origin}))
 
+    async def upload(self, path: str, name: str, data: bytes, /, **fields: str) -> Shown:
+        """Send a form with these fields and a file."""
+        files = {"file": (name, data, "application/json")}
+        fields = {"form_token": self.form_token, **fields}
+        sent = await self.client.post(self._at(path), data=fields, files=files, headers={"origin": self._origin})
+        return Shown(sent)
+
     async def press(self, shown: Element, action: str, button: tuple[str, str] | None = None, /, **typed: Any) -> Shown:
         """Send a form of a page as it came, but for what is `typed` into it, by one of its buttons."""
         form = next(each for each in shown.all("form") if each.attributes["action"].endswith(action))

@@ -62,7 +62,8 @@ function listen() {
     show(id, html);
   });
   source.addEventListener("error", () => {
-    if (source?.readyState === EventSource.CLOSED) location.reload();
+    const typed = document.querySelector("form[data-keep]"); // nothing that somebody types is thrown away
+    if (source?.readyState === EventSource.CLOSED && !typed) location.reload();
   });
 }
 
@@ -108,7 +109,8 @@ addEventListener("submit", async (event) => {
   const body = new URLSearchParams(new FormData(form, event.submitter));
   event.submitter?.setAttribute("aria-busy", "true");
   try {
-    const headers = source?.readyState === EventSource.OPEN ? { prefer: "return=minimal" } : {};
+    const headers = { "x-at": location.pathname };
+    if (source?.readyState === EventSource.OPEN) headers.prefer = "return=minimal";
     answer(await fetched(form.action, { method: "POST", body, headers }));
   } finally {
     event.submitter?.removeAttribute("aria-busy");
