@@ -198,7 +198,7 @@ class Client:
     ) -> sealed_answers.Sealed:
         """A file with servers, all where none are named, and their stored secrets, which only the passphrase opens.
 
-        ApiError 400: weak-passphrase. 404: nothing-to-export. 413: too-large. 422: invalid (`problems`).
+        ApiError 404: nothing-to-export. 413: too-large. 422: weak-passphrase, invalid (`problems`).
         """
         named = None if servers is None else list(servers)
         body = {"passphrase": passphrase, "servers": named, "format": format}

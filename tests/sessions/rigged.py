@@ -50,7 +50,8 @@ async def nothing_left() -> AsyncIterator[None]:
     assert processes_owned_by(COOKIE) == []
     assert zombies_below_us(dead) == []
     # What an earlier test left to the garbage collector may be closed meanwhile: only what is new counts.
-    assert open_descriptors() - before == set()
+    left = open_descriptors() - before
+    assert left == set(), f"left open: {sorted(left)}"
 
 
 def open_descriptors() -> set[tuple[str, str]]:

@@ -109,10 +109,9 @@ _EXPORT = Says(
     SealedShown,
     body=ToSeal,
     refusals={
-        400: ("weak-passphrase",),
         404: ("nothing-to-export",),
         413: ("too-large",),
-        422: ("invalid",),
+        422: ("invalid", "weak-passphrase"),
         503: _VAULT,
     },
     more="AES-256-GCM under a key from the passphrase. Sign-ins are no part of it.",
@@ -124,10 +123,9 @@ _IMPORT = Says(
     body=ToOpen,
     refusals={
         **NOT_CHANGED,
-        400: ("bad-payload",),
         404: ("unknown-server",),
         409: (*NOT_CHANGED[409], "exists"),
-        422: (*NOT_CHANGED[422], *REFUSED),
+        422: (*NOT_CHANGED[422], *REFUSED, "bad-payload"),
         503: (*NOT_CHANGED.get(503, ()), "memory"),
     },
     largest=LARGEST_FILE + MAX_BODY,
@@ -139,7 +137,6 @@ _IMPORT = Says(
 WHY_NOT = (ExportRefused, ExportTooLarge, NoSuchServer, NotEnoughMemory, NothingToPack, VaultError, WeakPassphrase)
 """What has a code and a hint of its own."""
 _STATUS = {
-    "weak-passphrase": 400,
     "nothing-to-export": 404,
     "unknown-server": 404,
     "too-large": 413,
@@ -207,7 +204,7 @@ def said(project: Project) -> Iterator[None]:
         raise invalid(error.problems) from None
     except BadPayload as error:
         problems = [problem.to_json() for problem in error.problems]
-        raise HttpProblem(400, error.code, str(error), hint=error.hint, problems=problems) from None
+        raise HttpProblem(422, error.code, str(error), hint=error.hint, problems=problems) from None
     except WHY_NOT as error:
         raise HttpProblem(_STATUS.get(error.code, 422), error.code, str(error), hint=error.hint) from None
     except OSError as error:

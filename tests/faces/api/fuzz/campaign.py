@@ -35,6 +35,8 @@ class Outcome:
 
     role: str
     cases: int = 0
+    baited: bool = False
+    """Whether what could have run was in the file at the end of a round."""
     statuses: Counter[int] = field(default_factory=Counter)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -60,6 +62,7 @@ def run(engine: Engine, role: str, wanted: int, seed: int) -> Outcome:
         document = document if first else _within(document, role)
         size = A_ROUND[0] if first else min(max((wanted - outcome.cases) // 30, A_ROUND[0]), A_ROUND[1])
         _round(document, _config(engine, token, seed + number, size, first=first), outcome)
+        _look_around(engine, outcome)
     _check_end(engine, outcome)
     return outcome
 
@@ -129,21 +132,25 @@ def _count(recorder: Any, outcome: Outcome) -> None:
                 outcome.failures.setdefault((check.name, recorder.label), what)
 
 
-def _check_end(engine: Engine, outcome: Outcome) -> None:
-    """Nothing ran, what could have is in the file, and the engine still answers."""
-    if engine.sprung:
-        outcome.failures["a command of a body ran", "the end"] = ""
+def _look_around(engine: Engine, outcome: Outcome) -> None:
+    """Whether the engine still answers, and what is in its file by now."""
     headers = {"Authorization": f"Bearer {engine.tokens['operator']}"}
+    request = urllib.request.Request(f"{engine.url}/api/v1/servers", headers=headers)
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(f"{engine.url}/api/v1/servers", headers=headers), timeout=10
-        ) as answer:
+        with urllib.request.urlopen(request, timeout=10) as answer:
             rows = json.load(answer)["servers"]
     except OSError as error:
         outcome.failures["the engine is gone", "the end"] = str(error)
-        return
-    if outcome.role in ("editor", "operator") and not any(row["id"].startswith(BAIT) for row in rows):
-        outcome.failures["nothing was written that could have run", "the end"] = str([row["id"] for row in rows])
+    else:
+        outcome.baited |= any(row["id"].startswith(BAIT) for row in rows)
+
+
+def _check_end(engine: Engine, outcome: Outcome) -> None:
+    """Nothing ran, and what could have was in the file."""
+    if engine.sprung:
+        outcome.failures["a command of a body ran", "the end"] = ""
+    if outcome.role in ("editor", "operator") and not outcome.baited:
+        outcome.failures["nothing was written that could have run", "the end"] = ""
 
 
 def _steer(engine: Engine, role: str) -> None:
