@@ -247,7 +247,7 @@ _BUILT = {
     "PAGE-2:preview": "a preview says what is ready, what needs a person and what would run, and changes nothing",
     "PAGE-2:between-engines": "what one engine exports another imports: servers, groups and secrets, at most once",
     "PAGE-2:command-line": "export and import by command: passphrase typed or of a file, nothing written over or shown",
-    "PAGE-2:page": "the page exports to a download and imports after a preview with a button on every row that comes off",
+    "PAGE-2:page": "the page exports to a download and imports after a preview with a button on each row that is off",
     "PAGE-2:sealed": "an exported file opens to what was put in, under its own passphrase and no weak one",
     "PAGE-2:refusals": "not ours, newer, damaged, wrong passphrase and altered are told apart, with a way out",
     "PAGE-2:every-byte": "a file with any byte changed is refused, and nothing of what it seals is told",

@@ -15,7 +15,7 @@ from reconciler.engine.visits import IDLE_SECONDS, LINK_SECONDS, Visits
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.http.address import Address
 from reconciler.faces.http.page_link import page_link
-from reconciler.faces.page.forms import LARGEST
+from reconciler.faces.page.forms import FIELDS, LARGEST
 from tests.engine.test_visits import Clock
 from tests.faces.cli.hosted import Hosted, hosted
 from tests.faces.http.raw import Answer, ask, line
