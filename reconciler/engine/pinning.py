@@ -212,7 +212,8 @@ async def _write(project: Project, standings: list[Standings], pins: dict[str, S
         else:
             kept[each.server] = each.why
     removed = tuple(sorted(before.keys() - pins.keys()))
-    written = text_digest(lock_text(pins).encode()) != project.lock.pins.digest
+    there = project.lock.pins.digest
+    written = text_digest(lock_text(pins).encode()) != there and bool(pins or there)  # none is as good as an empty one
     if written:
         await asyncio.to_thread(write_lock, project.sources.lock, pins)
         project.refresh_lock()

@@ -16,6 +16,8 @@ Hide: TypeAlias = Callable[[str], str]
 
 SHORTEST_SECRET = 8
 LONGEST_SHOWN_LINE = 1000
+LONGEST_PARTIAL = 256 * 1024
+"""Bytes that wait for the end of their line; a server may print for days without one."""
 
 
 class StderrDrain:
@@ -104,10 +106,13 @@ class LogFile:
         whole, newline, rest = (self._partial + data).rpartition(b"\n")
         self._partial = rest
         self._append(hide((whole + newline).decode("utf-8", "replace")))
+        if len(rest) > LONGEST_PARTIAL:  # not written in pieces: a secret might stand across two
+            self._dropped, self._partial = self._dropped + len(rest), b""
 
     def flush(self, hide: Hide) -> None:
-        """Write the part of a line that never ended."""
-        self._append(hide(self._partial.decode("utf-8", "replace")))
+        """Write the part of a line that never ended, as a line: the next process begins another."""
+        if self._partial:
+            self._append(hide(self._partial.decode("utf-8", "replace")) + "\n")
         self._partial = b""
 
     def _append(self, text: str) -> None:

@@ -166,3 +166,12 @@ async def test_a_definition_that_repeats_a_secret_is_not_written_and_not_shown(t
         (found,) = await survey(at.project)
         assert (found.standing, found.unpinnable) == ("drift", (("tool", "search"),))
         assert "hunter2" not in json.dumps(found.to_json(changes=True))
+
+
+@requirement("GATE-3:command")
+async def test_no_lock_is_written_for_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"far": {"url": "http://127.0.0.1:9/mcp", "enabled": False}}) as at:
+        await at.apply()
+        accepted = await accept(at.project, "far", wait=0)
+        assert (accepted.written, accepted.accepted) == (False, ())
+        assert not (tmp_path / "reconciler.lock").exists()

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from reconciler.sessions.limits import Limits
-from reconciler.sessions.stderr import LogFile, Mask, StderrDrain
+from reconciler.sessions.stderr import LONGEST_PARTIAL, LogFile, Mask, StderrDrain
 from reconciler.sessions.streams import LineReader, LineWriter, Ration
 from tests.requirements import requirement
 
@@ -133,7 +133,18 @@ def test_a_log_writes_whole_lines_so_that_no_secret_is_cut(tmp_path: Path) -> No
     log.write(b"ret-word\nrest of secret", hide, 0.0)
     log.write(b"-word", hide, 0.0)
     log.flush(hide)
-    assert (tmp_path / "log").read_text() == "a ***\nrest of ***"
+    assert (tmp_path / "log").read_text() == "a ***\nrest of ***\n"
+    LogFile(tmp_path / "log", Limits()).write(b"the next process\n", hide, 0.0)
+    assert (tmp_path / "log").read_text().splitlines() == ["a ***", "rest of ***", "the next process"]
+
+
+def test_a_line_that_never_ends_is_not_kept_for_ever(tmp_path: Path) -> None:
+    log, rate = LogFile(tmp_path / "log", Limits()), Limits().log_per_second
+    count = LONGEST_PARTIAL // rate + 1
+    for second in range(count):
+        log.write(b"x" * rate, str, float(second))
+    log.write(b"\n", str, float(count))
+    assert (tmp_path / "log").read_text() == f"[{count * rate} bytes were not written here]\n\n"
 
 
 def test_a_log_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
