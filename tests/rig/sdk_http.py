@@ -5,10 +5,13 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
+
+Heard: TypeAlias = list[dict[str, str]]
+"""The headers of requests, their names in lower case."""
 
 
 def sample() -> MCPServer:
@@ -28,6 +31,15 @@ def sample() -> MCPServer:
     return server
 
 
+def _hearing(app: Any, heard: Heard) -> Any:
+    async def hears(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            heard.append({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
+        await app(scope, receive, send)
+
+    return hears
+
+
 class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -35,10 +47,13 @@ class _Uvicorn(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(kind: Literal["http", "sse"] = "http", port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """The URL of a running sample server; every connection is broken off at the end."""
+async def serving(
+    kind: Literal["http", "sse"] = "http", port: int = 0, host: str = "127.0.0.1", heard: Heard | None = None
+) -> AsyncIterator[str]:
+    """The URL of a running sample server; every connection is broken off at the end. `heard` gets what arrives."""
     server = sample()
-    app = server.sse_app(host=host) if kind == "sse" else server.streamable_http_app(host=host)
+    served = server.sse_app(host=host) if kind == "sse" else server.streamable_http_app(host=host)
+    app = served if heard is None else _hearing(served, heard)
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
