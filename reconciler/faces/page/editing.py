@@ -84,11 +84,11 @@ async def save_new(request: Request, form: FormData) -> Response:
     sheet = _read(request, form)
     if "more" in form:
         return await _again(request, sheet, more=_MORE_ROWS)
+    if not sheet.texts["name"]:
+        return await _again(request, sheet, mistakes_of([Wrong("name", "a name is needed: what people call it")]))
     document = (await file_now(project_of(request))).document
     server = sheet.id or id_of(sheet.texts["name"], _taken(project_of(request), document))
     sheet = replace(sheet, id=server)
-    if not sheet.texts["name"]:
-        return await _again(request, sheet, mistakes_of([Wrong("name", "a name is needed: what people call it")]))
     try:
         entry = entry_of(sheet.fields, {})
     except BadField as bad:
