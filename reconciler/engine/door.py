@@ -169,7 +169,7 @@ async def prospect(
         await asyncio.to_thread(_check_unstored, project, secrets)
     want = apply(written, put.patch)
     _check(project, put, written, want)
-    file = await asyncio.to_thread(rewrite, project.sources, before, want)
+    file = await _rewritten(project, before, want)
     old, new = project.desired(before), project.desired(file.after)
     desired = accepted_with(accepted.document, old, new, put.patch, first=PROJECT not in project.holds.servers)
     plan = _plan(project, desired, file.after, named, put.patch)
@@ -181,6 +181,13 @@ async def prospect(
         return Prospect(file, plan, named, waiting, put.values, put.servers)
     holds = held_by(plan, old, new, put.patch, accepted.yeses, (principal.name, now_text()))
     return Prospect(file, plan, named, _waiting(plan, holds), put.values, put.servers, tuple(holds))
+
+
+async def _rewritten(project: Project, before: Snapshot, want: Mapping[str, Any]) -> Rewritten:
+    """Kept until the files say something else: whoever was shown what comes of it does not wait for it twice."""
+    file = await asyncio.to_thread(rewrite, project.sources, before, want, known=project.rewritten)
+    project.rewritten = file
+    return file
 
 
 def _put_away(

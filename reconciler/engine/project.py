@@ -23,6 +23,7 @@ from reconciler.engine.news import News
 from reconciler.engine.offers import Offers
 from reconciler.engine.pending import Waiting
 from reconciler.engine.remembered import Remembered
+from reconciler.engine.rewrite import Rewritten
 from reconciler.engine.secrets import StoredSecrets
 from reconciler.engine.times import Times, remembered_times
 from reconciler.engine.tokens import Tokens
@@ -78,6 +79,8 @@ class Project:
         self.read_only = False
         """Whether the file may not be changed from here; the host says so."""
         self._known: Snapshot | None = None
+        self.rewritten: Rewritten | None = None
+        """What a change of the files, looked at last, would make of them: that of the door."""
         self.applying = asyncio.Lock()
         self.pinning = asyncio.Lock()
         self.vault = Vault(state)
@@ -158,6 +161,8 @@ class Project:
     def took(self, snapshot: Snapshot) -> None:
         """This is what the files say now; it is not read again while they say the same."""
         self._known = snapshot
+        if self.rewritten is not None and self.rewritten.before is not snapshot:
+            self.rewritten = None
         self.followed.problems = list(snapshot.reading.problems)
 
     def writes(self, snapshot: Snapshot) -> None:

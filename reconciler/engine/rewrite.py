@@ -51,8 +51,13 @@ class Rewritten:
     texts: Mapping[Path, str]
 
 
-def rewrite(sources: Sources, before: Snapshot, want: Any) -> Rewritten:
-    """The texts that say `want`, with as little changed as can be. Raises ChangeRefused."""
+def rewrite(sources: Sources, before: Snapshot, want: Any, *, known: Rewritten | None = None) -> Rewritten:
+    """The texts that say `want`, with as little changed as can be. Raises ChangeRefused.
+
+    `known` is what was made of them before: it is the answer where the texts are still the same, and what is wanted.
+    """
+    if known is not None and known.before is before and equal(known.after.reading.written, want):
+        return known
     patch = diff(before.reading.written, want)
     if not patch:
         return Rewritten(before, before, {})

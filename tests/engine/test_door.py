@@ -11,8 +11,9 @@ import pytest
 
 from reconciler.engine import door, rewrite
 from reconciler.engine.change import Consent, apply_file
-from reconciler.engine.door import ChangeRefused, change
+from reconciler.engine.door import ChangeRefused, change, prospect
 from reconciler.gate.principal import Principal
+from reconciler.plan.document import plan_id
 from reconciler.store import files
 from reconciler.store.files import text_digest
 from reconciler.store.places import Sources
@@ -449,3 +450,45 @@ async def test_where_nothing_was_applied_the_settings_of_the_file_come_along(tmp
         document = at.project.ledger.document
         assert document.settings == {"version": 1, "defaults": {"requireApproval": "writes"}}
         assert list(document.servers) == ["a"]
+
+
+# What was looked at before
+
+
+async def test_what_was_looked_at_is_what_is_written(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        shown = await prospect(at.project, PATCH, if_match=None, principal=ME)
+        done = await change(at.project, PATCH, if_match=None, principal=ME, expected=plan_id(shown.plan))
+        assert done.written is shown.file.after.reading.written, "it was edited and read a second time"
+        assert at.file.read_text(encoding="utf-8") == shown.file.texts[at.file]
+        assert at.project.rewritten is None, "nobody can have it written any more"
+
+
+async def test_what_was_saved_since_it_was_looked_at_stays(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        await prospect(at.project, PATCH, if_match=None, principal=ME)
+        at.file.write_text("# mine\n" + yaml(at), encoding="utf-8")
+        await change(at.project, PATCH, if_match=None, principal=ME)
+        assert at.file.read_text(encoding="utf-8").startswith("# mine\nversion: 1\n")
+        assert "tools" in accepted(at)
+
+
+async def test_another_change_than_was_looked_at_is_made_anew(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        await prospect(at.project, PATCH, if_match=None, principal=ME)
+        await change(at.project, {"mcpServers": {"a": {"description": "d"}}}, if_match=None, principal=ME)
+        assert accepted(at) == light("a", description="d")
+
+
+async def test_a_yes_to_what_would_be_another_plan_by_now_changes_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await at.apply()
+        shown = plan_id((await prospect(at.project, PATCH, if_match=None, principal=ME)).plan)
+        at.write({"a": light("a"), "b": light("b")})
+        before = at.file.read_bytes()
+        with pytest.raises(ChangeRefused, match="something else by now") as refused:
+            await change(at.project, PATCH, if_match=None, principal=ME, expected=shown)
+        assert (refused.value.code, at.file.read_bytes()) == ("moved", before)
