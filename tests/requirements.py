@@ -282,6 +282,7 @@ _BUILT = {
     "PAGE-1:entering": "a one-time link lets a browser in, and nothing else does; the answer to anybody else says how",
     "PAGE-1:list": "servers stand by group with count and health; each says how it is and why, and only as text",
     "PAGE-1:switches": "a switch writes into the file that decides; what was never said yes to is shown first",
+    "PAGE-1:for-me": "a switch is for everyone or for this machine alone and says which; one's own is taken back",
     "PAGE-1:search": "servers are found by what they are called and by their health, without a script too",
     "PAGE-1:live": "what changed is shown while somebody looks, and nothing else is made or sent again",
     "PAGE-1:accessible": "axe finds nothing in any view, keys do everything, and nothing needs a script",

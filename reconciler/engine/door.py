@@ -16,22 +16,23 @@ from reconciler.engine.apart import accepted_with
 from reconciler.engine.change import Applied, apply_apart, plan_to, show_waiting
 from reconciler.engine.events import now_text
 from reconciler.engine.holds import held_by, unseen
+from reconciler.engine.one_file import Into, keep_own_out, name_of, rewrite_into
 from reconciler.engine.pending import Marks, Pending, waiting_marks
 from reconciler.engine.project import Project
 from reconciler.engine.put_away import PutAway, put_away, secret_uses
 from reconciler.engine.rewrite import ChangeRefused, MovedOn, Rewritten, is_writable, rewrite, write
 from reconciler.gate.principal import Principal
-from reconciler.merge_patch import apply, equal
+from reconciler.merge_patch import apply, diff, equal
 from reconciler.model.document import Document, hidden, masked_document
 from reconciler.plan.actions import PROJECT, Plan
 from reconciler.plan.document import plan_id
 from reconciler.plan.pointers import Path
-from reconciler.problems import errors
+from reconciler.problems import Place, errors
 from reconciler.store.hold_rows import Hold, TooManyHolds
 from reconciler.store.sources import Snapshot
 from reconciler.store.vault import VaultError
 
-__all__ = ["ChangeRefused", "Changed", "Prospect", "change", "prospect"]
+__all__ = ["ChangeRefused", "Changed", "Into", "Prospect", "change", "prospect"]
 
 WRITERS = ("editor", "operator", "owner")
 SAY_YES = ("operator", "owner")
@@ -46,13 +47,15 @@ NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 class Changed:
     """The files after a change: `etag` is their digest, `written` what they say.
 
-    `applied` is what became of the plan it caused, `waits` what of it waits for a yes.
+    `applied` is what became of the plan it caused, `waits` what of it waits for a yes. `hidden_at` is where an overlay
+    says otherwise, so that nothing of it shows here.
     """
 
     etag: str
     applied: Applied
     written: Mapping[str, Any]
     waits: tuple[Pending, ...] = ()
+    hidden_at: Place | None = None
 
     @property
     def plan_id(self) -> str:
@@ -87,6 +90,7 @@ async def change(
     fresh: Collection[str] = (),
     secrets: Mapping[str, str] = NO_SECRETS,
     expected: str | None = None,
+    into: Into = "deciding",
 ) -> Changed:
     """Write a merge patch into the files, and take up what it causes as far as `principal` may say yes to it.
 
@@ -100,7 +104,7 @@ async def change(
         message = f'"{principal.name}" has the role {principal.role}, and may not change the file'
         raise ChangeRefused("not-allowed", message)
     task = asyncio.create_task(
-        _change(project, patch, if_match, principal, wait, fresh, secrets, expected), name="a change of the file"
+        _change(project, patch, if_match, principal, wait, fresh, secrets, expected, into), name="a change of the file"
     )
     _running.add(task)
     task.add_done_callback(_ended)
@@ -126,13 +130,16 @@ async def _change(
     fresh: Collection[str],
     secrets: Mapping[str, str],
     expected: str | None,
+    into: Into,
 ) -> Changed:
     async with project.applying:
         if principal.role not in SAY_YES and not project.ledger.accepted.exists:
             project.ledger.begin()  # from now on there are rules, and somebody who says yes to weaker ones
             await project.ledger.commit()
         for _ in range(TRIES):
-            found = await prospect(project, patch, if_match=if_match, principal=principal, fresh=fresh, secrets=secrets)
+            found = await prospect(
+                project, patch, if_match=if_match, principal=principal, fresh=fresh, secrets=secrets, into=into
+            )
             if expected not in (None, plan_id(found.plan)):
                 raise ChangeRefused("moved", "it would do something else by now than what was shown")
             _check_may_write(project, found, patch)
@@ -143,7 +150,7 @@ async def _change(
                 continue
         else:
             raise ChangeRefused("stale", f"{_main(project)} is being saved all the time")
-        project.events.say("changed", f"{principal.name} changed {_main(project)}")
+        project.events.say("changed", f"{principal.name} changed {name_of(project, into)}")
         changed = await _take_up(project, found, principal, wait)
         about = {*found.waiting, *(patch.get("mcpServers") or ())}
         return replace(changed, waits=tuple(one for one in project.waiting.all if one.server in about))
@@ -157,6 +164,7 @@ async def prospect(
     principal: Principal,
     fresh: Collection[str] = (),
     secrets: Mapping[str, str] = NO_SECRETS,
+    into: Into = "deciding",
 ) -> Prospect:
     """What the patch would do; nothing is changed. Raises ChangeRefused where it could not be made."""
     before = await project.read()
@@ -169,17 +177,21 @@ async def prospect(
         await asyncio.to_thread(_check_unstored, project, secrets)
     want = apply(written, put.patch)
     _check(project, put, written, want)
-    file = await _rewritten(project, before, want)
+    if into == "deciding":
+        file, effect = await _rewritten(project, before, want), put.patch
+    else:
+        file = await asyncio.to_thread(rewrite_into, project, before, into, put.patch)
+        effect = diff(written, file.after.reading.written)
     old, new = project.desired(before), project.desired(file.after)
-    desired = accepted_with(accepted.document, old, new, put.patch, first=PROJECT not in project.holds.servers)
-    plan = _plan(project, desired, file.after, named, put.patch)
+    desired = accepted_with(accepted.document, old, new, effect, first=PROJECT not in project.holds.servers)
+    plan = _plan(project, desired, file.after, named, effect)
     if plan.blocked:
         ways = "; ".join(f"{blocked.message}: {blocked.way_out}" for blocked in plan.blocked)
         raise ChangeRefused("blocked", ways)
     if principal.role in SAY_YES:
-        waiting = waiting_marks(plan, None, unseen(project.holds, plan, put.patch))
+        waiting = waiting_marks(plan, None, unseen(project.holds, plan, effect))
         return Prospect(file, plan, named, waiting, put.values, put.servers)
-    holds = held_by(plan, old, new, put.patch, accepted.yeses, (principal.name, now_text()))
+    holds = held_by(plan, old, new, effect, accepted.yeses, (principal.name, now_text()))
     return Prospect(file, plan, named, _waiting(plan, holds), put.values, put.servers, tuple(holds))
 
 
@@ -282,13 +294,14 @@ def _check(project: Project, put: PutAway, written: Mapping[str, Any], want: Map
 
 def _check_may_write(project: Project, found: Prospect, patch: Mapping[str, Any]) -> None:
     """Raises ChangeRefused with the patch that somebody else may write."""
+    stuck = [path for path in found.file.texts if not is_writable((path,))]
     if project.read_only:
-        why = "is not changed from here (--read-only): commit the patch"
-    elif is_writable(found.file.texts):
-        return
+        why = f"{_main(project)} is not changed from here (--read-only): commit the patch"
+    elif stuck:
+        why = f"{project.sources.shown(stuck[0])} cannot be written"
     else:
-        why = "cannot be written"
-    raise ChangeRefused("read-only", f"{_main(project)} {why}", patch=masked_document(patch, hidden))
+        return
+    raise ChangeRefused("read-only", why, patch=masked_document(patch, hidden))
 
 
 async def _write(project: Project, found: Prospect) -> None:
@@ -305,6 +318,7 @@ async def _write(project: Project, found: Prospect) -> None:
         raise ChangeRefused("not-recorded", f"the state cannot be written: {error}") from error
     except (VaultError, OSError) as error:
         raise vault_says(error) from error
+    await keep_own_out(project, found.file)
     project.writes(found.file.after)
     try:
         await asyncio.to_thread(write, found.file, project.sources)
@@ -341,7 +355,7 @@ async def _take_up(project: Project, found: Prospect, principal: Principal, wait
     if found.secrets:
         project.secrets.look()
     await show_waiting(project, after)
-    return Changed(after.etag, applied, after.reading.written or {})
+    return Changed(after.etag, applied, after.reading.written or {}, hidden_at=found.file.hidden_at)
 
 
 def _with_new_values(project: Project, found: Prospect) -> Plan:

@@ -1,20 +1,24 @@
-"""A merge patch on the text of a project's files: checked whole before anything is written."""
+"""A merge patch on the text of a project's files: checked whole before anything is written.
+
+`rewrite` makes the files say something together; `rewrite_one` changes what one of them says, whatever becomes of it.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.config.edit import EditRefused, edit, edits, no_edit
+from reconciler.config.edit import EditRefused, edit, edits, no_edit, parse
 from reconciler.config.read import Reading, Source, read
 from reconciler.config.tree import key_of
 from reconciler.merge_patch import apply, diff, equal
 from reconciler.plan.pointers import differing
-from reconciler.problems import Problem, errors
-from reconciler.store.files import NotAsRead, text_digest, write_whole
+from reconciler.problems import Place, Problem, errors
+from reconciler.store.files import NO_FILE, NotAsRead, text_digest, write_whole
 from reconciler.store.sources import Snapshot, Sources
 
 _BOM = "\ufeff"
@@ -44,11 +48,13 @@ class MovedOn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """What the files are to say. `texts` are the new ones by path, none where nothing changes."""
+    """What the files are to say. `texts` are the new ones by path, none where nothing changes; those of files that are
+    to be made, too. `hidden_at` is where a later file says otherwise, so that the change does not show."""
 
     before: Snapshot
     after: Snapshot
     texts: Mapping[Path, str]
+    hidden_at: Place | None = None
 
 
 def rewrite(sources: Sources, before: Snapshot, want: Any, *, known: Rewritten | None = None) -> Rewritten:
@@ -61,19 +67,58 @@ def rewrite(sources: Sources, before: Snapshot, want: Any, *, known: Rewritten |
     patch = diff(before.reading.written, want)
     if not patch:
         return Rewritten(before, before, {})
-    reading = _read_edited(sources, before, patch)
-    wrong = errors(reading.problems)
-    main = sources.shown(sources.main)
-    if wrong:
-        raise ChangeRefused("invalid", f"{main} would have errors after the change: {wrong[0].detail}", wrong)
+    reading = _sound(sources, _read_edited(sources, before, patch))
     if len(reading.sources) > 1 and not equal(reading.written, want):
-        raise ChangeRefused("edit-refused", _hidden_by(reading, want))
-    paths = {sources.shown(path): path for path in sources.paths}
+        place = _hidden_at(reading, want)
+        said = f"{place} says otherwise, and hides what the main file would say" if place else _UNSOUND
+        raise ChangeRefused("edit-refused", said)
+    return _rewritten(sources, before, replace(reading, written=want))  # what did not change is the same object
+
+
+def rewrite_one(sources: Sources, before: Snapshot, path: Path, patch: Mapping[str, Any]) -> Rewritten:
+    """The text of one file with a patch of what it says itself; it is made where it is not there. Null takes back what
+    it says, and of that no empty entry is left. Raises ChangeRefused."""
+    name = sources.shown(path)
+    texts = {source.name: source.text for source in before.reading.sources}
+    old = texts.get(name, "")
+    try:
+        tree = parse(old, name)[0]
+        own = tree.value if tree is not None and isinstance(tree.value, dict) else {}
+        texts[name] = edit(old, _own(own, patch), file=name)
+    except EditRefused as refused:
+        raise ChangeRefused("edit-refused", str(refused)) from refused
+    order = dict.fromkeys(map(sources.shown, sources.possible))
+    reading = read([Source(each, texts[each]) for each in order if each in texts], default_project=sources.project)
+    place = _hidden_at(_sound(sources, reading), apply(reading.written, _own({}, patch)))
+    return replace(_rewritten(sources, before, reading), hidden_at=place)
+
+
+def _own(value: Any, patch: Any, depth: int = 0) -> Any:
+    """The patch of what one file says itself. What it takes back makes no empty map, and leaves none below those of the
+    top."""
+    if not isinstance(patch, Mapping) or not patch:
+        return patch
+    old = value if isinstance(value, dict) else {}
+    made = {key: _own(old.get(key), member, depth + 1) for key, member in patch.items()}
+    made = {key: made[key] for key in made if (key in old if made[key] is None else made[key] != {} or not patch[key])}
+    return None if depth > 1 and old and not apply(old, made) else made
+
+
+def _sound(sources: Sources, reading: Reading) -> Reading:
+    """A reading without errors. Raises ChangeRefused."""
+    wrong = errors(reading.problems)
+    if wrong:
+        main = sources.shown(sources.main)
+        raise ChangeRefused("invalid", f"{main} would have errors after the change: {wrong[0].detail}", wrong)
+    return reading
+
+
+def _rewritten(sources: Sources, before: Snapshot, reading: Reading) -> Rewritten:
+    paths = {sources.shown(path): path for path in sources.possible}
     raw = {source.name: with_bom(source.text, before, source.name) for source in reading.sources}
     digests = tuple((name, text_digest(text.encode("utf-8"))) for name, text in raw.items())
-    reading = replace(reading, written=want)  # the same value, and what did not change is the same object
     after = Snapshot(reading, {source.name: source.text for source in reading.sources}, digests)
-    texts = {paths[name]: text for name, text in raw.items() if after.texts[name] != before.texts[name]}
+    texts = {paths[name]: text for name, text in raw.items() if after.texts[name] != before.texts.get(name)}
     return Rewritten(before, after, texts)
 
 
@@ -101,21 +146,23 @@ def _read_edited(sources: Sources, before: Snapshot, patch: Mapping[str, Any]) -
         raise ChangeRefused("edit-refused", str(refused)) from refused
 
 
-def _hidden_by(reading: Reading, want: Any) -> str:
-    """Which overlay says something else at the first place where the files do not say what is wanted."""
+def _hidden_at(reading: Reading, want: Any) -> Place | None:
+    """Where a file says something else, at the first place where they do not say what is wanted together."""
+    if equal(reading.written, want):
+        return None
     path, _, _ = next(differing(reading.written, want))
     for tree in reversed(reading.trees[1:]):
         for depth in range(len(path), 0, -1):
             key = key_of(tree, path[:depth]) if tree is not None else None
             if key is not None:
-                return f"{key.place} says otherwise, and hides what the main file would say"
-    return _UNSOUND
+                return key.place
+    return None
 
 
 def with_bom(text: str, before: Snapshot, name: str) -> str:
     """The text as it is to stand in the file; a byte order mark that was there stays."""
-    old = before.texts[name]
-    had = dict(before.digests)[name] != text_digest(old.encode("utf-8"))
+    old = before.texts.get(name, "")
+    had = name in before.texts and dict(before.digests)[name] != text_digest(old.encode("utf-8"))
     return _BOM + text if had else text
 
 
@@ -126,7 +173,8 @@ def write(rewritten: Rewritten, sources: Sources) -> None:
     done: list[Path] = []
     try:
         for path, text in rewritten.texts.items():
-            write_whole(path, text, expected=dict(before.digests)[sources.shown(path)])
+            expected = dict(before.digests).get(sources.shown(path), NO_FILE)
+            write_whole(path, text, mode=_mode_like(sources.main) if expected == NO_FILE else None, expected=expected)
             done.append(path)
     except (NotAsRead, OSError) as error:
         for path in done:
@@ -135,6 +183,11 @@ def write(rewritten: Rewritten, sources: Sources) -> None:
         if isinstance(error, NotAsRead):
             raise MovedOn from error
         raise
+
+
+def _mode_like(path: Path) -> int:
+    """Who may read it, and its owner may write it."""
+    return stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR
 
 
 def _check_beside(rewritten: Rewritten, sources: Sources) -> None:
@@ -146,5 +199,5 @@ def _check_beside(rewritten: Rewritten, sources: Sources) -> None:
 
 
 def is_writable(paths: Iterable[Path]) -> bool:
-    """Whether we may write them all."""
-    return all(os.access(path, os.W_OK) for path in paths)
+    """Whether we may write them all, those that are to be made too."""
+    return all(os.access(path if path.exists() else path.parent, os.W_OK) for path in paths)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 _BUSY = {errno.EBUSY, errno.EXDEV}
 _PRIVATE = 0o600
+NO_FILE = ""
+"""In place of the digest of a file that is not there."""
 
 
 class NotAsRead(Exception):
@@ -23,7 +25,7 @@ def write_whole(path: Path, text: str | bytes, *, mode: int | None = None, expec
 
     The mode of an existing file is kept unless `mode` is given (new files: 0600), its owner where we may. A file that
     cannot be renamed over (a single-file bind mount) is written in place, after a copy beside it. `expected` is the
-    digest of what is to be replaced. Raises NotAsRead, OSError; then the old file stands.
+    digest of what is to be replaced, NO_FILE for nothing. Raises NotAsRead, OSError; then the old file stands.
     """
     target = Path(os.path.realpath(path))
     data = text.encode("utf-8") if isinstance(text, str) else text
@@ -64,8 +66,15 @@ def write_apart(path: Path, data: bytes) -> None:
 
 def _check_is(target: Path, expected: str | None) -> None:
     """As late as can be: what is saved after this look is written over."""
-    if expected is not None and text_digest(target.read_bytes()) != expected:
+    if expected is not None and _digest(target) != expected:
         raise NotAsRead(str(target))
+
+
+def _digest(target: Path) -> str:
+    try:
+        return text_digest(target.read_bytes())
+    except FileNotFoundError:
+        return NO_FILE
 
 
 def _facts(target: Path) -> os.stat_result | None:

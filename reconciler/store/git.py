@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _ELSEWHERE = "refs/heads/.invalid"
 """What HEAD says in a repository that keeps its references in a table (git-init(1), `--ref-format=reftable`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A work tree: its top, the directory that git keeps for it, and the one that all work trees of it share."""
+
+    root: Path
+    directory: Path
+    common: Path
 
 
 def git_facts(path: Path) -> dict[str, Any] | None:
@@ -16,39 +26,42 @@ def git_facts(path: Path) -> dict[str, Any] | None:
     A detached head has branch None, a branch without commits commit None.
     """
     try:
-        directory = _git_directory(Path(os.path.realpath(path)).parent)
-        return _head(directory) if directory else None
+        found = checkout_of(Path(os.path.realpath(path)))
+        return _head(found) if found else None
     except (OSError, ValueError):
         return None
 
 
-def _head(directory: Path) -> dict[str, Any] | None:
-    head = (directory / "HEAD").read_text(encoding="utf-8").strip()
+def checkout_of(path: Path) -> Checkout | None:
+    """The work tree that `path` is in; None where it is in none. Raises OSError, ValueError where it cannot be read."""
+    for root in path.parents:
+        git = root / ".git"
+        if git.is_dir():
+            return Checkout(root, git, _common(git))
+        if git.is_file():  # a worktree or a submodule
+            target = git.read_text(encoding="utf-8").strip().removeprefix("gitdir: ")
+            directory = (root / target).resolve()
+            return Checkout(root, directory, _common(directory))
+    return None
+
+
+def _common(directory: Path) -> Path:
+    common = directory / "commondir"
+    return (directory / common.read_text(encoding="utf-8").strip()).resolve() if common.is_file() else directory
+
+
+def _head(checkout: Checkout) -> dict[str, Any] | None:
+    head = (checkout.directory / "HEAD").read_text(encoding="utf-8").strip()
     if not head.startswith("ref: "):
         return {"branch": None, "commit": head}
     reference = head.removeprefix("ref: ")
     if reference == _ELSEWHERE:
         return None
-    return {"branch": reference.removeprefix("refs/heads/"), "commit": _commit(directory, reference)}
+    return {"branch": reference.removeprefix("refs/heads/"), "commit": _commit(checkout, reference)}
 
 
-def _git_directory(start: Path) -> Path | None:
-    for directory in (start, *start.parents):
-        git = directory / ".git"
-        if git.is_dir():
-            return git
-        if git.is_file():  # a worktree or a submodule
-            target = git.read_text(encoding="utf-8").strip().removeprefix("gitdir: ")
-            return (directory / target).resolve()
-    return None
-
-
-def _commit(directory: Path, reference: str) -> str | None:
-    common = directory / "commondir"
-    roots = [directory]
-    if common.is_file():
-        roots.append((directory / common.read_text(encoding="utf-8").strip()).resolve())
-    for root in roots:
+def _commit(checkout: Checkout, reference: str) -> str | None:
+    for root in dict.fromkeys((checkout.directory, checkout.common)):
         if (root / reference).is_file():
             return (root / reference).read_text(encoding="utf-8").strip()
         packed = root / "packed-refs"

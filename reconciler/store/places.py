@@ -27,8 +27,18 @@ class Sources:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file in merge order; the overlay beside the main file only when it is there."""
-        local = local_overlay(self.main)
-        return (self.main, *([local] if self.local and os.path.lexists(local) else []), *self.overlays)
+        own = self.own
+        return (self.main, *([own] if own is not None and os.path.lexists(own) else []), *self.overlays)
+
+    @property
+    def possible(self) -> tuple[Path, ...]:
+        """Every file in merge order, the overlay beside the main file whether it is there or not."""
+        return (self.main, *([self.own] if self.own is not None else []), *self.overlays)
+
+    @property
+    def own(self) -> Path | None:
+        """The git-ignored overlay beside the main file, whether it is there or not; None where it is left out."""
+        return local_overlay(self.main) if self.local else None
 
     @property
     def project(self) -> str:
