@@ -285,6 +285,7 @@ _BUILT = {
     "PAGE-1:for-me": "a switch is for everyone or for this machine alone and says which; one's own is taken back",
     "PAGE-1:search": "servers are found by what they are called and by their health, without a script too",
     "PAGE-1:live": "what changed is shown while somebody looks, and nothing else is made or sent again",
+    "PAGE-1:tour": "a browser goes through every sentence of the page's document: by mouse, by keys, without a script",
     "PAGE-1:accessible": "axe finds nothing in any view, keys do everything, and nothing needs a script",
     "PAGE-1:hostile": "no text of a server, a file or a caller is taken for mark-up or a program by a browser",
     "PAGE-1:server": "the page of one server shows how it is, what waits, what it offers, its lock, sign-in and output",

@@ -68,7 +68,7 @@ async def export(request: Request, form: FormData) -> Response:
     require(request, "operator")
     asked, passphrase = _asked(form), str(form.get("passphrase", ""))
     if passphrase != form.get("again"):
-        return await _again(request, asked, mistakes_of([Wrong("again", "the two are not the same")]))
+        return await _again(request, asked, mistakes_of([Wrong("again", "the two passphrases are not the same")]))
     project = project_of(request)
     try:
         with said(project):

@@ -145,10 +145,13 @@ def _write_endpoint(fields: Fields, shown: Fields, entry: Entry) -> Entry:
     kept = {"type": entry["type"]} if kind == shown["transport"] and "type" in entry else {}
     word = kept or ({"type": kind} if kind in ("sse", "uplink") else {})
     match kind:
+        case "stdio" | "http" | "sse" if not text:
+            needed = "a command is needed: a program" if kind == "stdio" else "a URL is needed: where the server is"
+            raise BadField("endpoint", needed)
         case "stdio":
             return {**word, **_command(text)}
         case "http" | "sse":
-            return {**word, **({"url": text} if text else {})}
+            return {**word, "url": text}
         case _ if text:
             raise BadField("endpoint", "is not reached by a URL or a command: clear it, or choose another transport")
         case _:

@@ -143,8 +143,11 @@ def _said(came: Merged) -> str:
     count, off = len(came.rows), sum(row.off for row in came.rows)
     if not count:
         return "The secrets came."
-    head = "One connection came" if count == 1 else f"{count} connections came"
-    return f"{head}{f', {off} of them switched off' if off else ''}."
+    came_in = "One connection came." if count == 1 else f"{count} connections came."
+    if not off:
+        return came_in
+    stays = "1 stays off until you switch it on." if off == 1 else f"{off} stay off until you switch them on."
+    return f"{came_in} {stays}"
 
 
 def _coming(request: Request) -> Coming:

@@ -141,7 +141,10 @@ async def test_commands_come_switched_off_until_somebody_wants_them_on(tmp_path:
     async with hosted(fresh(tmp_path / "here")) as engine, visiting(engine.host) as visitor:
         page = await opened(visitor, sealed)
         done = await visitor.press(page, page.path, ("import", "yes"))
-        assert (done.path, done.one(id="said").text) == ("/ui/", "3 connections came, 1 of them switched off.")
+        assert (done.path, done.one(id="said").text) == (
+            "/ui/",
+            "3 connections came. 1 stays off until you switch it on.",
+        )
         document = engine.host.root.ledger.document
         assert {id: document.facts(id)["enabled"] for id in document.servers} == dict.fromkeys(servers(), False)
         assert engine.host.root.vault.get("shared") == CANARY

@@ -126,7 +126,6 @@ def test_a_form_made_of_fields_says_them(document: Document, data: st.DataObject
     [
         ({"endpoint": "npx -y 'a b' '' \"it's\" more"}, {"args": ["-y", "a b", "", "it's", "more"]}),
         ({"endpoint": "npx"}, {"args": None}),
-        ({"endpoint": ""}, {"command": None, "args": None}),
         ({"env__KEY": "new"}, {"env": {"KEY": "new"}}),
         ({"env__MORE": ""}, {"env": {"MORE": ""}}),
         ({"name": "Name", "group": "dev"}, {"name": "Name", "group": "dev"}),
@@ -221,6 +220,8 @@ def test_servers_that_are_not_reached_stay_so() -> None:
     [
         ({"endpoint": "say 'hello"}, "endpoint", "quotation mark"),
         ({"endpoint": "HTTPS://h.example/"}, "transport", "choose http or sse"),
+        ({"endpoint": " "}, "endpoint", "a command is needed"),
+        ({"transport": "sse", "endpoint": ""}, "endpoint", "a URL is needed"),
         ({"transport": "uplink"}, "endpoint", "clear it"),
         ({"forward": "A"}, "forward", "either names"),
     ],
