@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from reconciler.faces.api.hosted import project_of
-from reconciler.faces.page import switching
+from reconciler.faces.page import switching, whose
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.part import Part
@@ -33,8 +33,8 @@ class _Look:
 
 
 def routes() -> list[BaseRoute]:
-    """The list, and where its switches are sent to."""
-    return [view_route("/", connections), *switching.routes()]
+    """The list, where its switches are sent to, and where it is asked for whom they are."""
+    return [view_route("/", connections), *switching.routes(), *whose.routes()]
 
 
 async def connections(request: Request) -> Page:

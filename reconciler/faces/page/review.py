@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from reconciler.engine.door import Changed, ChangeRefused, Prospect, change, prospect
+from reconciler.engine.door import Changed, ChangeRefused, Into, Prospect, change, prospect
 from reconciler.engine.project import Project
 from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import project_of, takes
@@ -34,7 +34,7 @@ class Proposal:
     """A merge patch of the file. `title` asks for the yes, `said` is told when it is done, `back` is where one is then;
     `fresh` are servers that must not be there yet. `form` is where the change can be changed, with what was typed.
 
-    `yes` is on the button, unless a command would run: then it names the machine.
+    `yes` is on the button, unless a command would run: then it names the machine. `into` is the file that it is of.
     """
 
     patch: Mapping[str, Any]
@@ -44,6 +44,7 @@ class Proposal:
     fresh: tuple[str, ...] = ()
     form: str = ""
     yes: str = "Save"
+    into: Into = "deciding"
 
 
 class Declined(HttpProblem):
@@ -75,8 +76,8 @@ async def at_once(request: Request, proposal: Proposal) -> Response:
     found = await foresee(request, proposal)
     if _needs_a_look(found.plan):
         return await propose(request, proposal)
-    await make(request, proposal, plan_id(found.plan))
-    return back_to(request, proposal.back, proposal.said)
+    changed = await make(request, proposal, plan_id(found.plan))
+    return back_to(request, proposal.back, _said(proposal, changed))
 
 
 async def review(request: Request) -> Page:
@@ -102,30 +103,36 @@ async def review(request: Request) -> Page:
 
 async def say_yes(request: Request, form: FormData) -> Response:
     """The yes to a change, as it was shown."""
-    change = request.path_params["change"]
-    proposal, shown = kept(request, "changes", change, Proposal), form.get("plan")
+    key = request.path_params["change"]
+    proposal, shown = kept(request, "changes", key, Proposal), form.get("plan")
     if proposal is None or not isinstance(shown, str):
         raise HttpProblem(409, "old-form", "this change was made already, or is too old: begin it again")
     try:
-        await make(request, proposal, shown)
+        changed = await make(request, proposal, shown)
     except Declined as declined:
         if declined.code == "moved":
             moved = "The file, or what lives, changed meanwhile: this is what it would do now."
-            return back_to(request, f"changes/{change}", moved)
+            return back_to(request, f"changes/{key}", moved)
         if proposal.form:
             return back_to(request, proposal.form, f"Nothing was changed: {declined}.")
         raise
-    let_go(request, "changes", change)
-    return back_to(request, proposal.back, proposal.said)
+    let_go(request, "changes", key)
+    return back_to(request, proposal.back, _said(proposal, changed))
 
 
 async def make(request: Request, proposal: Proposal, expected: str | None, *, if_match: str | None = None) -> Changed:
     """Make a change whose plan has the id that was shown, whatever it is for None. Raises Declined."""
     project, principal = project_of(request), visit_of(request).principal
-    patch, fresh = proposal.patch, proposal.fresh
     try:
         return await change(
-            project, patch, if_match=if_match, principal=principal, wait=0, fresh=fresh, expected=expected
+            project,
+            proposal.patch,
+            if_match=if_match,
+            principal=principal,
+            wait=0,
+            fresh=proposal.fresh,
+            expected=expected,
+            into=proposal.into,
         )
     except ChangeRefused as refused:
         raise Declined(project, refused) from refused
@@ -135,9 +142,18 @@ async def foresee(request: Request, proposal: Proposal) -> Prospect:
     """What a change would do. Raises Declined."""
     project, principal = project_of(request), visit_of(request).principal
     try:
-        return await prospect(project, proposal.patch, if_match=None, principal=principal, fresh=proposal.fresh)
+        return await prospect(
+            project, proposal.patch, if_match=None, principal=principal, fresh=proposal.fresh, into=proposal.into
+        )
     except ChangeRefused as refused:
         raise Declined(project, refused) from refused
+
+
+def _said(proposal: Proposal, changed: Changed) -> str:
+    """What is told when it is done, also that it does not show here."""
+    if changed.hidden_at is None:
+        return proposal.said
+    return f"{proposal.said} Here it stays as it was: {changed.hidden_at} says otherwise."
 
 
 def _needs_a_look(plan: Plan) -> bool:

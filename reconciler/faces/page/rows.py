@@ -11,6 +11,7 @@ from reconciler.config.read import Reading
 from reconciler.engine.project import Project
 from reconciler.engine.status import transport_word
 from reconciler.faces.api.seen import Seen, servers_of
+from reconciler.faces.page.whose import Look, whose
 from reconciler.model.observed import Status
 from reconciler.model.server import Approval
 
@@ -30,8 +31,8 @@ HEALTH: Mapping[Health, str] = {
 class Row:
     """One server as the list shows it. `why` is a sentence where there is one, `tools` their number while it serves.
 
-    `file` is where its switch writes to. `group_on` is false where its whole group is switched off. `waits` says what
-    of it waits for a yes.
+    `file` is where its switch writes to, and `badge` says what of that is of this machine alone. `group_on` is false
+    where its whole group is switched off. `waits` says what of it waits for a yes.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Row:
     group_on: bool
     waits: str
     file: str
+    badge: str
 
     def matches(self, text: str, health: str) -> bool:
         """Whether a search finds it: `text` in what it is called, and its health, "" for any."""
@@ -56,7 +58,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that are switched together; the id is "" for those without a group. `file` is where its switch writes to."""
+    """Rows that are switched together; the id is "" for those without a group. `file` is where its switch writes to,
+    and `badge` says what of that is of this machine alone."""
 
     id: str
     name: str
@@ -64,6 +67,7 @@ class Group:
     colour: str
     on: bool
     file: str
+    badge: str
     rows: tuple[Row, ...]
 
     @property
@@ -77,23 +81,23 @@ async def groups_of(project: Project) -> list[Group]:
     """The servers of a project by group, those without one last; in each by id."""
     seen = await servers_of(project)
     reading = (await project.read()).reading
-    where = _where(project, reading)
+    where, look = _where(project, reading), whose(project.sources, reading)
     said: Mapping[str, Any] = (reading.written or project.ledger.document.written).get("groups") or {}
     switched_off = {id for id, group in said.items() if not group.get("enabled", True)}
-    rows = [_row(project, one, (one.server.group or "") not in switched_off, where) for one in seen]
+    rows = [_row(project, one, (one.server.group or "") not in switched_off, where, look) for one in seen]
     rows.sort(key=lambda row: (not row.group, row.group))
     return [
-        _group(id, said.get(id, {}), where(("groups", id, "enabled")), tuple(members))
+        _group(id, said.get(id, {}), where(("groups", id, "enabled")), look, tuple(members))
         for id, members in groupby(rows, key=lambda row: row.group)
     ]
 
 
-def _group(id: str, said: Mapping[str, Any], file: str, rows: tuple[Row, ...]) -> Group:
-    colour, description = said.get("color", ""), said.get("description", "")
-    return Group(id, said.get("name", id), description, colour, said.get("enabled", True), file, rows)
+def _group(id: str, said: Mapping[str, Any], file: str, look: Look, rows: tuple[Row, ...]) -> Group:
+    colour, description, on = said.get("color", ""), said.get("description", ""), said.get("enabled", True)
+    return Group(id, said.get("name", id), description, colour, on, file, look("groups", id, on).badge, rows)
 
 
-def _row(project: Project, seen: Seen, group_on: bool, where: Callable[[tuple[str, ...]], str]) -> Row:
+def _row(project: Project, seen: Seen, group_on: bool, where: Callable[[tuple[str, ...]], str], look: Look) -> Row:
     server = seen.server
     status, reason = project.status_of(server.id)
     live = project.serving(server.id)
@@ -112,6 +116,7 @@ def _row(project: Project, seen: Seen, group_on: bool, where: Callable[[tuple[st
         group_on=group_on,
         waits=seen.pending.action if seen.pending is not None else "",
         file=where(("mcpServers", server.id, "enabled")),
+        badge=look("mcpServers", server.id, server.enabled).badge,
     )
 
 

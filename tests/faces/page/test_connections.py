@@ -93,7 +93,7 @@ async def test_servers_are_in_sections_by_group_with_their_count_and_health(tmp_
         assert cells[:5] == ["connected", "Good goodDoes good", "mock", "1 tool", "ask first"]
         assert shown.one(id="badge-connections").text == "2 active"
         links = [each.attributes["href"] for each in good.all("a")]
-        assert links == ["/ui/servers/good", "/ui/servers/good/edit", "/ui/servers/good/delete"]
+        assert links == [f"/ui/servers/good{below}" for below in ("", "/whose", "/edit", "/delete")]
         assert "data-dialog" in good.one(id="delete-good").attributes
         assert "writes ask first" in row(shown, "bad").text and "ask nobody" in row(shown, "off").text
 

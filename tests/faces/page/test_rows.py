@@ -23,6 +23,7 @@ ROW = Row(
     group_on=True,
     waits="",
     file="reconciler.yaml",
+    badge="",
 )
 
 
@@ -47,7 +48,7 @@ def test_a_row_is_found_by_what_it_is_called_and_its_health(text: str, health: s
 def test_a_group_counts_its_healths_with_what_needs_somebody_first() -> None:
     of: list[Health] = ["connected", "error", "connected", "sign-in", "disconnected", "connecting"]
     rows = tuple(replace(ROW, health=health) for health in of)
-    group = Group("dev", "dev", "", "", True, "reconciler.yaml", rows)
+    group = Group("dev", "dev", "", "", True, "reconciler.yaml", "", rows)
     assert group.healths == (
         ("error", 1),
         ("sign-in", 1),
