@@ -65,14 +65,23 @@ def equal(left: Any, right: Any) -> bool:
     """JSON equality: numbers by value, but a boolean is never a number."""
     if left is right:
         return True
-    if isinstance(left, bool) or isinstance(right, bool):
-        return False
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(equal, left, right))
-    return type(left) is type(right) and left == right if isinstance(left, str) else _equal_numbers(left, right)
+    if isinstance(left, str):
+        return type(left) is type(right) and bool(left == right)
+    if isinstance(left, dict):
+        return isinstance(right, dict) and len(left) == len(right) and _equal_members(left, right)
+    if isinstance(left, list):
+        return isinstance(right, list) and len(left) == len(right) and all(map(equal, left, right))
+    return _equal_numbers(left, right)
+
+
+def _equal_members(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    for key, value in left.items():  # noqa: SIM110  a generator takes twice as long
+        if key not in right or not equal(value, right[key]):
+            return False
+    return True
 
 
 def _equal_numbers(left: Any, right: Any) -> bool:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
     return isinstance(left, int | float) and isinstance(right, int | float) and left == right

@@ -26,16 +26,20 @@ def yaml_style(root: Node | None, text: str) -> Style:
     return Style(line_end(text), indent, dash, short_lists=bool(lists) and lists[0][1].flow)
 
 
-def _depths(root: Node) -> Iterator[tuple[int, Mapping | Sequence]]:
-    """Collections under keys, and how many columns deeper than its key each stands; a flow mapping shows nothing."""
-    for _, node in walk(root):
-        if isinstance(node, Mapping) and not node.flow:
-            for key, child in node.children.items():
-                column = node.keys[key].start.column
-                if isinstance(child, Mapping) and not child.flow:
-                    yield next(iter(child.keys.values())).start.column - column, child
-                elif isinstance(child, Sequence) and child.items and not child.anchor:
-                    yield child.start.column - column, child
+def _depths(node: Node) -> Iterator[tuple[int, Mapping | Sequence]]:
+    """Collections under keys, and how many columns deeper than its key each stands; in flow style there are none."""
+    if isinstance(node, Mapping) and not node.flow:
+        for key, child in node.children.items():
+            column = node.keys[key].start.column
+            if isinstance(child, Mapping) and not child.flow:
+                yield next(iter(child.keys.values())).start.column - column, child
+            elif isinstance(child, Sequence) and child.items and not child.anchor:
+                yield child.start.column - column, child
+        for child in node.children.values():
+            yield from _depths(child)
+    elif isinstance(node, Sequence) and not node.flow:
+        for item in node.items:
+            yield from _depths(item)
 
 
 def json_layout(root: Mapping, lines: Lines) -> JsonFlow:
