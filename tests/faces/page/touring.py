@@ -116,6 +116,11 @@ def open_file(seat: Seat, file: Path, passphrase: str = PASSPHRASE) -> None:
     seat.page.get_by_role("button", name="Open").click()
 
 
+def title(page: Page, words: str) -> None:
+    """Wait for a view, by its title."""
+    expect(page.locator("h1")).to_have_text(words)
+
+
 def pictures(seat: Seat, name: str) -> None:
     """What is seen now, in the light, in the dark, and on a phone, where nothing is wider than that."""
     page = seat.page
