@@ -16,6 +16,7 @@ NAMES = (
     "gateway",
     "bridging",
     "apis",
+    "page",
 )
 
 

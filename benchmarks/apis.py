@@ -16,7 +16,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def main() -> int:
     heading(f"The HTTP APIs, {given.runs} runs in turn")
     for count in given.sizes:
         with _engine(mocks(count)) as ours, _bare(ours) as bare:
-            _wait(ours, count)
+            wait(ours, count)
             for path in LISTS:
                 print(f"GET {path}, {count} servers; baseline: a bare Starlette route that sends the same")
                 _compare_lists(ours, bare, path, count, given.runs)
@@ -80,16 +80,27 @@ def main() -> int:
 
 @contextmanager
 def _engine(text: str) -> Iterator[Caller]:
-    """An engine of ours for a file, with everything in it applied."""
+    with serving(text) as (port, _, where):
+        yield operator(port, where)
+
+
+@contextmanager
+def serving(text: str) -> Iterator[tuple[int, Path, list[str]]]:
+    """An engine of ours for a file, with everything in it applied: its port, the file, and how commands find it."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
         file, port = Path(place, "reconciler.yaml"), free_port()
         file.write_text(text, encoding="utf-8")
         where = ["--state-dir", f"{place}/state", "-f", str(file)]
         tell(["watch", "--detach", "--auto-approve", "--listen", f"127.0.0.1:{port}", *where])
         try:
-            yield Caller(port, tell(["token", "show", "--role", "operator", *where]).strip())
+            yield port, file, where
         finally:
             tell(["stop", *where])
+
+
+def operator(port: int, where: Sequence[str]) -> Caller:
+    """A connection of somebody who may change everything."""
+    return Caller(port, tell(["token", "show", "--role", "operator", *where]).strip())
 
 
 @contextmanager
@@ -107,7 +118,7 @@ def _plain(path: str) -> str:
     return path.partition("?")[0].replace("/", "-")
 
 
-def _wait(ours: Caller, count: int) -> None:
+def wait(ours: Caller, count: int) -> None:
     """Return once all of them are connected."""
     over = time.monotonic() + 120
     while time.monotonic() < over:
