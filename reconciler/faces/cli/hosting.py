@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import subprocess
@@ -20,6 +21,9 @@ from reconciler.store.places import Sources
 from reconciler.store.state_dir import state_dir_of
 
 START_SECONDS = 30.0
+_COLLECTIONS = 2_000, 10, 10
+"""An engine looks for cycles as any program that lasts: a command hardly ever does, and requests that break off make
+some."""
 COMING_SECONDS = 5.0
 """How long the servers of an engine that was just started may take before a client is served without them."""
 
@@ -115,6 +119,7 @@ def run_engine(
     """
     from reconciler.faces.cli.engine import new_loop, serve  # a door: the engine and its server take 0.3 s to load
 
+    gc.set_threshold(*_COLLECTIONS)
     how: Any = {"follow": follow, "auto_approve": auto_approve, "poll": poll, "directory": directory}
     running = serve(projects, base, listening, on_ready=on_ready, **how)
     with asyncio.Runner(loop_factory=new_loop) as runner:
