@@ -292,6 +292,7 @@ _BUILT = {
     "PAGE-1:form": "a form says all that the file can say of a connection, both ways; what it does not know stays",
     "PAGE-1:new": "a server is added in a form, under an id made of its name; mistakes stand beside their fields",
     "PAGE-1:edit": "a server is edited in a form; what others changed meanwhile stays, or is asked about",
+    "PAGE-1:test": "a connection is tried as it is typed, a command after a yes to it, and nothing of that stays",
     "PAGE-1:write-only": "what was typed as a secret is never shown, and is not lost either",
     "PAGE-1:review": "a change is shown before it is made, with the command it runs; the yes is to exactly that",
     "PAGE-1:delete": "a server is deleted after a question that says what goes, and can be put back as it was",

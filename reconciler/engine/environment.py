@@ -40,6 +40,17 @@ class Environment:
         """Keep what a caller's environment holds for names the file mentions; in memory only."""
         self._offered.update(values)
 
+    def apart(self, secrets: Mapping[str, str]) -> Environment:
+        """The same for a server that is only tried: `secrets` are as if they were stored, and what it gets is
+        remembered there alone."""
+
+        def stored(name: str) -> str | None:
+            return secrets[name] if name in secrets else self._stored(name)
+
+        made = Environment(self.folder, stored)
+        made.held, made._offered = self.held, self._offered
+        return made
+
     def resolver(self, document: Document, server_id: str) -> Resolve:
         """Look-ups for one start of a server; raises Unresolved saying where was looked. What it got is remembered."""
         used = self._used[server_id] = {}

@@ -109,6 +109,8 @@ class Project:
         self._eras: dict[str, Era] = {}
         self.closing = False
         self._workers: dict[str, Worker] = {}
+        self.tried: set[Instance] = set()
+        """Sessions of what somebody only tries."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching_lock: asyncio.Task[None] | None = None
 
@@ -116,7 +118,7 @@ class Project:
         """Load what was accepted, remove what a killed engine left behind, and drive towards the accepted document."""
         self.state.ensure()
         self.state.ensure_key()
-        sweep_leftovers(self._cookie)
+        sweep_leftovers(self.cookie)
         aside = await self.records.open(now_text())
         if aside is not None:
             self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
@@ -140,7 +142,7 @@ class Project:
         self.closing = True
         if self._watching_lock is not None:
             self._watching_lock.cancel()
-        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+        await asyncio.gather(*(one.close() for one in self.tried), *(one.stop() for one in self._workers.values()))
         with suppress(TimeoutError):
             await asyncio.wait_for(self.applying.acquire(), LAST_WORDS)
         await self.hub.close()
@@ -359,7 +361,7 @@ class Project:
         names = server.transport.forward if isinstance(server.transport, Stdio) else ()
         surroundings = Surroundings(
             workspace=self.environment.folder,
-            cookie=self._cookie,
+            cookie=self.cookie,
             instance=instance_id,
             log=self.state.server_logs / f"{server.id}.log",
             environment=self.environment.forwarding(names, resolve),
@@ -370,7 +372,7 @@ class Project:
         return open_session(server, resolve, on_notification, surroundings)
 
     @property
-    def _cookie(self) -> str:
+    def cookie(self) -> str:
         """What marks our child processes: the same for every engine of this state, and for no other that may run."""
         return f"{self.state.path.name}-{text_digest(os.fsencode(self.state.path.resolve()))[7:19]}"
 

@@ -19,12 +19,13 @@ from reconciler.sessions.stdio import open_stdio
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a session needs to know of its project. `cookie` and `instance` mark every process that is started."""
+    """What a session needs to know of its project. `cookie` and `instance` mark every process that is started; `log` is
+    a file for what it prints on standard error, None for none."""
 
     workspace: Path
     cookie: str
     instance: str
-    log: Path
+    log: Path | None
     environment: Mapping[str, str]
     era: Era | None = None
     """What this server spoke last time; None asks it."""

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from reconciler.config.ids import id_of
 from reconciler.engine.project import Project
+from reconciler.engine.trial import Tried
 from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import project_of, takes
 from reconciler.faces.api.on_file import file_now
@@ -41,6 +42,7 @@ from reconciler.faces.page.forms import back_to, form_route
 from reconciler.faces.page.kept import keep, kept
 from reconciler.faces.page.mistakes import Mistakes, Wrong, mistakes_of
 from reconciler.faces.page.review import Declined, Proposal, propose
+from reconciler.faces.page.trial import SHELF, Trial, begin
 from reconciler.faces.page.view import Page, show, view_route
 from reconciler.model.document import Document, hidden, masked_fields
 
@@ -84,19 +86,20 @@ async def save_new(request: Request, form: FormData) -> Response:
     sheet = _read(request, form)
     if "more" in form:
         return await _again(request, sheet, more=_MORE_ROWS)
-    if not sheet.texts["name"]:
+    testing = "test" in form
+    if not sheet.texts["name"] and not testing:
         return await _again(request, sheet, mistakes_of([Wrong("name", "a name is needed: what people call it")]))
     document = (await file_now(project_of(request))).document
     server = sheet.id or id_of(sheet.texts["name"], _taken(project_of(request), document))
-    sheet = replace(sheet, id=server)
+    sheet = sheet if testing else replace(sheet, id=server)
     try:
         entry = entry_of(sheet.fields, {})
     except BadField as bad:
         return await _again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
-    name = entry["name"]
+    name = entry.get("name", server)
     title = f'Add "{name}" as {server}?'
     proposal = Proposal({"mcpServers": {server: entry}}, title, f'"{name}" is in the file.', fresh=(server,))
-    return await _propose(request, sheet, server, proposal, "new")
+    return await _propose(request, sheet, server, proposal, "new", testing=testing)
 
 
 def _taken(project: Project, document: Document) -> set[str]:
@@ -123,35 +126,49 @@ async def save_edit(request: Request, form: FormData) -> Response:
         return await _again(
             request, sheet, mistakes_of([Wrong("", f"{gone}; what was typed can be added as a new one")])
         )
-    if clashes(fields_of(sheet.base), mine, fields_of(theirs)):
+    both = clashes(fields_of(sheet.base), mine, fields_of(theirs))
+    if "test" in form:
+        return await _save(request, sheet, merged(fields_of(sheet.base), mine, fields_of(theirs), both), theirs, True)
+    if both:
         key = keep(request, "clashes", Clash(sheet.base, mine, theirs))
         return back_to(request, f"servers/{_server(request)}/merge/{key}")
     return await _save(request, sheet, merged(fields_of(sheet.base), mine, fields_of(theirs)), theirs)
 
 
-async def _save(request: Request, sheet: Sheet, fields: Fields, theirs: Entry) -> Response:
+async def _save(request: Request, sheet: Sheet, fields: Fields, theirs: Entry, testing: bool = False) -> Response:
     server = _server(request)
     try:
         patch = patch_of(fields, theirs)
     except BadField as bad:
         return await _again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
-    if not patch:
+    if not patch and not testing:
         return back_to(request, "", "Nothing was changed.")
     name = fields["name"] or server
     proposal = Proposal({"mcpServers": {server: patch}}, f'Change "{name}"?', f'"{name}" was changed.')
-    return await _propose(request, sheet_of(theirs, fields), server, proposal, f"servers/{server}/edit")
+    shown = sheet if testing else sheet_of(theirs, fields)
+    return await _propose(request, shown, server, proposal, f"servers/{server}/edit", testing=testing)
 
 
-async def _propose(request: Request, sheet: Sheet, server: str, proposal: Proposal, form: str) -> Response:
-    """Show what it would do; where the door does not take it, the form with its mistakes."""
+async def _propose(
+    request: Request, sheet: Sheet, server: str, proposal: Proposal, form: str, *, testing: bool
+) -> Response:
+    """Show what it would do, or try it; where the door does not take it, the form with its mistakes."""
     key = keep(request, "typed", with_spare_rows(sheet))
     try:
+        if testing:
+            return await begin(request, Trial(proposal, server, f"{form}?typed={key}"))
         return await propose(request, replace(proposal, form=f"{form}?typed={key}"))
     except Declined as declined:
         if declined.problems:
             return await _again(request, sheet, mistakes(sheet, server, declined.problems))
-        spot = "id" if declined.code == "exists" else ""
-        return await _again(request, sheet, mistakes_of([Wrong(spot, str(declined))], declined.body.get("patch", "")))
+        return await _refused(request, sheet, declined)
+    except HttpProblem as problem:
+        return await _refused(request, sheet, problem)
+
+
+async def _refused(request: Request, sheet: Sheet, problem: HttpProblem) -> Response:
+    spot = "id" if problem.code == "exists" else ""
+    return await _again(request, sheet, mistakes_of([Wrong(spot, str(problem))], problem.body.get("patch", "")))
 
 
 async def clashing(request: Request) -> Page:
@@ -234,6 +251,7 @@ async def _form(request: Request, sheet: Sheet, wrong: Mistakes | None = None, *
         "typed": keep(request, "typed", shown),
         "groups": _groups(document),
         "wrong": wrong or Mistakes(),
+        "tested": kept(request, SHELF, request.query_params.get("tested"), Tried),
     }
     title = f"Edit {values['server']}" if values["server"] else "New connection"
     return Page("form.html", title, values=values)

@@ -24,12 +24,16 @@ from reconciler.faces.page import (
     review,
     server,
     tools,
+    trial,
 )
 from reconciler.faces.page.face import STATIC
 from reconciler.faces.page.forms import form_route
 from reconciler.faces.page.look import HEADERS, HERE, problem_page
 
-PAGES = (approvals, clients, connections, deleting, editing, events, exporting, importing, plan, review, server, tools)
+PAGES = (
+    *(approvals, clients, connections, deleting, editing, events, exporting, importing, plan, review, server, tools),
+    trial,
+)
 """The modules that have addresses; each says them in `routes()`, below `/ui`."""
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import assert_never
 
-from reconciler.model.document import hidden, masked_fields
+from reconciler.model.document import Document, hidden, masked_fields
 from reconciler.plan.actions import (
     PROJECT,
     Action,
@@ -71,6 +71,12 @@ def commands(plan: Plan) -> list[str]:
 def _commands(plan: Plan) -> Iterator[str]:
     for action in plan.actions:
         if "launch" in action.marks and action.server in plan.desired.servers:
-            launch = masked_fields(plan.desired.pinned_launch(action.server), hidden)
-            if "command" in launch:
-                yield shlex.join([launch["command"], *launch.get("args", ())])
+            line = command_line(plan.desired, action.server)
+            if line is not None:
+                yield line
+
+
+def command_line(document: Document, server: str) -> str | None:
+    """What a server runs, in full; secrets are hidden. None where it runs nothing."""
+    launch = masked_fields(document.pinned_launch(server), hidden)
+    return shlex.join([launch["command"], *launch.get("args", ())]) if "command" in launch else None

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from reconciler.engine.door import Changed, ChangeRefused, Into, Prospect, change, prospect
 from reconciler.engine.project import Project
+from reconciler.engine.trial import Tried
 from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import project_of, takes
 from reconciler.faces.http.problems import HttpProblem
@@ -96,6 +97,8 @@ async def review(request: Request) -> Page:
         "outcomes": outcomes(found.plan, stored=len(found.secrets), rewrites=bool(found.file.texts)),
         "lines": plan_lines(found.plan),
         "runs": runs,
+        "testable": runs and len(proposal.patch.get("mcpServers") or ()) == 1,
+        "tested": kept(request, "tested", request.query_params.get("tested"), Tried),
         "yes": f"Run this on {socket.gethostname()}" if runs else proposal.yes,
     }
     return Page("review.html", proposal.title, values=values)

@@ -63,6 +63,17 @@ class SignIns:
         self._accounts[server.id] = account
         return account
 
+    def at_hand(self, server: Server, resolve: Resolve) -> Credential | None:
+        """The sign-in that holds for exactly this site now, for a session that is only tried; None where there is none.
+
+        Nothing waits for a person because of it. Raises SessionError.
+        """
+        transport = server.transport
+        if not isinstance(transport, Remote) or not transport.oauth:
+            return None
+        account = self._others.get(site_of(server, transport, resolve))
+        return account if account is not None and account.url is None else None
+
     def auth_url(self, server_id: str) -> str | None:
         """Where a person signs in to this server, while one has to."""
         account = self._accounts.get(server_id)
