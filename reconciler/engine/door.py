@@ -171,7 +171,7 @@ async def prospect(
     written = _readable(project, before, if_match)
     asked, named = _asked(patch, written)
     accepted = project.ledger.accepted
-    _check_fresh(fresh, {*written["mcpServers"], *accepted.document.servers} if fresh else ())
+    _check_fresh(fresh, written["mcpServers"], accepted.document.servers)
     put = _put_away(project, asked, written, secrets, anew=principal.role not in SAY_YES)
     if secrets:
         await asyncio.to_thread(_check_unstored, project, secrets)
@@ -277,10 +277,13 @@ def _asked(patch: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[dict[s
     return dict(patch), frozenset(named)
 
 
-def _check_fresh(fresh: Collection[str], there: Collection[str]) -> None:
+def _check_fresh(fresh: Collection[str], written: Collection[str], accepted: Collection[str]) -> None:
     for server in fresh:
-        if server in there:
+        if server in written:
             raise ChangeRefused("exists", f'there is a server "{server}" already')
+        if server in accepted:
+            gone = f'the server "{server}" is gone from the file, and was not taken down yet'
+            raise ChangeRefused("exists", f"{gone}: say yes to the plan first, or put it back into the file")
 
 
 def _check(project: Project, put: PutAway, written: Mapping[str, Any], want: Mapping[str, Any]) -> None:

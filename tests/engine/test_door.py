@@ -180,6 +180,9 @@ async def test_a_server_that_must_be_fresh_is_not_written_over_another(tmp_path:
                 assert not refused
             except ChangeRefused as error:
                 assert (error.code, refused, at.file.read_bytes()) == ("exists", True, text)
+        at.write({"b": light("b")})  # by an editor, and nobody took it up yet
+        with pytest.raises(ChangeRefused, match='"a" is gone from the file, and was not taken down yet'):
+            await change(at.project, {"mcpServers": {"a": light("c")}}, if_match=None, principal=ME, fresh={"a"})
 
 
 async def test_an_edit_that_does_not_read_as_it_should_is_not_written(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engine.desk import light
+from tests.faces.page.behind import behind_forms
 from tests.faces.page.browser import Browsing, Seat, mistakes
 from tests.faces.page.calling import calling
-from tests.faces.page.walking import Seen, walk
+from tests.faces.page.touring import NARROW, WIDE, WIDER
+from tests.faces.page.walking import Seen, touch, walk
 from tests.requirements import requirement
 
 pytestmark = requirement("PAGE-1:accessible")
@@ -21,8 +24,6 @@ SERVERS: dict[str, Any] = {
     "broken": {"command": "/nothing/here", "args": ["a b"]},
     "remote": {"url": "http://127.0.0.1:9/mcp", "headers": {"Authorization": "Bearer secret"}},
 }
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-WIDER = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
 def named(seen: Seen) -> str:
@@ -37,6 +38,11 @@ def checked(seat: Seat, theme: str) -> list[str]:
         seat.shoot(f"{theme}-{named(seen)}")
         found += [f"{seen.kind} {mistake}" for mistake in mistakes(seat.page)]
     return found
+
+
+def both(browse: Browsing, **options: Any) -> list[Seat]:
+    """A browser at the engine, and one at another, in whose file something else has the same id."""
+    return [browse.sit(browse.start(servers), **options) for servers in (SERVERS, {"notes": light("others")})]
 
 
 def test_axe_finds_what_is_wrong(browse: Browsing) -> None:
@@ -63,10 +69,25 @@ def test_axe_finds_nothing_on_any_view(browse: Browsing, theme: str) -> None:
     assert found == []
 
 
-def test_nothing_is_wider_than_a_phone(browse: Browsing) -> None:
-    seat = browse.sit(browse.start(SERVERS), viewport=NARROW)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_behind_any_form(browse: Browsing, theme: str, tmp_path: Path) -> None:
+    here, there = both(browse, bypass_csp=True, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
+    found = []
+    for seat, name in behind_forms(here, there, tmp_path):
+        seat.page.locator("main .primary").last.hover()
+        touch(seat.page)
+        found += [f"{name} {mistake}" for mistake in mistakes(seat.page)]
+        seat.shoot(f"{theme}-{name}")
+    assert found == []
+
+
+def test_nothing_is_wider_than_a_phone(browse: Browsing, tmp_path: Path) -> None:
+    seat, there = both(browse, viewport=NARROW)
     too_wide = []
     for seen in walk(seat, of_a_kind=1):
         seat.shoot(f"narrow-{named(seen)}")
         too_wide += [seen.kind] if seat.page.evaluate(WIDER) else []
+    for shown, name in behind_forms(seat, there, tmp_path):
+        shown.shoot(f"narrow-{name}")
+        too_wide += [name] if shown.page.evaluate(WIDER) else []
     assert too_wide == []
