@@ -139,6 +139,7 @@ _BUILT = {
     "PLAN-3:exit-codes": "exit codes are those of the one table",
     "APPLY-1:only-what-changed": "a session whose server did not change is not touched",
     "APPLY-1:watch": "a saved file is carried to the live sessions by the watcher",
+    "APPLY-1:identity": "a host that swaps what lies behind a file changes neither its project nor its state",
     "APPLY-2:make-before-break": "the new session is ready before the old one closes",
     "APPLY-2:failed-change-keeps-old": "a change that cannot be made leaves the old session serving",
     "APPLY-3:broken-edit": "a broken edit touches no session and is reported with its place",

@@ -84,7 +84,7 @@ class Project:
         self.applying = asyncio.Lock()
         self.pinning = asyncio.Lock()
         self.vault = Vault(state)
-        self.environment = Environment(sources.main.resolve().parent, self.vault.get)
+        self.environment = Environment(sources.folder, self.vault.get)
         self.records = Records(state.records)
         self.holds = Holds(self.records)
         self.events = Events(self.records, self.environment.hide, self.news.tell)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.config.rules_names import RESERVED_PROJECTS
+from reconciler.store.standing import standing
 
 FILE_NAME = "reconciler.yaml"
 
@@ -44,8 +45,13 @@ class Sources:
     def project(self) -> str:
         """The name of a project whose file names none: the part before .reconciler.yaml, else the directory's."""
         before = self.main.name.removesuffix(f".{FILE_NAME}")
-        named = before if before not in ("", self.main.name) else Path(os.path.realpath(self.main)).parent.name
+        named = before if before not in ("", self.main.name) else self.folder.name
         return _as_name(named)
+
+    @property
+    def folder(self) -> Path:
+        """The directory that the main file stands in: servers run there, and relative paths begin there."""
+        return standing(self.main).parent
 
     @property
     def lock(self) -> Path:

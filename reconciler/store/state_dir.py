@@ -21,6 +21,7 @@ import platformdirs
 from reconciler.model.document import hidden
 from reconciler.model.secret import HIDDEN, Fingerprint
 from reconciler.store.files import write_whole
+from reconciler.store.standing import standing
 
 _LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _KEY_BYTES = 32
@@ -185,13 +186,18 @@ def base_directory(chosen: Path | None) -> Path:
 
 
 def state_dir_of(main: Path, project: str, base: Path) -> StateDir:
-    """The state of the project in `main`: `<project>-<12 hex of the file's real path>`.
+    """The state of the project in `main`: `<project>-<12 hex of where the file stands>`.
 
-    A project that changed its name keeps the directory it had: the path decides, the name is for people.
+    A project that changed its name keeps the directory it had: the path decides, the name is for people. So does one
+    whose directory was made when links that a host swaps were followed.
     """
-    mark = hashlib.sha256(os.fsencode(os.path.realpath(main))).hexdigest()[:12]
-    found = sorted(base.glob(f"*-{mark}/"))
+    mark, older = _mark(standing(main)), _mark(os.path.realpath(main))
+    found = sorted(base.glob(f"*-{mark}/")) or sorted(base.glob(f"*-{older}/"))
     return StateDir(found[0] if found else base / f"{project}-{mark}")
+
+
+def _mark(path: Path | str) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
 def fingerprint(key: bytes | None) -> Fingerprint:

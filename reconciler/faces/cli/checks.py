@@ -128,7 +128,7 @@ def _engine(state: StateDir) -> Finding:
 
 def _commands(document: Document, sources: Sources) -> Iterator[Finding]:
     """Whether the command of each enabled stdio server is there. Nothing is run."""
-    folder = sources.main.resolve().parent
+    folder = sources.folder
     for server_id in document.servers:
         server = document.server(server_id)
         if not isinstance(server.transport, Stdio) or not server.enabled or server.transport.command.references:
@@ -148,7 +148,7 @@ def _variables(document: Document, sources: Sources) -> Iterator[Finding]:
     kept: dict[str, str] = {}
     if env_file:
         try:
-            kept = read_env_file(sources.main.resolve().parent / env_file)
+            kept = read_env_file(sources.folder / env_file)
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or error
             yield Finding("fail", "envFile", f"{env_file} cannot be read: {why}", "write it, or delete the line")

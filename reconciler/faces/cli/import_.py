@@ -85,7 +85,7 @@ def _preview(
     if written is None:
         return snapshot.reading
     opened = open_servers(sealed.encode("utf-8"), passphrase)
-    environment, document = Environment(sources.main.resolve().parent, vault.get), Document(written)
+    environment, document = Environment(sources.folder, vault.get), Document(written)
     found = merge(
         written, opened.payload, stored=vault.get, has=lambda reference: environment.has(document, reference), run=run
     )
