@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
+from reconciler.store import explorer_file, export_file
+from tests.faces.page.behind import behind_forms
 from tests.faces.page.browser import Browsing, Engine, Seat
 from tests.faces.page.calling import calling
 from tests.faces.page.payloads import PAYLOADS
+from tests.faces.page.touring import PASSPHRASE, fill, title
 from tests.faces.page.walking import touch, walk
 from tests.requirements import requirement
 from tests.waiting import becomes_true
@@ -28,6 +32,17 @@ PROGRAMS = """() => ["href", "src", "action", "formaction", "style", "srcdoc"].f
     !/^(https?:|[a-z-]*[/?#]|vscode:|cursor:|$)/i.test(value)))"""
 """Addresses that are none, and attributes that the page has no use for."""
 _TRAP = "window.pwned = () => console.error('a payload ran')"
+
+
+REFUSED_FILES = (
+    {"servers": {each: {"command": each} for each in PAYLOADS}, "groups": {}, "secrets": {}},
+    {"servers": {"s": {"command": "x", "group": PAYLOADS[0]}}, "groups": {}, "secrets": {}},
+    {"servers": {"s": {"command": "x", PAYLOADS[0]: 1}}, "groups": {}, "secrets": {}},
+    {"servers": {"s": {"command": "x"}}, "groups": {PAYLOADS[0]: {}}, "secrets": {}},
+)
+"""What no engine of ours would export, and none takes."""
+LATER = {"servers": {"s": {"command": "x"}}, "groups": {}, "secrets": {}, **dict.fromkeys(PAYLOADS, 1)}
+"""What a release after ours may export: what is not known is named, and left out."""
 
 
 @pytest.fixture
@@ -112,3 +127,43 @@ def test_no_text_is_more_than_text_on_any_view(browse: Browsing, hostile: dict[s
     seat.go().locator("#banner").get_by_text("has mistakes").wait_for()
     for seen in walk(seat, of_a_kind=1):
         assert seen.status != 200 or seat.page.locator("#banner li").count() >= len(PAYLOADS)
+
+
+@requirement("PAGE-2:page")
+def test_no_text_of_a_file_that_is_imported_is_more_than_text(
+    browse: Browsing, hostile: dict[str, Any], tmp_path: Path
+) -> None:
+    groups = {f"g{n}": {"name": each, "description": each} for n, each in enumerate(PAYLOADS)}
+    servers = {id: {**entry, "group": f"g{n % len(groups)}"} for n, (id, entry) in enumerate(hostile.items())}
+    here = trapped(browse, browse.start(servers, groups=groups, auto_approve=False))
+    there = trapped(browse, browse.start({"s0": {"command": "x", "name": PAYLOADS[0]}}, auto_approve=False))
+    for seat, name in behind_forms(here, there, tmp_path):
+        harmless(seat, name)
+    there.page.locator("#take").click()
+    title(there.page, "Connections")
+    expect(there.page.locator("tr[data-health]")).to_have_count(len(servers) + 1)
+    harmless(there, "imported")
+
+
+@requirement("PAGE-2:page")
+def test_no_text_of_a_file_made_by_hand_is_more_than_text(browse: Browsing) -> None:
+    seat = trapped(browse, browse.start({}))
+    connections = [{"name": each, "endpoint": each, "note": each, "groupName": each, each: 1} for each in PAYLOADS]
+    well = [{**each, "endpoint": f"http://127.0.0.1:9/?{n}"} for n, each in enumerate(connections)]
+    files = [(422, export_file.seal(each, PASSPHRASE, created=PAYLOADS[0])) for each in REFUSED_FILES]
+    files += [(200, export_file.seal(LATER, PASSPHRASE, created=PAYLOADS[0]))]
+    files += [(200, explorer_file.seal(each, PASSPHRASE)) for each in (connections, well)]
+    for (status, data), name in zip(files, PAYLOADS, strict=False):
+        page = seat.go("import")
+        page.locator("[name=file]").set_input_files({"name": name, "mimeType": "text/html", "buffer": data})
+        fill(page, {"passphrase": PASSPHRASE})
+        with page.expect_navigation() as shown:
+            page.get_by_role("button", name="Open").click()
+        assert shown.value.status == status
+        harmless(seat, name)
+
+
+def harmless(seat: Seat, name: str) -> None:
+    """Nothing of what is shown leads to a program, wherever somebody touches it."""
+    touch(seat.page)
+    assert seat.page.evaluate(PROGRAMS) == [], name
