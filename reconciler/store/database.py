@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from reconciler.store.accepted import StateTooNew
+from reconciler.store.refused import try_room
 
 _FIRST = """
 create table history (serial integer primary key, at text not null, who text not null, plan text not null,
@@ -43,16 +46,15 @@ create table holds (server text not null, launch text not null, who text not nul
 _STEPS = (_FIRST, _APPROVALS, _HOLDS)
 """From nothing to today: the statements that lead from each version to the next. What stands here never changes."""
 VERSION = len(_STEPS)
+_PAGE = 4096
 
-_TROUBLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
+_KNOWN = {
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+    sqlite3.SQLITE_LOCKED: errno.EBUSY,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
 }
+_TROUBLE = {*_KNOWN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 """What the machine may do to a file that is sound (sqlite.org/rescode.html); any other error is the file's."""
 
 
@@ -60,9 +62,34 @@ class Damaged(Exception):
     """The database is not what was written."""
 
 
+class Refused(OSError, sqlite3.OperationalError):
+    """What the machine did to a database that is sound: errno, words and file. An sqlite3.Error for whoever waits for
+    one of SQLite's, an OSError for whoever waits for one of the disk."""
+
+
+def refused(error: sqlite3.Error, path: Path) -> Refused | None:
+    """The machine's trouble behind an error; None where it is another's. SQLite does not pass on what the system said,
+    so the disk is asked again."""
+    if isinstance(error, Refused):
+        return error
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code not in _TROUBLE:
+        return None
+    if code in _KNOWN:
+        return Refused(_KNOWN[code], os.strerror(_KNOWN[code]), str(path))
+    try:
+        try_room(path.parent, _PAGE)
+    except OSError as found:
+        return Refused(found.errno, found.strerror, str(path))
+    return Refused(errno.EIO, str(error), str(path))
+
+
 def connect(path: Path) -> sqlite3.Connection:
-    """Open, check, and bring to today's version in one transaction. Raises Damaged, StateTooNew, sqlite3.Error."""
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    """Open, check, and bring to today's version in one transaction. Raises Damaged, StateTooNew, Refused."""
+    try:
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise refused(error, path) or error from error
     try:
         path.chmod(0o600)
         database.execute("pragma locking_mode = exclusive")
@@ -73,9 +100,8 @@ def connect(path: Path) -> sqlite3.Connection:
             database.executescript(f"begin; {''.join(_STEPS[version:])} pragma user_version = {VERSION}; commit;")
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         database.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE:
-            raise
-        raise Damaged(str(error)) from error
+        trouble = refused(error, path) if isinstance(error, sqlite3.Error) else None
+        raise trouble or Damaged(str(error)) from error
     except BaseException:
         database.close()
         raise

@@ -10,6 +10,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from reconciler.store.refused import naming
+
 _BUSY = {errno.EBUSY, errno.EXDEV}
 _PRIVATE = 0o600
 NO_FILE = ""
@@ -25,10 +27,16 @@ def write_whole(path: Path, text: str | bytes, *, mode: int | None = None, expec
 
     The mode of an existing file is kept unless `mode` is given (new files: 0600), its owner where we may. A file that
     cannot be renamed over (a single-file bind mount) is written in place, after a copy beside it. `expected` is the
-    digest of what is to be replaced, NO_FILE for nothing. Raises NotAsRead, OSError; then the old file stands.
+    digest of what is to be replaced, NO_FILE for nothing. Raises NotAsRead, and OSError that names `path`; then the old
+    file stands.
     """
     target = Path(os.path.realpath(path))
     data = text.encode("utf-8") if isinstance(text, str) else text
+    with naming(path):
+        _replace(target, data, mode, expected)
+
+
+def _replace(target: Path, data: bytes, mode: int | None, expected: str | None) -> None:
     facts = _facts(target)
     temporary = _temporary(target, data, facts, _mode(facts, mode))
     try:

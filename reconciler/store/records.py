@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from reconciler.store.accepted import set_aside
-from reconciler.store.database import Damaged, connect
+from reconciler.store.database import Damaged, connect, refused
 
 T = TypeVar("T")
 KEPT_HISTORY = 20
 KEPT_EVENTS = 5000
 KEPT_EXITS = 5
+PUT_OFF = 1000
+"""So much that the disk refused is written later; of more than that the first is lost."""
 
 _BESIDE = ("-wal", "-shm")
 _EVENT = ("id", "at", "kind", "server", "message", "count")
@@ -30,17 +34,22 @@ class Recorded(NamedTuple):
 
 
 class Records:
-    """The database of one project. Methods are coroutines; the work happens in one thread of its own."""
+    """The database of one project. Methods are coroutines; the work happens in one thread of its own.
+
+    They raise sqlite3.Error; of what the machine refuses (a full disk) it is Refused, an OSError too. History, events,
+    exits and hints that are refused are put off, and written ahead of the next.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._database: sqlite3.Connection | None = None
+        self._put_off: deque[Callable[[sqlite3.Connection], object]] = deque(maxlen=PUT_OFF)
 
     async def open(self, at: str) -> Path | None:
         """Open or make the database. Returns where a damaged one was set aside, None when all was well.
 
-        Raises StateTooNew, and sqlite3.Error where the trouble is not in the file (a full disk, a lock).
+        Raises StateTooNew, and Refused where the trouble is not in the file (a full disk, a lock).
         """
         return await self._run(lambda: self._open(at))
 
@@ -58,7 +67,7 @@ class Records:
             database.execute("insert or replace into history values (?, ?, ?, ?, ?, ?, ?)", _whole(values))
             database.execute(older, (KEPT_HISTORY,))
 
-        await self.run(add)
+        await self._keep(add)
 
     async def history(self) -> list[dict[str, Any]]:
         """The last 20 applied plans, newest first, without their documents."""
@@ -82,7 +91,7 @@ class Records:
     async def add_event(self, at: str, kind: str, server: str | None, message: str) -> Recorded:
         """Append an event; the same one again directly after itself is only counted."""
         [whole] = _whole([message])
-        return await self._run(lambda: self._add_event(at, kind, server, whole))
+        return await self._keep(lambda database: _add_event(database, at, kind, server, whole))
 
     async def events(self, after: int, limit: int, server: str | None, kind: str | None = None) -> list[dict[str, Any]]:
         """Events with an id above `after`, oldest first: the last `limit` of them."""
@@ -113,14 +122,17 @@ class Records:
     async def add_exit(self, row: Mapping[str, Any]) -> None:
         """Remember how a session ended: server, instance, at, code, reason, stderr lines. Five are kept per server."""
         values = (row["server"], row["instance"], row["at"], row["code"], row["reason"], _text(row["stderr"]))
-        await self._write(
-            "insert into exits (server, instance, at, code, reason, stderr) values (?, ?, ?, ?, ?, ?)", values
-        )
-        await self._write(
+        names = "server, instance, at, code, reason, stderr"
+        older = (
             "delete from exits where server = ? and id not in "
-            "(select id from exits where server = ? order by id desc limit ?)",
-            (row["server"], row["server"], KEPT_EXITS),
+            "(select id from exits where server = ? order by id desc limit ?)"
         )
+
+        def add(database: sqlite3.Connection) -> None:
+            database.execute(f"insert into exits ({names}) values (?, ?, ?, ?, ?, ?)", _whole(values))
+            database.execute(older, (row["server"], row["server"], KEPT_EXITS))
+
+        await self._keep(add)
 
     async def exits(self, server: str) -> list[dict[str, Any]]:
         """The last five endings of a server's sessions, newest first."""
@@ -135,7 +147,7 @@ class Records:
         rows = [(launch, tool, int(read_only)) for tool, read_only in hints.items()]
         statement = "insert or ignore into hints values (?, ?, ?)"
         # The cursor must die in the thread that made it, so only a number leaves it.
-        await self._run(lambda: self._now().executemany(statement, rows).rowcount)
+        await self._keep(lambda database: database.executemany(statement, rows).rowcount)
 
     async def read_only_tools(self, launch: str) -> frozenset[str]:
         """The tools that were first listed as read-only after this launch."""
@@ -146,8 +158,15 @@ class Records:
         """What `work` does with the database, all of it or nothing: one transaction. Raises sqlite3.Error."""
         return await self._run(lambda: _transacted(self._now(), work))
 
+    async def _keep(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `run`; but what the machine refuses is put off. It is raised all the same."""
+        return await self._run(lambda: self._kept(work))
+
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            raise refused(error, self._path) or error from error
 
     async def _write(self, statement: str, values: Sequence[Any]) -> int:
         return await self._run(lambda: self._now().execute(statement, _whole(values)).rowcount)
@@ -173,20 +192,43 @@ class Records:
 
     def _close(self) -> None:
         if self._database is not None:
+            with suppress(sqlite3.Error):
+                self._catch_up()
             self._database.close()
             self._database = None
 
-    def _add_event(self, at: str, kind: str, server: str | None, message: str) -> Recorded:
-        database = self._now()
-        last = database.execute("select * from events order by id desc limit 1").fetchone()
-        if last and last[2:5] == (kind, server, message):
-            database.execute("update events set count = count + 1, at = ? where id = ?", (at, last[0]))
-            return Recorded(last[0], last[5] + 1)
-        row = database.execute(
-            "insert into events (at, kind, server, message) values (?, ?, ?, ?)", (at, kind, server, message)
-        )
-        database.execute("delete from events where id <= ?", ((row.lastrowid or 0) - KEPT_EVENTS,))
-        return Recorded(row.lastrowid or 0, 1)
+    def _kept(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            self._catch_up()
+            return _transacted(self._now(), work)
+        except sqlite3.Error as error:
+            trouble = refused(error, self._path)
+            if trouble is None:
+                raise
+            self._put_off.append(work)
+            raise trouble from error
+
+    def _catch_up(self) -> None:
+        """Write what was put off, in order. Raises Refused; what cannot be written for another reason is let go."""
+        while self._put_off:
+            try:
+                _transacted(self._now(), self._put_off[0])
+            except sqlite3.Error as error:
+                if trouble := refused(error, self._path):
+                    raise trouble from error
+            self._put_off.popleft()
+
+
+def _add_event(database: sqlite3.Connection, at: str, kind: str, server: str | None, message: str) -> Recorded:
+    last = database.execute("select * from events order by id desc limit 1").fetchone()
+    if last and last[2:5] == (kind, server, message):
+        database.execute("update events set count = count + 1, at = ? where id = ?", (at, last[0]))
+        return Recorded(last[0], last[5] + 1)
+    row = database.execute(
+        "insert into events (at, kind, server, message) values (?, ?, ?, ?)", (at, kind, server, message)
+    )
+    database.execute("delete from events where id <= ?", ((row.lastrowid or 0) - KEPT_EVENTS,))
+    return Recorded(row.lastrowid or 0, 1)
 
 
 def _transacted(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

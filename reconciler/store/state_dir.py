@@ -146,13 +146,15 @@ class StateDir:
     def hold(self) -> int:
         """Take the lock that one engine holds; the kernel frees it when the process ends. Raises StateBusy.
 
-        The file says who holds it, from the moment it is held: what an engine wrote about itself may be older.
+        The file says who holds it, from the moment it is held: what an engine wrote about itself may be older. It
+        says nothing where the disk has no room.
         """
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0)
             os.close(descriptor)
