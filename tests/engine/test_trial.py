@@ -105,6 +105,17 @@ async def test_a_command_that_says_nothing_is_broken_off_and_gone(
         assert processes_owned_by(at.project.cookie) == []
 
 
+async def test_what_a_command_started_elsewhere_is_gone_with_it(tmp_path: Path) -> None:
+    text = (
+        "import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
+        "sys.exit(4)\n"
+    )
+    async with desk(tmp_path) as at:
+        assert "It exited with status 4." in (await tried(at, script(text))).why
+        assert processes_owned_by(at.project.cookie) == []
+
+
 async def test_the_whole_of_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "LONGEST", 0.5)
     async with desk(tmp_path) as at:

@@ -41,6 +41,8 @@ SWITCHES = {
     if on is not None or into == "own"
 }
 """The buttons by their names. The value of a button is an id."""
+_UNSAID = {"enabled": None, "disabled": None}
+"""Files of other clients say the second."""
 
 
 def routes() -> list[BaseRoute]:
@@ -57,7 +59,8 @@ async def switch(request: Request, form: FormData) -> Response:
     switch = SWITCHES[button]
     document = (await file_now(project_of(request))).document
     name = _name(document, switch.kind, id, bool(switch.on) and switch.into != "main")
-    patch: Mapping[str, Any] = {switch.kind: {id: {"enabled": switch.on}}}
+    said = _UNSAID if switch.on is None else {"enabled": switch.on}
+    patch: Mapping[str, Any] = {switch.kind: {id: said}}
     return await at_once(request, Proposal(patch, *_words(switch, name), into=switch.into))
 
 

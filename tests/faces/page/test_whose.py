@@ -114,6 +114,17 @@ async def test_a_server_that_only_this_machine_has_is_switched_for_nobody_else(t
         assert json.loads(own(tmp_path))["mcpServers"]["mine"]["enabled"] is False
 
 
+async def test_what_a_file_of_another_client_says_for_me_is_taken_back_too(tmp_path: Path) -> None:
+    (tmp_path / OWN).write_text("mcpServers: {one: {disabled: true, name: Mine}}\n", "utf-8")
+    async with at(tmp_path, {"one": mock()}) as (engine, visitor):
+        (tmp_path / MAIN).write_text(json.dumps({"mcpServers": {"one": mock()}}), encoding="utf-8")
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all", "wait": 20})
+        shown = await visitor.page("/")
+        assert shown.one(id="mine-one").text == "off for me"
+        shown = await visitor.press(shown, SWITCH, ("mine-back", "one"))
+        assert own(tmp_path) == "mcpServers: {one: {name: Mine}}\n" and not shown.has(id="mine-one")
+
+
 async def test_what_never_ran_is_shown_before_it_runs_for_me(tmp_path: Path) -> None:
     async with hosted(tmp_path, {"new": light("new", enabled=False)}) as engine:
         await engine.ask("POST", "/api/v1/apply", "operator", {"yes": []})
