@@ -30,6 +30,11 @@ _PERSON, _PROGRAM, _AZURE = "person", "program", "azure"
 _IDLE = {"stdio": ("headers", "signin"), "http": ("cwd", "env"), "sse": ("cwd", "env")}
 """What means nothing for a transport; for a server that dials in all of it does."""
 _TOGETHER = ("transport", "endpoint")
+_NEEDED = {
+    "stdio": "a command is needed: the program that runs, and its arguments",
+    "http": "a URL is needed: where the server is",
+    "sse": "a URL is needed: where the server is",
+}
 
 
 class BadField(ValueError):
@@ -146,8 +151,7 @@ def _write_endpoint(fields: Fields, shown: Fields, entry: Entry) -> Entry:
     word = kept or ({"type": kind} if kind in ("sse", "uplink") else {})
     match kind:
         case "stdio" | "http" | "sse" if not text:
-            needed = "a command is needed: a program" if kind == "stdio" else "a URL is needed: where the server is"
-            raise BadField("endpoint", needed)
+            raise BadField("endpoint", _NEEDED[kind])
         case "stdio":
             return {**word, **_command(text)}
         case "http" | "sse":

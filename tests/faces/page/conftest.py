@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.faces.page.browser import CHROMIUM, Browsing, chromium
+from tests.faces.page.touring import Run, loopback
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,6 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     """One chromium."""
     with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def run() -> Iterator[Run[Any]]:
+    """`run(server)` is a server of the rig, on loopback. Asked for before `browse`, it outlives the engines."""
+    with loopback() as found:
         yield found
 
 

@@ -12,8 +12,9 @@ from tests.faces.page import sentences as says
 from tests.faces.page.browser import Browsing, Seat
 from tests.faces.page.keys import NO_MOUSE, press, tab_to, type_into
 from tests.faces.page.sentences import step
-from tests.faces.page.touring import PASSPHRASE, health, servers, title
+from tests.faces.page.touring import PASSPHRASE, Run, health, servers, title
 from tests.requirements import requirement
+from tests.rig.sdk_http import serving
 
 pytestmark = requirement("PAGE-1:accessible", "PAGE-1:tour", "PAGE-2:page")
 
@@ -25,7 +26,7 @@ SAVE = "form#entry button.primary"
 YES = "#panel button.primary"
 
 
-def test_keys_alone_do_everything(browse: Browsing, tmp_path: Path) -> None:
+def test_keys_alone_do_everything(run: Run[Any], browse: Browsing, tmp_path: Path) -> None:
     seat = browse(SERVERS)
     seat.context.add_init_script(NO_MOUSE)
     page = seat.go()
@@ -35,7 +36,7 @@ def test_keys_alone_do_everything(browse: Browsing, tmp_path: Path) -> None:
     toggled(page)
     explained(page)
     collapsed(page)
-    created(page)
+    created(page, run(serving("http")))
     edited(page)
     deleted(page)
     file = exported(page, tmp_path)
@@ -71,15 +72,16 @@ def collapsed(page: Page) -> None:
         expect(page.locator("#row-notes")).to_be_visible()
 
 
-def created(page: Page) -> None:
+def created(page: Page, url: str) -> None:
     with step(says.NEW, says.FORM, says.SAVE):
         press(page, "a[href$='/ui/new']")
         title(page, "New connection")
-        type_into(page, name="Far away", transport="http", endpoint="http://127.0.0.1:9/mcp", group="afar")
+        type_into(page, name="Far away", transport="http", endpoint=url, group="afar")
         press(page, SAVE)
         press(page, YES)
         expect(page.locator("#said")).to_contain_text("Far away")
         expect(page.locator("#group-afar #row-far-away")).to_contain_text("http")
+        health(page, "far-away", "connected")
 
 
 def edited(page: Page) -> None:

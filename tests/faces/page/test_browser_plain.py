@@ -11,8 +11,9 @@ from tests.engine.desk import light
 from tests.faces.page import sentences as says
 from tests.faces.page.browser import Browsing, Seat
 from tests.faces.page.sentences import step
-from tests.faces.page.touring import add, export, fill, health, open_file, save, servers, title
+from tests.faces.page.touring import Run, add, export, fill, health, open_file, save, servers, title
 from tests.requirements import requirement
+from tests.rig.sdk_http import serving
 from tests.waiting import becomes_true
 
 pytestmark = requirement("PAGE-1:accessible", "PAGE-1:tour", "PAGE-2:page")
@@ -23,7 +24,7 @@ SERVERS: dict[str, Any] = {
 }
 
 
-def test_nothing_needs_a_script(browse: Browsing, tmp_path: Path) -> None:
+def test_nothing_needs_a_script(run: Run[Any], browse: Browsing, tmp_path: Path) -> None:
     seat = browse.sit(browse.start(SERVERS), java_script_enabled=False)
     page = seat.page
     with step(says.LISTED, says.HEALTH, says.ERROR):
@@ -42,8 +43,9 @@ def test_nothing_needs_a_script(browse: Browsing, tmp_path: Path) -> None:
         settled(seat, "notes", "disconnected")
         expect(page.locator("#badge-connections")).to_have_text("0 active")
     with step(says.SAVE):
-        add(page, {"name": "Far away", "transport": "http", "endpoint": "http://127.0.0.1:9/mcp"})
+        add(page, {"name": "Far away", "transport": "http", "endpoint": run(serving("http"))})
         expect(page.locator("#row-far-away")).to_contain_text("Far away")
+        settled(seat, "far-away", "connected")
     with step(says.EDIT):
         page.locator("#edit-far-away").click()
         fill(page, {"description": "over there"})
