@@ -13,10 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
-from reconciler.sessions import orphans
+from reconciler.sessions.adopted import adopt_orphans, collect_adopted, leaders
 from reconciler.sessions.launch import OWNER, Launch
+from reconciler.sessions.orphans import Family
+from reconciler.sessions.processes import LINUX
 from reconciler.sessions.session import SessionError
 
+SET_PARENT_DEATH_SIGNAL = 1
 NO_PIDFD_POLL = 0.025
 GROUP_POLL = 0.02
 
@@ -49,7 +52,7 @@ class Child:
         self.pid = self._process.pid
         self.code: int | None = None
         self.exited = asyncio.Event()
-        self._family = orphans.Family(self.pid, launch.environment[OWNER])
+        self._family = Family(self.pid, launch.environment[OWNER])
         self._group_is_gone = False
         self._on_exit = on_exit
         self._loop = asyncio.get_running_loop()
@@ -105,7 +108,7 @@ class Child:
             return
         self.code = code
         self._unwatch()
-        orphans.leaders.discard(self.pid)
+        leaders.discard(self.pid)
         self._group_lives()  # asked now, before its number can be given to others
         self.exited.set()
         self._on_exit()
@@ -120,7 +123,7 @@ class Child:
 
     def _group_lives(self) -> bool:
         """Once empty it counts as gone for ever: its number may be given to others."""
-        orphans.collect_adopted()
+        collect_adopted()
         if not self._group_is_gone:
             try:
                 os.killpg(self.pid, 0)
@@ -136,7 +139,7 @@ class Child:
 
 
 def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
-    orphans.adopt_orphans()
+    adopt_orphans()
     guard, before_exec = _guard()
     try:
         process = subprocess.Popen(
@@ -152,7 +155,7 @@ def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise _not_started(launch.argv[0], error) from error
-    orphans.leaders.add(process.pid)
+    leaders.add(process.pid)
     return process
 
 
@@ -169,14 +172,14 @@ def _guard() -> tuple[tuple[str, ...], Callable[[], None] | None]:
     setpriv(1) replaces itself by the command: measured 0.2 ms in the loop, against 4 ms for a function, which makes
     Python copy its page tables and is frowned upon in a process with threads. Not every system has it, so both.
     """
-    if not orphans.LINUX:
+    if not LINUX:
         return (), None
     setpriv = shutil.which("setpriv")
     words = (setpriv, "--pdeathsig", "KILL") if setpriv else ()
     if setpriv and subprocess.run((*words, setpriv, "--help"), capture_output=True).returncode == 0:
         return words, None
     prctl, kill = ctypes.CDLL(None).prctl, int(signal.SIGKILL)
-    return (), lambda: prctl(orphans.SET_PARENT_DEATH_SIGNAL, kill, 0, 0, 0)
+    return (), lambda: prctl(SET_PARENT_DEATH_SIGNAL, kill, 0, 0, 0)
 
 
 def _hold(pid: int) -> int | None:

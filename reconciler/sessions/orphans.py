@@ -1,38 +1,25 @@
-"""Find and end what our servers left behind, by the cookie in its environment and by descent. Linux; elsewhere nothing.
-
-Our process adopts the orphans of its descendants (a "subreaper"), so that what a server's wrapper leaves behind stays
-findable and its end is collected even where process 1 collects nothing.
-"""
+"""Find and end what our servers left behind, by the cookie in its environment and by descent. Elsewhere than on Linux,
+nothing is found."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
-import sys
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
+from reconciler.sessions.adopted import collect_adopted, leaders
 from reconciler.sessions.launch import OWNER
-
-LINUX = sys.platform == "linux"
-SET_PARENT_DEATH_SIGNAL = 1
-SET_CHILD_SUBREAPER = 36
-_PROC = Path("/proc")
-
-leaders: set[int] = set()
-"""Processes that we started and whose exit status somebody will ask for. One per process, as the process table is."""
-
-
-@cache
-def adopt_orphans() -> None:
-    """Become the parent of every orphan among our descendants (prctl(2), PR_SET_CHILD_SUBREAPER)."""
-    if LINUX:
-        ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+from reconciler.sessions.processes import (
+    PROC,
+    all_pids,
+    ancestors_of_ours,
+    children_of,
+    descendants_of,
+    is_still_there,
+    session_of,
+    stat_of,
+)
 
 
 def sweep(cookie_prefix: str) -> list[int]:
@@ -41,9 +28,9 @@ def sweep(cookie_prefix: str) -> list[int]:
     For the start of an engine, after one that could not tidy up. Returns the process ids in the order they were found.
     """
     killed: list[int] = []
-    spared = set(_ancestors())
+    spared = set(ancestors_of_ours())
     for _ in range(5):
-        found = [pid for pid in _all_pids() if pid not in spared and _kill_if_owned(pid, cookie_prefix)]
+        found = [pid for pid in all_pids() if pid not in spared and _kill_if_owned(pid, cookie_prefix)]
         if not found:
             break
         for pid in found:
@@ -68,98 +55,26 @@ class Family:
         numbers are given out again, and so is the leader's once its status was taken.
         """
         for pid in self._members(leader_lives):
-            stat = _stat(pid)
+            stat = stat_of(pid)
             if stat and stat.is_running:
                 self._killed[pid] = stat.started
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
         collect_adopted()
-        return any(_is_still_there(pid, started) for pid, started in self._killed.items())
+        return any(is_still_there(pid, started) for pid, started in self._killed.items())
 
     def _members(self, leader_lives: bool) -> set[int]:
-        found = set(_descendants(self._leader)) if leader_lives else set()
-        for pid in _children(os.getpid()):
-            if pid not in leaders and (_owner(pid) == self._cookie or _session(pid) == self._leader):
-                found |= {pid, *_descendants(pid)}
+        found = set(descendants_of(self._leader)) if leader_lives else set()
+        for pid in children_of(os.getpid()):
+            if pid not in leaders and (_owner(pid) == self._cookie or session_of(pid) == self._leader):
+                found |= {pid, *descendants_of(pid)}
         return found
-
-
-def collect_adopted() -> None:
-    """Take the exit status of dead orphans that we adopted. Children that others here started keep theirs for them."""
-    for pid in _children(os.getpid()):
-        stat = None if pid in leaders else _stat(pid)
-        if stat and stat.state == "Z" and stat.session != os.getsid(0):
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stat:
-    state: str
-    parent: int
-    session: int
-    started: int
-    """Clock ticks after the system's start."""
-
-    @property
-    def is_running(self) -> bool:
-        return self.state not in "ZX"
-
-
-def _stat(pid: int) -> _Stat | None:
-    """Some of /proc/PID/stat (proc_pid_stat(5)); the command's name in it may hold anything but the last `)`."""
-    try:
-        fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return _Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
-
-
-def _session(pid: int) -> int:
-    stat = _stat(pid)
-    return stat.session if stat else -1
-
-
-def _is_still_there(pid: int, started: int) -> bool:
-    stat = _stat(pid)
-    return stat is not None and stat.is_running and stat.started == started
-
-
-def _children(pid: int) -> list[int]:
-    """Direct children (proc_pid_task_children(5)), of whichever thread."""
-    found: list[int] = []
-    with suppress(OSError):
-        for thread in (_PROC / str(pid) / "task").iterdir():
-            found += map(int, (thread / "children").read_bytes().split())
-    return found
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    found = _children(pid)
-    while found:
-        child = found.pop()
-        yield child
-        found += _children(child)
-
-
-def _ancestors() -> Iterable[int]:
-    pid = os.getpid()
-    while pid > 0:
-        yield pid
-        stat = _stat(pid)
-        pid = stat.parent if stat else 0
-
-
-def _all_pids() -> list[int]:
-    if not LINUX:
-        return []
-    return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
 
 
 def _owner(pid: int) -> str | None:
     """The cookie of a process; None when it has none, is gone, or is somebody else's."""
     try:
-        folder = _PROC / str(pid)
+        folder = PROC / str(pid)
         if folder.stat().st_uid != os.getuid():
             return None
         variables = (folder / "environ").read_bytes().split(b"\0")

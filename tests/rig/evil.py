@@ -10,6 +10,7 @@ child | inherit a grandchild | that holds our output    daemon          a grandc
 twins           bad and duplicate tool names            circle | pages  cursors in a circle | without end
 many N          N tools                                 blank           an empty cursor that means something
 stranger        speaks MCP of another century           ok              nothing at all
+forks N         N dead orphans at each call of `fork`
 """
 
 import json
@@ -78,6 +79,11 @@ class Evil(Light):
     def list_many(self, cursor):
         return {"tools": [tool(f"tool{count}") for count in range(self.number)]}
 
+    def do_fork(self, number, given, meta):
+        for _ in range(self.number):
+            leave_an_orphan()
+        result(number, text("forked"))
+
     def do_family(self, number, given, meta):
         result(number, text(FAMILY))
 
@@ -104,6 +110,15 @@ def start_daemon():
         os._exit(0)
     os.close(write_end)
     FAMILY.append(int(os.read(read, 20)))
+
+
+def leave_an_orphan():
+    """Fork twice: whoever adopts the second finds it dead, or dying."""
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os._exit(0)
+        os._exit(0)
+    os.wait()
 
 
 def storm():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -20,8 +21,9 @@ from reconciler.sessions.limits import KIB, MIB, Limits
 from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, RpcError, SessionError, Unresolved
 from reconciler.sessions.stdio import StartFailed, sweep
 from tests.requirements import requirement
-from tests.rig.starting import processes_owned_by
+from tests.rig.starting import processes_owned_by, zombies_below_us
 from tests.sessions.rigged import COOKIE, call, is_running, nothing_left, opened
+from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("CFG-3:stdio")]
 
@@ -141,6 +143,32 @@ async def test_no_process_outlives_a_start_that_is_cancelled() -> None:
         async with opened("evil", "hang"):
             pass
     assert scope.cancelled_caught
+
+
+@requirement("LIVE-2:no-orphans", "LIVE-2:no-zombies")
+async def test_orphans_that_die_while_their_server_lives_are_collected() -> None:
+    dead = zombies_below_us()
+    async with opened("evil", "forks", "100") as session:
+        for _ in range(3):
+            await call(session, "fork")
+            await come_true(lambda: zombies_below_us(dead) == [], 10)
+        assert is_running(session.pid)
+
+
+@requirement("LIVE-2:no-zombies")
+async def test_the_status_of_what_others_here_started_is_left_to_them() -> None:
+    dead = zombies_below_us()
+    async with opened("evil", "forks", "20") as session:
+        theirs = subprocess.Popen(["sh", "-c", "exit 7"])
+        waited_for = await anyio.open_process(["sh", "-c", "read line; exit 8"])
+        await come_true(lambda: theirs.pid in zombies_below_us(), 10)
+        await call(session, "fork")
+        await come_true(lambda: zombies_below_us(dead) == [theirs.pid], 10)
+        assert theirs.wait() == 7
+        assert waited_for.stdin
+        await waited_for.stdin.send(b"\n")
+        assert await waited_for.wait() == 8
+        await waited_for.aclose()
 
 
 @requirement("LIVE-2:no-orphans")
