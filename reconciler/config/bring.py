@@ -82,11 +82,11 @@ def _servers(incoming: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         raise NothingToBring(f"{roots[0]} must be an object of objects")
     if "version" in incoming:
         return {id: dict(entry) for id, entry in servers.items()}
-    return {id: _translated(entry) for id, entry in servers.items()}
+    return {id: translated(entry) for id, entry in servers.items()}
 
 
-def _translated(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of a client's file, whose words for some things are others."""
+def translated(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of a client's file in our words: for some things theirs are others."""
     fields = {key: value for key, value in entry.items() if key != "disabled"}
     if isinstance(entry.get("disabled"), bool):
         fields.setdefault("enabled", not entry["disabled"])

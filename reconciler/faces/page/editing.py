@@ -46,7 +46,7 @@ from reconciler.faces.page.trial import SHELF, Trial, begin
 from reconciler.faces.page.view import Page, show, view_route
 from reconciler.model.document import Document, hidden, masked_fields
 
-_NEW: Entry = {"type": "stdio"}
+NEW: Entry = {"type": "stdio"}
 _MORE_ROWS = 6
 _STILL = Page("form.html", "")
 """Nothing in a form changes while somebody types."""
@@ -78,24 +78,24 @@ async def new(request: Request) -> Page:
     """The form of a server that is not there yet, or what was typed into it before."""
     if takes(request, EVENT_STREAM):
         return _STILL
-    return await _form(request, _earlier(request) or sheet_of(_NEW))
+    return await _form(request, _earlier(request) or sheet_of(NEW))
 
 
 async def save_new(request: Request, form: FormData) -> Response:
     """A new server: what it would do is shown next."""
     sheet = _read(request, form)
     if "more" in form:
-        return await _again(request, sheet, more=_MORE_ROWS)
+        return await form_again(request, sheet, more=_MORE_ROWS)
     testing = "test" in form
     if not sheet.texts["name"] and not testing:
-        return await _again(request, sheet, mistakes_of([Wrong("name", "a name is needed: what people call it")]))
+        return await form_again(request, sheet, mistakes_of([Wrong("name", "a name is needed: what people call it")]))
     document = (await file_now(project_of(request))).document
     server = sheet.id or id_of(sheet.texts["name"], _taken(project_of(request), document))
     sheet = sheet if testing else replace(sheet, id=server)
     try:
         entry = entry_of(sheet.fields, {})
     except BadField as bad:
-        return await _again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
+        return await form_again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
     name = entry.get("name", server)
     title = f'Add "{name}" as {server}?'
     proposal = Proposal({"mcpServers": {server: entry}}, title, f'"{name}" is in the file.', fresh=(server,))
@@ -117,13 +117,13 @@ async def save_edit(request: Request, form: FormData) -> Response:
     """A change of a server. What somebody else changed since the form was opened stays, or is asked about."""
     sheet = _read(request, form)
     if "more" in form:
-        return await _again(request, sheet, more=_MORE_ROWS)
+        return await form_again(request, sheet, more=_MORE_ROWS)
     try:
         mine, theirs = sheet.fields, await _entry(request)
     except BadField as bad:
-        return await _again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
+        return await form_again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
     except HttpProblem as gone:
-        return await _again(
+        return await form_again(
             request, sheet, mistakes_of([Wrong("", f"{gone}; what was typed can be added as a new one")])
         )
     both = clashes(fields_of(sheet.base), mine, fields_of(theirs))
@@ -140,7 +140,7 @@ async def _save(request: Request, sheet: Sheet, fields: Fields, theirs: Entry, t
     try:
         patch = patch_of(fields, theirs)
     except BadField as bad:
-        return await _again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
+        return await form_again(request, sheet, mistakes_of([Wrong(bad.name, str(bad))]))
     if not patch and not testing:
         return back_to(request, "", "Nothing was changed.")
     name = fields["name"] or server
@@ -160,7 +160,7 @@ async def _propose(
         return await propose(request, replace(proposal, form=f"{form}?typed={key}"))
     except Declined as declined:
         if declined.problems:
-            return await _again(request, sheet, mistakes(sheet, server, declined.problems))
+            return await form_again(request, sheet, mistakes(sheet, server, declined.problems))
         return await _refused(request, sheet, declined)
     except HttpProblem as problem:
         return await _refused(request, sheet, problem)
@@ -168,7 +168,7 @@ async def _propose(
 
 async def _refused(request: Request, sheet: Sheet, problem: HttpProblem) -> Response:
     spot = "id" if problem.code == "exists" else ""
-    return await _again(request, sheet, mistakes_of([Wrong(spot, str(problem))], problem.body.get("patch", "")))
+    return await form_again(request, sheet, mistakes_of([Wrong(spot, str(problem))], problem.body.get("patch", "")))
 
 
 async def clashing(request: Request) -> Page:
@@ -231,7 +231,7 @@ def _earlier(request: Request) -> Sheet | None:
     return kept(request, "typed", request.query_params.get("typed"), Sheet)
 
 
-async def _again(request: Request, sheet: Sheet, wrong: Mistakes | None = None, *, more: int = 0) -> Response:
+async def form_again(request: Request, sheet: Sheet, wrong: Mistakes | None = None, *, more: int = 0) -> Response:
     """The form with all that was typed, and what is wrong with it."""
 
     async def view(request: Request) -> Page:

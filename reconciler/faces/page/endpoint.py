@@ -20,6 +20,7 @@ from reconciler.faces.page import (
     events,
     exporting,
     importing,
+    pasting,
     plan,
     review,
     server,
@@ -32,7 +33,7 @@ from reconciler.faces.page.look import HEADERS, HERE, problem_page
 
 PAGES = (
     *(approvals, clients, connections, deleting, editing, events, exporting, importing, plan, review, server, tools),
-    trial,
+    *(pasting, trial),
 )
 """The modules that have addresses; each says them in `routes()`, below `/ui`."""
 

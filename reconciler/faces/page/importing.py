@@ -27,7 +27,7 @@ from reconciler.plan.render.text import plan_lines
 from reconciler.store.export_json import LARGEST_FILE
 from reconciler.store.portable import Opened, open_servers
 
-_MOST_FILES = 2
+MOST_FILES = 2
 """Opened files that wait for a yes, of one visit: their secrets are in memory so long."""
 
 
@@ -67,7 +67,7 @@ async def open_file(request: Request, form: FormData) -> Response:
     except HttpProblem as problem:
         where = "passphrase" if problem.code == "wrong-passphrase" else "file"
         return await _again(request, refusal(where, problem))
-    key = keep(request, "imports", Coming(file.filename, opened), most=_MOST_FILES)
+    key = keep(request, "imports", Coming(file.filename, opened), most=MOST_FILES)
     return back_to(request, f"import/{key}")
 
 
@@ -120,7 +120,7 @@ async def answered(request: Request, form: FormData) -> Response:
     if run != coming.run:
         changed = replace(coming, run=run)
         await _preview(request, changed)  # what does not come cannot be switched on
-        keep(request, "imports", changed, key, most=_MOST_FILES)
+        keep(request, "imports", changed, key, most=MOST_FILES)
         return back_to(request, f"import/{key}")
     try:
         with said(project_of(request)):
