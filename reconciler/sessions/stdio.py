@@ -28,7 +28,10 @@ from reconciler.sessions.subscriptions import follow_changes
 __all__ = ["StartFailed", "StdioSession", "open_stdio", "sweep"]
 
 LAST_OUTPUT = 0.25
-"""Seconds after a death in which output may still come, when something else holds the pipe open."""
+"""Seconds for what the dead have written, when something else writes into the same pipe without end; for the death of
+those that close their output first."""
+LAST_WORDS = 16
+"""Chunks of standard error read at an end: more than any pipe holds, less than another writer can go on for."""
 LONGEST_PATIENCE = 3.0
 NOT_FOUND_BY_A_SHELL = (126, 127)
 
@@ -89,6 +92,7 @@ class StdioSession(PipeSession):
             self._conclude()
         else:
             self._loop.call_later(LAST_OUTPUT, self._conclude)
+            self._reader.read_out()
 
     def _fell_silent(self, error: LineTooLong | None) -> None:
         self._silent = True
@@ -109,8 +113,9 @@ class StdioSession(PipeSession):
             self.finish(self._end(alive if code is None else _fate(code)))
 
     def _end(self, reason: str) -> End:
-        while self._stderr.read_some():
-            pass
+        for _ in range(LAST_WORDS):
+            if not self._stderr.read_some():
+                break
         terminal = self._child.code in NOT_FOUND_BY_A_SHELL and not hasattr(self, "handshake")
         return End(reason, self._child.code, self.stderr_tail(), terminal=terminal)
 

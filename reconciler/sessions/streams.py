@@ -56,8 +56,14 @@ class LineReader:
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.Handle | None = None
         self._at_end = False
+        self._no_more = False
         os.set_blocking(self._descriptor, False)
         self._loop.add_reader(self._descriptor, self._readable)
+
+    def read_out(self) -> None:
+        """Whoever wrote is dead: an empty pipe is the end from now on, whoever else holds it open."""
+        self._no_more = True
+        self._readable()
 
     def close(self) -> None:
         """Stop reading; safe to call again."""
@@ -70,10 +76,14 @@ class LineReader:
         self._framer.clear()
 
     def _readable(self) -> None:
+        if self._pipe.closed or self._pause:
+            return
         try:
             data = os.read(self._descriptor, CHUNK)
         except BlockingIOError:
-            return
+            if not self._no_more:
+                return
+            data = b""
         except OSError:
             data = b""
         if data:
@@ -100,6 +110,8 @@ class LineReader:
     def _go_on(self, paused: bool) -> None:
         if paused:
             self._loop.add_reader(self._descriptor, self._readable)
+        if self._no_more:
+            self._loop.call_soon(self._readable)
 
     def _wait(self, seconds: float) -> None:
         if not self._pipe.closed:

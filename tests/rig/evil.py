@@ -10,7 +10,7 @@ child | inherit a grandchild | that holds our output    daemon          a grandc
 twins           bad and duplicate tool names            circle | pages  cursors in a circle | without end
 many N          N tools                                 blank           an empty cursor that means something
 stranger        speaks MCP of another century           ok              nothing at all
-forks N         N dead orphans at each call of `fork`
+forks N         N dead orphans at each call of `fork`   yelling         a grandchild that fills our standard error
 """
 
 import json
@@ -91,8 +91,8 @@ class Evil(Light):
 FAMILY = []
 
 
-def start_child(**options):
-    FAMILY.append(subprocess.Popen(["sleep", "300"], stdin=subprocess.DEVNULL, **options).pid)
+def start_child(*command, **options):
+    FAMILY.append(subprocess.Popen(command or ["sleep", "300"], stdin=subprocess.DEVNULL, **options).pid)
 
 
 def start_daemon():
@@ -151,6 +151,8 @@ def prepare(mode, number):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif mode in ("child", "inherit"):
         start_child(stdout=None if mode == "inherit" else subprocess.DEVNULL)
+    elif mode == "yelling":
+        start_child("yes", stdout=2)
     elif mode == "daemon":
         start_daemon()
 

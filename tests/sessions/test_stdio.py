@@ -148,7 +148,7 @@ async def test_no_process_outlives_a_start_that_is_cancelled() -> None:
 @requirement("LIVE-2:no-orphans", "LIVE-2:no-zombies")
 async def test_orphans_that_die_while_their_server_lives_are_collected() -> None:
     dead = zombies_below_us()
-    async with opened("evil", "forks", "100") as session:
+    async with opened("evil", "forks", "30") as session:
         for _ in range(3):
             await call(session, "fork")
             await come_true(lambda: zombies_below_us(dead) == [], 10)
@@ -344,8 +344,16 @@ async def test_the_workspace_folder_needs_nobody_to_resolve_it(tmp_path: Path) -
 
 
 @requirement("LIVE-2:death-noticed")
-@pytest.mark.parametrize(("mode", "allowed"), [("ok", 0.1), ("inherit", 0.5)])
-async def test_a_killed_server_fails_its_calls_at_once(mode: str, allowed: float) -> None:
+@pytest.mark.parametrize("mode", ["ok", "child", "inherit"])
+async def test_a_killed_server_fails_its_calls_at_once(mode: str) -> None:
+    """Once of five times: the machine may be busy."""
+    took: list[float] = []
+    while len(took) < 5 and min(took, default=1) > 0.05:
+        took.append(await _from_kill_to_failure(mode))
+    assert min(took) <= 0.05
+
+
+async def _from_kill_to_failure(mode: str) -> float:
     async with opened("evil", mode) as session:
         waiting = asyncio.create_task(call(session, "sleep", ms=60_000, timeout=60))
         await call(session, "echo", text="sent after the call that waits")
@@ -353,19 +361,28 @@ async def test_a_killed_server_fails_its_calls_at_once(mode: str, allowed: float
         os.kill(session.pid, signal.SIGKILL)
         with pytest.raises(SessionError, match="ended by SIGKILL"):
             await waiting
-        assert time.monotonic() - began < allowed
+        took = time.monotonic() - began
         end = await session.ended()
         assert (end.code, end.terminal) == (-signal.SIGKILL, False)
+        return took
 
 
 @requirement("LIVE-2:death-noticed")
-async def test_the_last_answer_counts_although_the_server_is_dead_by_then() -> None:
-    async with opened("light") as session:
+@pytest.mark.parametrize("mode", ["ok", "inherit"])
+async def test_the_last_answer_counts_although_the_server_is_dead_by_then(mode: str) -> None:
+    async with opened("evil", mode) as session:
         both = [call(session, "blob", size=300_000), call(session, "crash", status=7)]
         blob, crash = await asyncio.gather(*both, return_exceptions=True)
         assert isinstance(blob, str) and len(blob) == 300_000
         assert isinstance(crash, SessionError)
         assert str(crash) == "It exited with status 7."
+
+
+@requirement("LIVE-2:death-noticed")
+async def test_a_grandchild_that_fills_standard_error_does_not_keep_a_death_back() -> None:
+    async with opened("evil", "yelling") as session:
+        os.kill(session.pid, signal.SIGKILL)
+        assert (await session.ended()).stderr[-1] == "y"
 
 
 @requirement("LIVE-2:death-noticed")

@@ -15,6 +15,7 @@ from reconciler.sessions.limits import Limits
 from reconciler.sessions.stderr import LONGEST_PARTIAL, LogFile, Mask, StderrDrain
 from reconciler.sessions.streams import LineReader, LineWriter, Ration
 from tests.requirements import requirement
+from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("CFG-3:stdio")]
 
@@ -65,6 +66,28 @@ async def test_asked_lines_are_not_rationed_and_the_rest_after_the_last_end_is_d
     pipe[1].close()
     await ended.wait()
     assert taken == [b"x"] * 1000
+
+
+@requirement("LIVE-2:death-noticed")
+@pytest.mark.parametrize(("lines", "asked"), [(0, True), (3, True), (500, True), (12, False)])
+async def test_what_the_dead_wrote_is_read_out_although_another_holds_the_pipe(
+    pipe: Pipe, lines: int, asked: bool
+) -> None:
+    taken: list[bytes] = []
+    ended = asyncio.Event()
+
+    def take(line: bytes) -> bool:
+        taken.append(line)
+        return asked
+
+    reader = LineReader(pipe[0], take, lambda _: ended.set(), Limits(unasked_per_second=10))
+    pipe[1].write(b"x\n" * lines + b"half a li")
+    if lines == 12:
+        await come_true(lambda: len(taken) > 10, 5)
+    reader.read_out()
+    await ended.wait()
+    assert len(taken) == lines
+    assert not pipe[1].closed
 
 
 async def test_a_channel_is_full_at_its_limit_and_says_when_there_is_room(pipe: Pipe) -> None:
