@@ -150,6 +150,7 @@ _BUILT = {
     "LIVE-1:reason-has-http-status": "the reason of a failed connection over HTTP holds the status code",
     "LIVE-2:no-orphans": "no process of a server outlives its session or the engine",
     "LIVE-2:no-zombies": "the dead among adopted orphans are collected as they die, and nobody else's",
+    "LIVE-2:descriptors": "the engine opens as many files as the system lets it, its servers as many as it was given",
     "LIVE-2:death-noticed": "the end of a server's process is noticed at once",
     "LIVE-2:backoff": "a server that fails is tried again with growing pauses",
     "GATE-1:conformance": "the official conformance suite passes for servers behind the gateway and for our sessions",

@@ -7,6 +7,7 @@ with `$ID` replaced by the call's id. With --pids every start leaves a file DIR/
 
 import argparse
 import os
+import resource
 import signal
 import sys
 import threading
@@ -91,6 +92,7 @@ class Light:
         )
         facts |= {"pid": os.getpid(), "session": os.getsid(0), "group": os.getpgid(0), "cwd": str(Path.cwd())}
         facts |= {"env": dict(os.environ), "argv": sys.argv, "fds": open_descriptors()}
+        facts |= {"files": resource.getrlimit(resource.RLIMIT_NOFILE), "umask": int(status["Umask"], 8)}
         result(number, text(facts | {"ignored": status["SigIgn"], "blocked": status["SigBlk"]}))
 
     def do_sleep(self, number, given, meta):

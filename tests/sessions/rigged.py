@@ -57,7 +57,7 @@ async def nothing_left() -> AsyncIterator[None]:
 def open_descriptors() -> set[tuple[str, str]]:
     """Each with where it leads, but for files of /proc: the watch for the marked secret opens those at any time."""
     found = {(entry.name, _leads_to(entry)) for entry in Path("/proc/self/fd").iterdir()}
-    return {each for each in found if not each[1].startswith("/proc/")}
+    return {each for each in found if not f"{each[1]}/".startswith("/proc/")}
 
 
 def _leads_to(entry: Path) -> str:

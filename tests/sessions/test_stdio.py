@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -310,6 +311,39 @@ async def test_the_child_has_three_descriptors_its_own_session_and_plain_signals
     assert facts["cwd"] == str(tmp_path / "sub")
     assert int(facts["blocked"], 16) == 0
     assert int(facts["ignored"], 16) & ~_mask(signal.SIGPIPE, signal.SIGXFSZ) == 0, "Python itself ignores those two"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+async def test_the_child_has_the_umask_that_we_were_started_with(mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        async with opened("light") as session:
+            assert (await call(session, "info"))["umask"] == mask
+    finally:
+        os.umask(before)
+
+
+@requirement("LIVE-2:descriptors")
+@pytest.mark.parametrize("path", [os.environ["PATH"], "/nowhere"], ids=["with-prlimit", "without-prlimit"])
+async def test_our_limit_of_open_files_is_raised_and_the_child_gets_the_one_that_we_were_given(path: str) -> None:
+    script = f"import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (99, 199)){LIMITED}"
+    done = await anyio.run_process([sys.executable, "-c", script], env={**os.environ, "PATH": path})
+    assert json.loads(done.stdout) == {"before": [99, 199], "ours": [199, 199], "theirs": [99, 199]}
+
+
+LIMITED = """
+import asyncio, json
+from reconciler.sessions.descriptors import raise_limit
+from tests.sessions.rigged import call, opened
+async def main():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    raise_limit()
+    raise_limit()
+    async with opened("light") as session:
+        theirs = (await call(session, "info"))["files"]
+    print(json.dumps({"before": before, "ours": resource.getrlimit(resource.RLIMIT_NOFILE), "theirs": theirs}))
+asyncio.run(main())
+"""
 
 
 def _mask(*numbers: signal.Signals) -> int:
