@@ -16,6 +16,7 @@ from reconciler.engine.host import Host, SameName
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.listeners import open_listeners
 from reconciler.faces.cli.listening import Listening
+from reconciler.sessions.adopted import adopt_orphans
 from reconciler.store.sources import Sources
 
 
@@ -31,6 +32,7 @@ async def serve(
     directory: Path | None = None,
 ) -> int:
     """See hosting.run_engine."""
+    adopt_orphans()
     host = Host(read_only=listening.read_only)
     if directory is not None:
         host.folder = Folder(directory, base, cast(AutoApprove, auto_approve), poll)

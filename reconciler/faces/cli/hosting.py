@@ -17,6 +17,7 @@ from typing import Any
 from reconciler.client import Answer, ApiError, Client, NoEngine
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.reach import connect
+from reconciler.sessions.descriptors import raise_limit
 from reconciler.store.places import Sources
 from reconciler.store.state_dir import state_dir_of
 
@@ -121,6 +122,7 @@ def run_engine(
 
     gc.set_threshold(*_COLLECTIONS)
     how: Any = {"follow": follow, "auto_approve": auto_approve, "poll": poll, "directory": directory}
+    raise_limit()
     running = serve(projects, base, listening, on_ready=on_ready, **how)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(running)
