@@ -37,7 +37,7 @@ class LineReader:
     """Feeds each line of a pipe to `take`, until its end.
 
     `take` says whether the line was asked for; unasked ones are rationed. `on_end` is called once, with LineTooLong
-    when that was the reason. Owns the pipe.
+    when that was the reason; only then is the pipe closed, of which a writer may die. Owns the pipe.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ class LineReader:
             self._pause = self._loop.call_later(seconds, self._deliver)
 
     def _end(self, error: LineTooLong | None) -> None:
-        self.close()
         self._on_end(error)
+        self.close()
 
 
 class LineWriter:

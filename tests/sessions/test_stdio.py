@@ -524,7 +524,10 @@ async def test_a_flood_without_a_line_end_is_cut_and_the_neighbour_is_served() -
         while not flood.done():
             assert await call(neighbour, "echo", text="hi") == "hi"
             served += 1
-        assert (await flood).code == "message-too-large"
+        failure = await flood
+        assert failure.code == "message-too-large"
+        assert isinstance(failure, StartFailed)
+        assert failure.end.stderr == (), "what it says of the pipe that we closed is no reason"
         assert served > 0
 
 

@@ -11,6 +11,7 @@ from typing import IO
 import anyio
 import pytest
 
+from reconciler.sessions.frames import LineTooLong
 from reconciler.sessions.limits import Limits
 from reconciler.sessions.stderr import LONGEST_PARTIAL, LogFile, Mask, StderrDrain
 from reconciler.sessions.streams import LineReader, LineWriter, Ration
@@ -88,6 +89,21 @@ async def test_what_the_dead_wrote_is_read_out_although_another_holds_the_pipe(
     await ended.wait()
     assert len(taken) == lines
     assert not pipe[1].closed
+
+
+async def test_an_end_is_told_before_the_pipe_is_closed_of_which_the_writer_may_die(pipe: Pipe) -> None:
+    told: list[tuple[bool, bool]] = []
+    ended = asyncio.Event()
+
+    def end(error: LineTooLong | None) -> None:
+        told.append((error is not None, pipe[0].closed))
+        ended.set()
+
+    LineReader(pipe[0], lambda _: True, end, Limits(line=10))
+    pipe[1].write(b"x" * 11)
+    await ended.wait()
+    assert told == [(True, False)]
+    assert pipe[0].closed
 
 
 async def test_a_channel_is_full_at_its_limit_and_says_when_there_is_room(pipe: Pipe) -> None:
