@@ -21,6 +21,7 @@ from reconciler.plan.document import plan_id
 from reconciler.problems import Problem, errors
 from reconciler.store.git import git_facts
 from reconciler.store.observed import write_observed
+from reconciler.store.refused import why_not_written
 from reconciler.store.sealed import seal
 from reconciler.store.sources import Snapshot
 
@@ -73,6 +74,11 @@ class Applied:
         if self.failed or any(outcome.status == "late" for outcome in self.outcomes):
             return 5
         return 6 if any(outcome.status == "waiting" for outcome in self.outcomes) else 0
+
+    @property
+    def refused(self) -> str | None:
+        """Why the disk refused (part of) it; None where it did not."""
+        return next((outcome.error for outcome in self.outcomes if outcome.code == "state"), None)
 
     @property
     def failed(self) -> bool:
@@ -160,12 +166,13 @@ async def apply_plan(
     if only is not None:
         chosen = tuple(action for action in plan.actions if action.server in only or action.server in waiting)
         plan = replace(plan, actions=chosen, drift=())
+    before = project.ledger.accepted.serial
     outcomes = await _take_up(project, plan, known, waiting, report, on_failure, wait)
     project.waiting.update(plan, known, waiting, now_text(), project.holds.writer)
     if whole:
         await project.holds.settle(plan.desired, project.ledger.accepted)
     applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
-    if _taken(plan, waiting):
+    if _taken(plan, waiting) and applied.serial > before:
         await _remember(project, applied, consent)
         await _show(project)
     for pending in project.waiting.all:
@@ -179,9 +186,10 @@ async def apply_plan(
 async def apply_apart(project: Project, plan: Plan, waiting: Marks, who: str, *, wait: float = 120.0) -> Applied:
     """Take up a plan that is not the file's, but for what is `waiting`. The caller holds `project.applying`."""
     known = plan_id(plan)
+    before = project.ledger.accepted.serial
     outcomes = await _take_up(project, plan, known, waiting, lambda _: None, "continue", wait)
     applied = Applied(plan, known, project.ledger.accepted.serial, outcomes)
-    if _taken(plan, waiting):
+    if _taken(plan, waiting) and applied.serial > before:
         await _remember(project, applied, Consent(who, None))
     project.news.tell()
     return applied
@@ -273,6 +281,7 @@ def _with_settings(project: Project, chosen: list[Pending]) -> list[Pending]:
 
 
 async def _remember(project: Project, applied: Applied, consent: Consent) -> None:
+    """Add it to the history. What the disk refuses is added later: the apply stands."""
     parts, sealed = seal({"document": project.ledger.document.written}, project.state.ensure_key())
     row = {
         "serial": applied.serial,
@@ -282,7 +291,10 @@ async def _remember(project: Project, applied: Applied, consent: Consent) -> Non
         "result": "applied in part" if applied.failed else "applied",
         "summary": applied.to_json()["summary"],
     }
-    await project.records.add_history(row, {**parts, "sealed": sealed})
+    try:
+        await project.records.add_history(row, {**parts, "sealed": sealed})
+    except OSError as error:
+        project.events.say("state", f"{applied.plan_id} is not in the history yet: {why_not_written(error)}")
 
 
 async def _show(project: Project) -> None:

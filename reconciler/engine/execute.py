@@ -27,6 +27,7 @@ from reconciler.plan.actions import (
     word,
 )
 from reconciler.sessions.session import SessionError
+from reconciler.store.refused import why_not_written
 
 OnFailure = Literal["continue", "stop", "rollback"]
 OutcomeStatus = Literal["applied", "failed", "skipped", "waiting", "rolled-back", "late"]
@@ -147,15 +148,20 @@ class _Run:
         self._hands = hands
         self._report = report
         self._deadline = deadline
+        self._refused: OSError | None = None
 
     async def phase(self, actions: Sequence[Action]) -> list[Outcome]:
-        """Take up all actions of a phase: accepted and on the disk first, then awaited side by side."""
+        """Take up all actions of a phase: accepted and on the disk first, then awaited side by side. Once the disk
+        refused, nothing more is taken up: it would be part of no plan."""
+        if self._refused is not None:
+            return [self._not_written(action, self._refused) for action in actions]
         for action in actions:
             self._report((action.server, word(action)))
             self._accept(action)
         try:
             await self._hands.ledger.commit()
         except OSError as error:
+            self._refused = error
             return [self._not_written(action, error) for action in actions]
         for action in actions:
             self._wake(action)
@@ -164,8 +170,7 @@ class _Run:
     def _not_written(self, action: Action, error: OSError) -> Outcome:
         """Nothing of it was accepted; a worker that looked too early looks again."""
         self._wake(action)
-        why = f"the state cannot be written: {error.strerror or error}"
-        outcome = Outcome(action.server, word(action), "failed", error=why, code="state")
+        outcome = Outcome(action.server, word(action), "failed", error=why_not_written(error), code="state")
         self._report(outcome)
         return outcome
 

@@ -14,11 +14,18 @@ from reconciler.engine.project import Project
 from reconciler.engine.watch import SETTLE_SHRUNK, Signature, Verdict, changes, judge, replaced_by_host
 from reconciler.problems import errors
 from reconciler.store.files import text_digest
+from reconciler.store.refused import try_room
 from reconciler.store.sources import all_paths
 
 AutoApprove = Literal["no", "start", "all"]
 Texts: TypeAlias = dict[Path, bytes]
 LOOK_AGAIN = 1.0
+ROOM = 64 * 1024
+"""Bytes that the state must have room for, besides its own size, before what the disk refused is tried again."""
+
+
+class NotKept(Exception):
+    """The disk refused what was saved; the message says which place, why, and the way out."""
 
 
 class Follower:
@@ -33,6 +40,7 @@ class Follower:
         self._believed: Texts = {}
         self._inode: int | None = None
         self._said = ""
+        self._refused: str | None = None
         project.followed.on = True
         self._task = asyncio.create_task(self._run(), name=f"follower of {project.name}")
 
@@ -59,13 +67,17 @@ class Follower:
         async for found in changes(self._paths, poll=self._poll):
             try:
                 await self._saved(found)
+            except NotKept as refusal:
+                self._refused = str(refusal)
+                self._hold(f"the save is not taken up, and tried again until it is: {refusal}")
+                return
             except OSError as error:
                 self._hold(f"the file cannot be read for the moment: {error.strerror or error}")
             except Exception as error:  # a defect of ours must not end the following
                 name = type(error).__name__
                 self._hold(f"the save was not taken up, {name} is a defect of ours; what was applied stays")
             finally:
-                self._first = False
+                self._first = self._first and self._refused is not None
                 self.settled.set()
 
     def _paths(self) -> list[Path]:
@@ -125,6 +137,10 @@ class Follower:
     async def _take_up(self, texts: Texts) -> None:
         """Plan and take up what was judged; when the files say something else by now, another look is due."""
         project = self._project
+        if self._refused is not None:
+            await self._find_room(self._refused)
+            self._first = self._first and texts == self._believed  # a yes to the first text is one to no other
+            self._refused = None
         async with project.applying:
             snapshot = await project.read()
             if await asyncio.to_thread(self._texts) != texts:
@@ -139,8 +155,20 @@ class Follower:
             plan = plan_to(project, project.desired(snapshot), snapshot)
             if plan.actions or plan.drift or project.waiting.all or project.holds.servers:
                 everything = self._auto == "all" or (self._auto == "start" and self._first)
-                await apply_plan(project, plan, Consent("watch", None if everything else frozenset()), _ignore, wait=0)
+                consent = Consent("watch", None if everything else frozenset())
+                applied = await apply_plan(project, plan, consent, _ignore, wait=0)
+                if applied.refused is not None:
+                    raise NotKept(applied.refused)
             project.news.tell()
+
+    async def _find_room(self, refused: str) -> None:
+        """Return where the state can be written again; else what was refused is refused once more."""
+        state = self._project.state
+        try:
+            known = state.accepted.stat().st_size if state.accepted.exists() else 0
+            await asyncio.to_thread(try_room, state.path, 2 * known + ROOM)
+        except OSError as error:
+            raise NotKept(refused) from error
 
     def _release(self, main: Path) -> None:
         self._project.followed.held = None

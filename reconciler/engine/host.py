@@ -20,6 +20,7 @@ from reconciler.engine.status import EngineFacts, status
 from reconciler.engine.visits import Visits
 from reconciler.store.files import write_whole
 from reconciler.store.observed import write_observed
+from reconciler.store.refused import why_not_written
 from reconciler.store.set_aside import set_state_aside
 from reconciler.store.sources import Sources, project_name
 from reconciler.store.state_dir import StateBusy, StateDir, state_dir_of
@@ -83,6 +84,8 @@ class Host:
         try:
             await project.start()
         except BaseException:
+            with suppress(OSError):
+                await project.stop()  # of many servers some may run
             os.close(lock)
             raise
         self.projects[project.name] = project
@@ -185,7 +188,10 @@ class Host:
             "version": __version__,
             "project": project.name,
         }
-        write_whole(project.state.engine_file, json.dumps(facts), mode=0o600)
+        try:
+            write_whole(project.state.engine_file, json.dumps(facts), mode=0o600)
+        except OSError as error:  # commands find the socket of the root project all the same
+            project.events.say("state", why_not_written(error))
 
     def follow(self, project: Project, auto_approve: AutoApprove, *, poll: bool = False) -> Follower:
         """Follow the project's file from now on; whoever follows it already goes on doing so."""
@@ -199,16 +205,22 @@ class Host:
         if follower is not None:
             await follower.stop()
 
-    async def stop(self) -> None:
-        """End every project; returns when no process of ours is left."""
+    async def stop(self) -> list[str]:
+        """End every project, side by side; returns when no process of ours is left, with what the disk refused.
+
+        Whatever befalls one of them keeps no other from its end; it is raised afterwards.
+        """
         for follower in self._followers.values():
             await follower.stop()
         for hosted in self._hosted.values():
             await hosted.end_works()
-        for project in self.projects.values():
-            await self._put_to_rest(project)
+        ended = await asyncio.gather(*map(self._put_to_rest, self.projects.values()), return_exceptions=True)
         for hosted in self._hosted.values():
             os.close(hosted.lock)
+        for end in ended:
+            if isinstance(end, BaseException):
+                raise end
+        return [refusal for end in ended if not isinstance(end, BaseException) for refusal in end]
 
     async def _end(self, project: Project) -> None:
         """Host one project no more."""
@@ -222,10 +234,19 @@ class Host:
         await self._put_to_rest(project)
         os.close(hosted.lock)
 
-    async def _put_to_rest(self, project: Project) -> None:
-        await project.stop()
-        write_observed(project.state, _at_rest(status(project, None)))
-        project.state.engine_file.unlink(missing_ok=True)
+    async def _put_to_rest(self, project: Project) -> list[str]:
+        """End it and write its last report. Answers what the disk refused, a sentence each."""
+        refused = []
+        try:
+            await project.stop()
+        except OSError as error:
+            refused.append(why_not_written(error))
+        try:
+            write_observed(project.state, _at_rest(status(project, None)))
+            project.state.engine_file.unlink(missing_ok=True)
+        except OSError as error:
+            refused.append(why_not_written(error))
+        return refused
 
     async def _report(self, project: Project) -> None:
         """Keep observed.json close to the truth."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +45,7 @@ from reconciler.store.approval_rows import ApprovalRows
 from reconciler.store.audit_rows import AuditRows
 from reconciler.store.files import text_digest
 from reconciler.store.records import Records
+from reconciler.store.refused import why_not_written
 from reconciler.store.sources import Snapshot, Sources, read_sources
 from reconciler.store.state_dir import StateDir, fingerprint
 from reconciler.store.vault import Vault
@@ -380,10 +381,17 @@ class Project:
         now = now_text()
         return self.times.setdefault(server_id, Times(now, now))
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.create_task(self._kept(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _kept(self, work: Awaitable[None]) -> None:
+        """What nobody waits for: that the disk refuses it is an event."""
+        try:
+            await work
+        except OSError as error:
+            self.events.say("state", why_not_written(error))
 
 
 def utc_now() -> datetime:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from reconciler.store.accepted import StateTooNew
-from reconciler.store.refused import try_room
+from reconciler.store.refused import try_room, why_not_written
 
 _FIRST = """
 create table history (serial integer primary key, at text not null, who text not null, plan text not null,
@@ -65,6 +65,9 @@ class Damaged(Exception):
 class Refused(OSError, sqlite3.OperationalError):
     """What the machine did to a database that is sound: errno, words and file. An sqlite3.Error for whoever waits for
     one of SQLite's, an OSError for whoever waits for one of the disk."""
+
+    def __str__(self) -> str:
+        return why_not_written(self)
 
 
 def refused(error: sqlite3.Error, path: Path) -> Refused | None:

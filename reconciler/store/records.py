@@ -8,7 +8,6 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -54,9 +53,11 @@ class Records:
         return await self._run(lambda: self._open(at))
 
     async def close(self) -> None:
-        """Write everything out and let go."""
-        await self._run(self._close)
-        self._thread.shutdown()
+        """Write everything out and let go. Raises Refused where what was put off is lost with it."""
+        try:
+            await self._run(self._close)
+        finally:
+            self._thread.shutdown()
 
     async def add_history(self, row: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         """Remember an applied plan: serial, at, who, plan, result, summary, and the sealed document after it."""
@@ -192,10 +193,11 @@ class Records:
 
     def _close(self) -> None:
         if self._database is not None:
-            with suppress(sqlite3.Error):
+            try:
                 self._catch_up()
-            self._database.close()
-            self._database = None
+            finally:
+                self._database.close()
+                self._database = None
 
     def _kept(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:

@@ -29,10 +29,10 @@ def way_out(error: OSError) -> str | None:
     return _WAYS_OUT.get(error.errno or 0)
 
 
-def why_not_written(error: OSError, place: Path) -> str:
-    """`PLACE cannot be written: No space left on device; make room there`."""
+def why_not_written(error: OSError) -> str:
+    """`/the/file cannot be written: No space left on device; make room there`."""
     out = way_out(error)
-    return f"{place} cannot be written: {error.strerror or error}{f'; {out}' if out else ''}"
+    return f"{error.filename or 'the state'} cannot be written: {error.strerror or error}{f'; {out}' if out else ''}"
 
 
 @contextmanager

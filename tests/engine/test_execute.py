@@ -301,7 +301,7 @@ async def test_a_state_that_cannot_be_written_accepts_nothing_and_says_why(tmp_p
     assert at.ledger.document.servers == {"a": ONE, "b": ONE}
     failed = [news for news in at.told if isinstance(news, Outcome)]
     assert {(news.code, news.error) for news in failed} == {
-        ("state", "the state cannot be written: No such file or directory")
+        ("state", f"{at.state.key_file} cannot be written: No such file or directory")
     }
 
 

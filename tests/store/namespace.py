@@ -26,5 +26,5 @@ def run_with_mounts(folder: Path, code: str) -> None:
     text = _BEGIN + textwrap.dedent(code)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = (*OWN_MOUNTS, sys.executable, "-c", text, str(folder))
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

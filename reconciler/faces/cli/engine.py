@@ -16,6 +16,7 @@ from reconciler.engine.host import Host, SameName
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.listeners import open_listeners
 from reconciler.faces.cli.listening import Listening
+from reconciler.faces.cli.talk import tell
 from reconciler.sessions.adopted import adopt_orphans
 from reconciler.store.sources import Sources
 
@@ -50,7 +51,8 @@ async def serve(
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
     finally:
-        await host.stop()
+        for refusal in await host.stop():
+            tell(f"note: {refusal}")
     return 130 if interrupted.is_set() else 0
 
 

@@ -20,6 +20,7 @@ from reconciler.faces.cli.talk import data_json, tell
 from reconciler.model.document import hidden
 from reconciler.model.secret import masked
 from reconciler.store.accepted import StateDamaged
+from reconciler.store.refused import way_out
 from reconciler.store.state_dir import StateBusy, base_directory
 from reconciler.store.vault_file import VaultError
 
@@ -97,7 +98,7 @@ def _as_stop(error: BaseException) -> Stop:
             return Stop(exit_code, "engine-not-started", str(error), "`reconciler doctor` looks for the cause")
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
-            return Stop(Exit.SYSTEM, "system", f"{name}{error.strerror or error}")
+            return Stop(Exit.SYSTEM, "system", f"{name}{error.strerror or error}", way_out(error))
         case _:
             return _bug(error)
 

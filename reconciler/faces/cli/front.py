@@ -29,6 +29,7 @@ class Front:
         self._door = door
         self._faces = faces
         self._open: dict[asyncio.Task[Any], Scope] = {}
+        self._ends = False
         for project in host.projects.values():
             self._added(project)
         host.added.append(self._added)
@@ -54,6 +55,7 @@ class Front:
 
     def end(self) -> None:
         """The engine stops: what is open is told so and ended."""
+        self._ends = True
         for task in tuple(self._open):
             task.cancel()
 
@@ -85,7 +87,7 @@ class Front:
     async def _end(self, scope: Scope, receive: Any, send: Any) -> None:
         """The end of a request that was cut off: an error where nothing was answered yet, else that of the stream."""
         stops = HttpProblem(503, "stopping", "the engine stops")
-        problem = stops if self._host.stopping.is_set() else unauthorized("the token was taken back")
+        problem = stops if self._ends or self._host.stopping.is_set() else unauthorized("the token was taken back")
         if scope["type"] == "websocket":
             await _end_socket(problem, scope, receive, send)
             return

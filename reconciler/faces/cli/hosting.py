@@ -19,12 +19,14 @@ from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.reach import connect
 from reconciler.sessions.descriptors import raise_limit
 from reconciler.store.places import Sources
+from reconciler.store.refused import try_room, why_not_written
 from reconciler.store.state_dir import state_dir_of
 
 START_SECONDS = 30.0
 _COLLECTIONS = 2_000, 10, 10
 """An engine looks for cycles as any program that lasts: a command hardly ever does, and requests that break off make
 some."""
+_WORDS = 4096
 COMING_SECONDS = 5.0
 """How long the servers of an engine that was just started may take before a client is served without them."""
 
@@ -53,6 +55,7 @@ def start_in_background(
     state = state_dir_of(sources.main, sources.project, base)
     state.ensure()
     with state.log.open("ab") as log:
+        begin = log.tell()
         process = subprocess.Popen(
             [*_command(sources, base, follow=follow, auto_approve=auto_approve, poll=poll), *listening],
             stdin=subprocess.DEVNULL,
@@ -69,7 +72,7 @@ def start_in_background(
         if process.poll() is not None:
             break
         time.sleep(0.02)
-    raise StartFailed(f"the engine did not come up: {_last_words(state.log)} (log: {state.log})", process.poll())
+    raise StartFailed(f"the engine did not come up: {_last_words(state.log, begin)} (log: {state.log})", process.poll())
 
 
 def let_servers_come(client: Client) -> None:
@@ -94,12 +97,16 @@ def _command(sources: Sources, base: Path, *, follow: bool, auto_approve: str, p
     return [*command, "--poll"] if poll else command
 
 
-def _last_words(log: Path) -> str:
-    with suppress(OSError):
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+def _last_words(log: Path, begin: int) -> str:
+    """What an engine wrote from `begin` on. One that said nothing may have had no room for it."""
+    try:
+        lines = log.read_bytes()[begin:].decode("utf-8", "replace").splitlines()
         said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")] or lines
+        if not said:
+            try_room(log.parent, _WORDS)
         return said[-1] if said else "it said nothing"
-    return "it said nothing"
+    except OSError as error:
+        return why_not_written(error)
 
 
 def run_engine(

@@ -31,9 +31,7 @@ def connect(state: StateDir, project: str | None = None) -> Client | None:
 
 
 def _greet(state: StateDir, project: str | None) -> tuple[Client | None, Answer]:
-    engine = state.engine()
-    if engine is None:
-        return None, {}
+    engine = state.engine() or {"socket": str(state.socket)}  # a full disk may have kept it from saying so
     client = Client(Path(engine["socket"]), project or engine.get("project"))
     try:
         return client, client.hello()

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from reconciler.gate.gate import Refused
 from reconciler.sessions.hub import NotLive
 from reconciler.sessions.session import RpcError, SessionError
+from reconciler.store.refused import way_out, why_not_written
 
 
 class HttpProblem(Exception):
@@ -47,6 +48,8 @@ def as_problem(error: Exception) -> HttpProblem:
         case HTTPException():
             code = "not-found" if error.status_code == 404 else "http"
             return HttpProblem(error.status_code, code, error.detail, headers=error.headers)
+        case OSError() if error.filename and way_out(error):
+            return HttpProblem(507, "not-written", why_not_written(error))
         case _:
             return HttpProblem(500, "internal", f"{type(error).__name__}: this is a defect of the reconciler")
 

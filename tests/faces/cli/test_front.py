@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
 import pytest
 
 from reconciler.client import Client
+from reconciler.engine.host import Host
+from reconciler.faces.cli.listeners import open_listeners
 from reconciler.faces.http import listener as listening
 from reconciler.faces.http.guard import Guard, PlainGuard
 from reconciler.faces.http.guard_fast import FastGuard
+from reconciler.store.sources import Sources
 from reconciler.store.tokens import local_token, revoke_token
 from tests.engine.desk import light
-from tests.faces.cli.hosted import Hosted, hosted
+from tests.faces.cli.hosted import ANY_PORT, Hosted, hosted
 from tests.faces.http.raw import ask, line
 from tests.faces.http.test_access import GOOD_HOSTS, WRONG_HOSTS
 from tests.requirements import requirement
@@ -215,6 +219,25 @@ async def test_the_end_of_the_engine_ends_what_is_open_without_a_word_in_the_log
         assert (await one.hear()).status == 503
         await stream.hear_chunks()
     assert [record for record in caplog.records if record.name.startswith("uvicorn") and record.levelno > 20] == []
+
+
+@requirement("GATE-1:endings")
+async def test_an_engine_that_ends_by_a_defect_says_that_it_stops_and_nothing_of_tokens(tmp_path: Path) -> None:
+    host = Host()
+    file = tmp_path / "reconciler.yaml"
+    file.write_text("mcpServers: {}", encoding="utf-8")
+    await host.add(Sources(file, (), tmp_path), tmp_path / "state")
+    async with AsyncExitStack() as kept:
+        with pytest.raises(RuntimeError, match="a defect"):
+            async with open_listeners(host, ANY_PORT):
+                engine = Hosted(host)
+                one = await kept.enter_async_context(line(engine.address))
+                head = engine.request("POST", "/api/v1/follow", "operator", b"")
+                await one.say(head.replace(b"content-length: 0", b"content-length: 5"))
+                await _asked(engine)
+                raise RuntimeError("a defect")
+        assert (await one.hear()).status == 503
+    await host.stop()
 
 
 CALL = {
