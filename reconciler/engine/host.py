@@ -80,6 +80,7 @@ class Host:
         state = state_dir_of(sources.main, name, base)
         state.ensure()
         lock = state.hold()
+        state.sweep()
         project = Project(name, sources, state)
         try:
             await project.start()

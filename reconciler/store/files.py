@@ -53,6 +53,13 @@ def _replace(target: Path, data: bytes, mode: int | None, expected: str | None) 
     _sync_directory(target.parent)
 
 
+def remove_half_written(path: Path) -> None:
+    """Remove what whoever was killed while it wrote `path` whole has left beside it. For files with one writer."""
+    for left in path.parent.glob(f".{path.name}.????????"):
+        with suppress(OSError):  # it takes room, and does no other harm
+            left.unlink()
+
+
 def write_apart(path: Path, data: bytes) -> None:
     """Put a file for its owner alone (0600) where a person named it, in one step; an old file is replaced.
 

@@ -20,7 +20,7 @@ import platformdirs
 
 from reconciler.model.document import hidden
 from reconciler.model.secret import HIDDEN, Fingerprint
-from reconciler.store.files import write_whole
+from reconciler.store.files import remove_half_written, write_whole
 from reconciler.store.standing import standing
 
 _LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
@@ -163,6 +163,11 @@ class StateDir:
             os.close(descriptor)
             raise
         return descriptor
+
+    def sweep(self) -> None:
+        """Remove what a killed engine left half-written. For whoever holds the lock: others write the other files."""
+        for path in (self.accepted, self.observed, self.always, self.engine_file, self.port_file, self.key_file):
+            remove_half_written(path)
 
     def release(self, descriptor: int) -> None:
         """Give back what `hold` took."""

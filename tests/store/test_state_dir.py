@@ -19,6 +19,7 @@ from reconciler.model.document import hidden
 from reconciler.store import state_dir
 from reconciler.store.state_dir import StateBusy, StateDir, base_directory, fingerprint, state_dir_of
 from tests.needs import ROOT
+from tests.requirements import requirement
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -160,6 +161,16 @@ def test_a_child_does_not_inherit_the_lock(state: StateDir) -> None:
         state.release(held)
         state.release(state.hold())
         child.communicate()
+
+
+@requirement("APPLY-1:kills")
+def test_what_a_killed_engine_left_half_written_is_removed_and_nothing_else(state: StateDir) -> None:
+    half = [state.path / f".{name}.ab_12xyz" for name in ("accepted.json", "observed.json", "engine.json", "key")]
+    others = [state.path / name for name in (".vault.json.ab_12xyz", "accepted.json", ".accepted.json", "records.db")]
+    for path in (*half, *others):
+        path.touch()
+    state.sweep()
+    assert [path.exists() for path in (*half, *others)] == [False] * 4 + [True] * 4
 
 
 # The key
