@@ -19,6 +19,8 @@ import pytest
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 OWN_MOUNTS = ("unshare", "--mount", "--propagation", "private", "--")
 """What a command begins with whose mounts nobody else sees."""
+OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--")
+"""What a command begins with that is process 1 of its own; it ends with whoever started it."""
 
 
 @cache
@@ -33,13 +35,20 @@ def _can_have_a_network() -> bool:
     return _has("unshare") and _has("ip") and subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
+@cache
+def _can_be_process_1() -> bool:
+    words = (*OWN_PROCESSES, "true")
+    return _has("unshare") and subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
 ABILITIES: Mapping[str, Callable[[], bool]] = {
     "root, who alone gives files away and becomes somebody else": lambda: os.getuid() == 0,
     "mounts of its own, for a disk that is full or read-only": _can_mount,
     "a network of its own, in which packets are seen": _can_have_a_network,
+    "processes of its own, of which it is the first": _can_be_process_1,
     "a resettable peak of memory (proc_pid_clear_refs(5))": lambda: os.access("/proc/self/clear_refs", os.W_OK),
 }
-ROOT, MOUNTS, NETWORK, PEAK_OF_MEMORY = ABILITIES
+ROOT, MOUNTS, NETWORK, PROCESSES, PEAK_OF_MEMORY = ABILITIES
 
 
 def pytest_configure(config: pytest.Config) -> None:

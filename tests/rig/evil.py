@@ -11,6 +11,7 @@ twins           bad and duplicate tool names            circle | pages  cursors 
 many N          N tools                                 blank           an empty cursor that means something
 stranger        speaks MCP of another century           ok              nothing at all
 forks N         N dead orphans at each call of `fork`   yelling         a grandchild that fills our standard error
+litters N       N dead orphans, then a grandchild
 """
 
 import json
@@ -121,6 +122,12 @@ def leave_an_orphan():
     os.wait()
 
 
+def litter(count):
+    for _ in range(count):
+        leave_an_orphan()
+    start_child(stdout=subprocess.DEVNULL)
+
+
 def storm():
     while True:
         send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
@@ -151,6 +158,8 @@ def prepare(mode, number):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif mode in ("child", "inherit"):
         start_child(stdout=None if mode == "inherit" else subprocess.DEVNULL)
+    elif mode == "litters":
+        threading.Thread(target=litter, args=(number,), daemon=True).start()
     elif mode == "yelling":
         start_child("yes", stdout=2)
     elif mode == "daemon":
