@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.engine.desk import light
 from tests.faces.page import sentences as says
-from tests.faces.page.browser import Browsing, Seat
+from tests.faces.page.browser import PATIENCE, Browsing, Seat
 from tests.faces.page.sentences import step
 from tests.faces.page.touring import Run, add, export, fill, health, open_file, save, servers, title
 from tests.requirements import requirement
@@ -87,6 +87,6 @@ def deleted(page: Page, server: str) -> None:
 
 def settled(seat: Seat, server: str, word: str) -> None:
     """Load the list anew, once the server is as it says."""
-    assert becomes_true(lambda: seat.engine.client.server(server)["status"] == word, 20)
+    assert becomes_true(lambda: seat.engine.client.server(server)["status"] == word, PATIENCE / 1000)
     seat.go()
     health(seat.page, server, word)

@@ -33,6 +33,7 @@ from tests.faces.page.touring import (
     save,
     servers,
     sit,
+    taken_up,
     written,
 )
 from tests.faces.page.walking import walk
@@ -214,6 +215,7 @@ def test_every_field_is_edited_in_the_file(run: Run[Any], browse: Browsing) -> N
     written(engine, MINE)
     with step(says.EDIT, says.ASSIGN):
         expect(page.locator("#row-notes")).to_be_visible()
+        taken_up(engine, "notes")
         changes: list[tuple[dict[str, str], dict[str, Any]]] = [
             ({"name": "Notes"}, {"name": "Notes"}),
             ({"endpoint": f"{command('notes')} --mark 'a b'"}, {**light("notes", "--mark", "a b")}),
@@ -418,6 +420,7 @@ def test_what_an_editor_saves_is_shown_and_nothing_is_lost(browse: Browsing) -> 
         page.locator("#edit-notes").click()
         fill(page, {"name": "Our notes", "description": "mine"})
         engine.write({"notes": light("notes", description="theirs", group="writing")})
+        taken_up(engine, "notes", "writing")
         page.locator(SAVE_BUTTON).click()
         choice = page.get_by_role("group", name="description")
         expect(choice).to_contain_text("theirs")

@@ -13,7 +13,8 @@ import yaml
 from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import Locator, Page, expect
 
-from tests.faces.page.browser import Browsing, Engine, Seat
+from tests.faces.page.browser import PATIENCE, Browsing, Engine, Seat
+from tests.waiting import becomes_true
 
 T = TypeVar("T")
 Run: TypeAlias = Callable[[AbstractAsyncContextManager[T]], T]
@@ -55,6 +56,16 @@ def written(engine: Engine, text: str) -> None:
     saved = engine.file.with_suffix(".new")
     saved.write_text(text, encoding="utf-8")
     saved.replace(engine.file)
+
+
+def taken_up(engine: Engine, server: str, group: str | None = None) -> None:
+    """Wait until the engine goes by what the file says of a server, in this group."""
+
+    def there() -> bool:
+        rows = {row["id"]: row for row in engine.client.status()["servers"]}
+        return server in rows and (rows[server]["sync"], rows[server]["group"]) == ("Synced", group)
+
+    assert becomes_true(there, PATIENCE / 1000)
 
 
 def fill(page: Page, typed: Mapping[str, str]) -> None:
