@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class Limits:
     body_seconds: float = 60.0
     idle_seconds: float = 30.0
     connections: int = 512
+    crowded_seconds: float = 1.0
+    """How long a connection is kept that asks nothing while others find no place."""
     head_bytes: int = 32 * 1024
     message_bytes: int = 4 * 1024 * 1024
     """Of a WebSocket: one message, the frames it may come in, frames in a second that are no whole message (beyond that
@@ -62,6 +65,9 @@ class Guard(asyncio.Protocol):
     _waiting_for: Literal["head", "body"] | None = None
     _timer: asyncio.TimerHandle | None = None
     _head_size = 0
+    _since = 0.0
+    _counted: Any = None
+    """The last request that set `_since`."""
 
     def connection_made(self, transport: Any) -> None:
         self._limits: Limits = self.config.limits
@@ -69,16 +75,39 @@ class Guard(asyncio.Protocol):
         if self.config.local and peer_uid(transport.get_extra_info("socket")) not in (None, os.getuid()):
             self._refused = True
             transport.close()
-        elif len(self.connections) >= self._limits.connections:
+        elif len(self.connections) >= self._limits.connections and not self._make_room():
             self._refuse(b"503 Service Unavailable")
         else:
             whole: Any = OneWrite(transport)
             super().connection_made(whole)
+            self._since = self.loop.time()
             self._look(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_for(None)
         super().connection_lost(exc)
+
+    @property
+    def silent_since(self) -> float | None:
+        """When its last request came, or it did without one; None while one is under way. Pieces of a head are none."""
+        return self._since if self._awaits_head() else None
+
+    @property
+    def asked(self) -> bool:
+        """Whether it ever sent a whole head."""
+        return self.cycle is not None
+
+    def _make_room(self) -> bool:
+        """Hang up where it is missed least: who never asked anything, else who is silent longest."""
+        latest = self.loop.time() - self._limits.crowded_seconds
+        mine = [each for each in self.connections if isinstance(each, Guard)]  # the others are sockets
+        silent = [(each.asked, since, each) for each in mine if (since := each.silent_since) is not None]
+        _, since, one = min(silent, key=lambda found: found[:2], default=(False, math.inf, None))
+        if one is None or since > latest:
+            return False
+        self.connections.discard(one)
+        one._give_up()
+        return True
 
     def data_received(self, data: bytes) -> None:
         """A head may come in pieces, until its deadline and up to its size."""
@@ -134,6 +163,8 @@ class Guard(asyncio.Protocol):
     def _look(self, size: int) -> None:
         """Time runs while a request is incomplete; what follows one that was answered already counts as a head."""
         self._head_size = size if self._reads_head() else 0
+        if self.cycle is not self._counted:
+            self._counted, self._since = self.cycle, self.loop.time()
         awaited: Literal["head", "body"] | None = None
         if self._awaits_head():
             awaited = "head"

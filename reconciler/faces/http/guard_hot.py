@@ -29,6 +29,12 @@ class HotGuard(FastGuard):
     _handed: Begun | None = None
     _hot_at = 0.0
 
+    @property
+    def silent_since(self) -> float | None:
+        """Requests that go past the parser count as well."""
+        since = super().silent_since
+        return None if since is None or self._hot is not None or self._part is not None else max(since, self._hot_at)
+
     def data_received(self, data: bytes) -> None:
         if self._hot is not None:
             self._wait_behind(data)

@@ -146,6 +146,46 @@ async def test_an_answer_that_takes_its_time_is_not_cut_off(parser: type[Guard])
         assert (await one.hear()).body == b"/wait 0"
 
 
+async def test_who_asks_nothing_makes_room_for_who_does(parser: type[Guard]) -> None:
+    limits = {"connections": 20, "head_seconds": LONG, "idle_seconds": LONG, "crowded_seconds": 0.0}
+    async with echo(parser, **limits) as (address, app), AsyncExitStack() as stack:
+        good = await stack.enter_async_context(line(address))
+        await good.say(GOOD)
+        assert (await good.hear()).status == 200
+        busy = await stack.enter_async_context(line(address))
+        await busy.say(GOOD.replace(b"/good", b"/wait"))
+        for number in range(60):
+            half = await stack.enter_async_context(line(address))
+            await half.say(b"" if number % 2 else b"GET / HTTP/1.1\r\nX-")
+        for _ in range(3):
+            assert (await ask(address, GOOD)).status == 200
+        await good.say(GOOD)
+        assert (await good.hear()).status == 200
+        app.go.set()
+        assert (await busy.hear()).status == 200
+
+
+async def test_a_newcomer_is_not_hung_up_on_for_another(parser: type[Guard]) -> None:
+    async with echo(parser, connections=3, head_seconds=LONG) as (address, _), AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(line(address))
+        async with line(address) as more:
+            assert (await more.end()).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_the_longest_silent_makes_room_where_all_asked(parser: type[Guard]) -> None:
+    limits = {"connections": 3, "idle_seconds": LONG, "crowded_seconds": 0.0}
+    async with echo(parser, **limits) as (address, _), AsyncExitStack() as stack:
+        held = [await stack.enter_async_context(line(address)) for _ in range(3)]
+        for each in (held[0], *held[1:] * 30):  # a loop's clock may know milliseconds only
+            await each.say(GOOD)
+            assert (await each.hear()).status == 200
+        assert (await ask(address, GOOD)).status == 200
+        assert await held[0].end() == b""
+        await held[2].say(GOOD)
+        assert (await held[2].hear()).status == 200
+
+
 async def test_one_connection_too_many_is_told_so_and_a_free_place_is_taken(parser: type[Guard]) -> None:
     async with echo(parser, connections=3, head_seconds=LONG) as (address, _), AsyncExitStack() as stack:
         held = [await stack.enter_async_context(line(address)) for _ in range(3)]
