@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Iterator
 
 from starlette.requests import Request
 
@@ -34,7 +34,8 @@ def who_visits(host: Host) -> Who:
     """What tells who makes a request: nobody but a visitor, whatever tokens there are."""
 
     def found(scope: Scope, _: Guarded, __: Principal) -> Principal:
-        visit = host.visits.of(_cookie(scope, cookie_name(host)))
+        visits = map(host.visits.of, _cookies(scope, cookie_name(host)))
+        visit = next((each for each in visits if each is not None), None)
         if visit is None:
             raise HttpProblem(401, "not-signed-in", "this browser has not come in, or was away for too long")
         scope["visit"] = visit
@@ -50,13 +51,9 @@ def visit_of(request: Request) -> Visit:
     return visit
 
 
-def _cookie(scope: Scope, name: str) -> str:
+def _cookies(scope: Scope, name: str) -> Iterator[str]:
+    """The values of a cookie. Programs on other ports of this host set cookies for it too, and no rule holds those."""
     for key, value in scope["headers"]:
         if key == b"cookie":
-            try:
-                found = SimpleCookie(value.decode("latin-1")).get(name)
-            except CookieError:
-                continue
-            if found is not None:
-                return found.value
-    return ""
+            pairs = (pair.strip().partition("=") for pair in value.decode("latin-1").split(";"))
+            yield from (text for found, _, text in pairs if found == name)

@@ -169,6 +169,17 @@ async def test_a_visit_is_good_for_the_page_of_its_engine_alone(tmp_path: Path) 
             assert (await engine.ask("GET", path, cookie=browser.cookie)).status == 401
 
 
+async def test_what_other_programs_set_for_this_host_keeps_nobody_out(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as engine:
+        browser = Browser(engine)
+        await browser.enter()
+        name = browser.cookie.partition("=")[0]
+        for other in ('theme={"dark": true}', '{"a"}=1', 'x="; b', "\xff=\xff", "plain", "", f"{name}=older"):
+            for both in (f"{other}; {browser.cookie}", f"{browser.cookie}; {other}", f"{other};{browser.cookie};"):
+                assert (await browser.get(cookie=both)).status == 200, both
+        assert outside(await browser.get(cookie=f"x{browser.cookie}")) and outside(await browser.get(cookie=name))
+
+
 FOREIGN = (
     "null",
     "http://evil.example",
