@@ -1,6 +1,7 @@
 """What each server offers now, and under which policy: what the gateway lists and the gate decides by.
 
-Reads the ledger, the serving sessions and the lock; remembers what was listed: a server in backoff stays listed.
+Reads the ledger, the serving sessions and the lock; remembers what was listed: a server in backoff stays listed, and
+one that is replaced shows what it listed last until the new version lists.
 """
 
 from __future__ import annotations
@@ -101,6 +102,8 @@ class Offers:
     def touch(self) -> None:
         """Something may have changed: say so to whoever listens."""
         self.version += 1
+        for gone in self._remembered.keys() - self._ledger.document.servers.keys():
+            self._forget(gone)  # one that comes later under the same id is another
         for listener in list(self._listeners):
             listener()
 
@@ -112,8 +115,7 @@ class Offers:
     def _look(self, server_id: str) -> _Known | None:
         wanted = self._ledger.server(server_id)
         if wanted is None:
-            self._known.pop(server_id, None)
-            self._remembered.pop(server_id, None)
+            self._forget(server_id)
             return None
         live = self._hub.slot(server_id).live
         serves = live is not None and live.state == "ready"
@@ -123,6 +125,10 @@ class Offers:
             return known
         fresh = self._known[server_id] = self._derive(wanted, live if serves else None, known)
         return fresh
+
+    def _forget(self, server_id: str) -> None:
+        self._known.pop(server_id, None)
+        self._remembered.pop(server_id, None)
 
     def _derive(self, server: Server, live: Instance | None, before: _Known | None) -> _Known:
         listing, handshake = self._listed(server, live)
@@ -146,9 +152,9 @@ class Offers:
             self._remembered[server.id] = _Remembered(live.server.spec, handshake, live.listing)
             return live.listing, handshake
         remembered = self._remembered.get(server.id)
-        if remembered is not None and remembered.spec == server.spec:
-            return remembered.listing, remembered.handshake
-        return self.lock.pinned(server) or Listing(), None
+        if remembered is None:
+            return self.lock.pinned(server) or Listing(), None
+        return remembered.listing, remembered.handshake if remembered.spec == server.spec else None
 
 
 def _digests(listing: Listing) -> Mapping[str, str]:

@@ -89,6 +89,11 @@ class Gate:
             self.free += 1
         return sent
 
+    async def arrival(self, principal: Principal, server: str) -> None:
+        """Wait for a server that is on its way, as a call of it does. Raises Refused, NotLive."""
+        policy_for(self._servers, principal, server)
+        await self._servers.ready(server)
+
     async def ask(
         self,
         principal: Principal,

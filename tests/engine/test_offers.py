@@ -44,3 +44,29 @@ async def test_a_hint_that_the_server_takes_back_is_not_believed_any_more(
         assert asks(at, "s", "search")
         await show(at, "s", tools=[TOOL])
         assert not asks(at, "s", "search")
+
+
+def shown(at: Desk, server: str) -> list[str]:
+    """The tools that are seen of a server."""
+    offer = at.project.offers.of(server)
+    return [tool["name"] for tool in offer.listing.tools] if offer else []
+
+
+@requirement("GATE-1:arrivals")
+async def test_what_was_listed_last_is_seen_until_the_next_version_lists_and_never_of_another_server(
+    tmp_path: Path,
+) -> None:
+    lay(tmp_path, "s", tools=[TOOL])
+    cannot_start = {"command": "/nowhere/at-all"}
+    async with desk(tmp_path, {"s": listed(tmp_path, "s", strategy="recreate")}) as at:
+        await at.apply()
+        (tmp_path / "s" / "lists.json").unlink()
+        at.write({"s": {**cannot_start, "strategy": "recreate"}})
+        await at.apply()
+        await at.until(lambda: at.project.serving("s") is None)
+        assert shown(at, "s") == ["search"] and at.project.offers.handshake("s") is None
+        at.write({})
+        await at.apply(allow=["s"])
+        at.write({"s": cannot_start})
+        await at.apply()
+        assert shown(at, "s") == []

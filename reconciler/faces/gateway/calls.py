@@ -132,7 +132,7 @@ async def _call(job: Job) -> dict[str, Any]:
     if job.begun is not None:
         return await job.begun.go_on(job.caller)
     arguments = arguments_of(params)
-    if params.get("name") == RESULT_TOOL_NAME and _has_result_tool(job.surface):
+    if params.get("name") == RESULT_TOOL_NAME:  # also where it is not listed yet
         number = str(arguments.get("id"))
         return await gate.result(job.principal, number, on_progress=job.on_progress, caller=job.caller)
     target = target_of(job)
@@ -147,10 +147,6 @@ async def _call(job: Job) -> dict[str, Any]:
         extra=extra,
     )
     return rewrite(job.scope, target.server, result)
-
-
-def _has_result_tool(surface: Surface) -> bool:
-    return bool(surface.tools) and surface.tools[-1]["name"] == RESULT_TOOL_NAME
 
 
 async def _forward(job: Job) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import ref
 
+from reconciler.faces.gateway.arrivals import arrival
 from reconciler.faces.gateway.callers import HandshakeCaller
 from reconciler.faces.gateway.calls import Job, as_fault, carry_out
 from reconciler.faces.gateway.client_session import ClientSession
@@ -279,6 +280,7 @@ class HandshakeEra:
         self, place: Place, session: ClientSession, request: Request, reply: Reply, caller: HandshakeCaller
     ) -> Mapping[str, Any]:
         """A server's result. Where it is a question, the client is asked and the server hears the answers."""
+        await arrival(place, request)
         progress = _progress(request.params, reply)
         if request.method == "tools/call" and reply.can_be_plain:
             place.learn(KnownHead(self._hot, place, ref(place.surface), plain, session.capabilities, session))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import ref
 
+from reconciler.faces.gateway.arrivals import arrival
 from reconciler.faces.gateway.envelope import Envelope, ParamHeaders, envelope_of, unsupported
 from reconciler.faces.gateway.exchange import Exchange
 from reconciler.faces.gateway.hot import Hot, KnownHead
@@ -95,13 +96,14 @@ class StatelessEra:
         """The answer; None when the client went away, which takes its request back."""
         if class_of(request.method) not in ("call", "forward") or request.method in _REMOVED:
             return result_message(request.id, self._own(place, request))
-        if request.method == "tools/call" and not self._param_headers.check(exchange, request, place.surface):
-            self._learn(place, request, envelope, reply)
         reply.stay_alive()
         task = asyncio.current_task()
         assert task is not None
         watch = Watch(exchange, task, self._limits.watch)
         try:
+            await arrival(place, request)
+            if request.method == "tools/call" and not self._param_headers.check(exchange, request, place.surface):
+                self._learn(place, request, envelope, reply)
             result = await self._turns.take(place, request, envelope, reply)
             return result_message(request.id, _finished(result, place.surface))
         except asyncio.CancelledError:
