@@ -44,6 +44,8 @@ CALLS = (
 """On the way to the disk: what writes a file whole, and what SQLite does. What this machine lacks is left out."""
 SHORT, LONG = (25, 12), (1000, 100_000)
 SECONDS = 60
+MOST = 400
+"""So many times a call is looked for at most."""
 _ANY_TRACER = (0x59616D61, ctypes.c_ulong(-1))  # prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)
 Written: TypeAlias = dict[str, Any]
 
@@ -109,7 +111,8 @@ def _at_random(folder: Path, kills: int, chance: random.Random, counted: Counter
             engine.go()
             for _ in range(chance.randrange(1, 8)):
                 known.hear(engine.word())
-            engine.wait(chance.uniform(0, 0.03))
+            if chance.random() < 0.6:  # else at once: what was just said must hold
+                engine.wait(chance.uniform(0, 0.03))
             engine.kill()
             for line in engine.rest():
                 known.hear(line)
@@ -127,14 +130,16 @@ def _at_random(folder: Path, kills: int, chance: random.Random, counted: Counter
 
 def _at_each_call(folder: Path, places: int, chance: random.Random, counted: Counter[str]) -> list[str]:
     """Every call in turn, each time it is made, until the engine gets through; of these `places` at most."""
-    faults = []
-    for call, when in _places(places, chance):
+    faults, passed = list[str](), set[str]()
+    for call, when in _places(places, chance, passed):
         here = folder / f"{call}-{when}"
         here.mkdir(parents=True)
         known = Known()
         with _engine(here, 7, 2) as engine:
             tracer = _trace(engine.pid, call, when)
             if tracer is None:
+                engine.kill()
+                passed.add(call)
                 continue
             engine.go()
             for line in engine.rest():
@@ -142,23 +147,19 @@ def _at_each_call(folder: Path, places: int, chance: random.Random, counted: Cou
             tracer.wait(SECONDS)
         counted["killed at a call" if engine.killed else "got through"] += 1
         if not engine.killed:
-            _PASSED.add(call)
+            passed.add(call)
         faults += [f"killed at {call} {when}: {fault}" for fault in _look(here, known)]
     return faults
 
 
-_PASSED = set[str]()
-"""Calls that were not made often enough to be killed at once more."""
-MOST = 400
-
-
-def _places(places: int, chance: random.Random) -> Iterator[tuple[str, int]]:
+def _places(places: int, chance: random.Random, passed: set[str]) -> Iterator[tuple[str, int]]:
+    """A sample; or, where as many are wanted, all. `passed` are calls that were not made so often any more."""
     if places >= len(CALLS) * MOST:
         everything = ((call, when) for call in CALLS for when in range(1, MOST + 1))
-        yield from (place for place in everything if place[0] not in _PASSED)
+        yield from (place for place in everything if place[0] not in passed)
         return
-    for number in range(places):
-        yield CALLS[number % len(CALLS)], chance.randrange(1, 6)
+    some = [(call, when) for call in CALLS for when in range(1, 1 + max(6, places // len(CALLS) + 1))]
+    yield from chance.sample(some, places)
 
 
 def _trace(pid: int, call: str, when: int) -> subprocess.Popen[bytes] | None:
@@ -272,7 +273,7 @@ async def _apply(folder: Path, seed: int, applies: int, told: int, begun: int) -
         document = _changed(document, chance)
         write_whole(file, json.dumps(document))
         say(what="trying", document=document)
-        applied = await apply_file(project, Consent("rig", None, frozenset({"mass-deletion"})), lambda _: None)
+        applied = await apply_file(project, Consent("rig", None, frozenset({"mass-delete"})), lambda _: None)
         assert isinstance(applied, Applied) and applied.exit == 0, applied
         ledger = project.ledger
         say(what="applied", serial=applied.serial, document=ledger.document.written, yeses=[*ledger.accepted.yeses])
@@ -375,7 +376,7 @@ async def _history(project: Project, known: Known) -> list[str]:
 
 
 async def _converges(project: Project) -> list[str]:
-    applied = await apply_file(project, Consent("rig", None, frozenset({"mass-deletion"})), lambda _: None)
+    applied = await apply_file(project, Consent("rig", None, frozenset({"mass-delete"})), lambda _: None)
     if not isinstance(applied, Applied) or applied.exit:
         return [f"the next plan cannot be applied: {applied}"]
     plan = await plan_file(project)
