@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from reconciler.engine.host import Host
 from reconciler.faces.http.problems import HttpProblem, as_problem
@@ -48,13 +48,24 @@ def application(host: Host) -> Starlette:
     enter = Route("/enter", doorway.enter)
     free = [enter, *(Route(f"/static/{name}", _static) for name in STATIC)]
     found = [*free, form_route("/leave", doorway.leave), *routes()]
+    project = Router(_below_ui([enter, *routes()]), redirect_slashes=False)
     app = Starlette(
-        routes=[Mount("/p/{project}", routes=[Mount("/ui", routes=[enter, *routes()])]), Mount("/ui", routes=found)],
+        routes=[Mount("/p/{project}", app=project), *_below_ui(found)],
         exception_handlers={Exception: _show, HttpProblem: _show, HTTPException: _show},
     )
     app.router.redirect_slashes = False
     app.state.host = host
     return app
+
+
+def _below_ui(found: list[BaseRoute]) -> list[BaseRoute]:
+    """Routes below `/ui`. No address leads to one with another end, which would be an answer without our headers."""
+    return [Route("/ui", _into), Mount("/ui", app=Router(found, redirect_slashes=False))]
+
+
+async def _into(request: Request) -> Response:
+    """Without the slash at its end it is what people type."""
+    return RedirectResponse(f"{request.url.path}/", 303, HEADERS)
 
 
 async def _static(request: Request) -> Response:

@@ -299,3 +299,17 @@ async def test_each_project_has_its_page(tmp_path: Path) -> None:
         assert b'href="/p/other/ui/plan"' in found["/p/other/ui/"].body
         assert b'href="/ui/plan"' in found["/ui/"].body
         assert (await browser.get("/p/other/ui/none")).status == 404
+
+
+async def test_an_address_with_another_end_is_none_but_for_the_page_itself(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {}, "other") as engine:
+        browser = Browser(engine)
+        await browser.enter()
+        for base in ("/ui", "/p/other/ui"):
+            led = await browser.get(base)
+            assert (led.status, led.headers["location"]) == (303, f"{base}/"), "that is what people type"
+            for below in ("/plan/", "/new/", "/servers/x/edit/", "/enter/", "//"):
+                assert (await browser.get(f"{base}{below}")).status == 404
+            assert (await browser.send(f"{base}/switch/")).status == 404
+        assert (await browser.get("/p/%0d%0aX:%5C..y/ui")).headers["location"].startswith("/p/"), "no other host"
+        assert (await browser.get("/ui/static/")).status == 404
