@@ -193,12 +193,13 @@ async def kills(rounds: int) -> Left:
                 running.process.wait()
             survivors = running.owned()
         with engine(Path(folder), modes) as running:
-            await come_true(lambda: not survivors & running.owned(), 60)
-            await _all_there(running, modes)
+            with suppress(TimeoutError):
+                await come_true(lambda: not survivors & running.owned(), 20)
+                await _all_there(running, modes)
             code = await _stop(running, running.process.pid)
-            left = len(running.owned())
+            survivors = running.owned()
     await _collected()
-    return Left("kills", rounds, survivors=left, zombies=len(zombies_below_us()), exit_code=code)
+    return Left("kills", rounds, survivors=len(survivors), zombies=len(zombies_below_us()), exit_code=code)
 
 
 # Process 1
