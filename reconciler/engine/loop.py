@@ -16,7 +16,7 @@ from reconciler.engine.backoff import STABLE
 from reconciler.engine.life import WAITS_FOR_DIAL, Life, Phase, end_of, words_of
 from reconciler.model.server import Server, Uplink
 from reconciler.sessions.hub import Hub, Instance
-from reconciler.sessions.session import End, SessionError
+from reconciler.sessions.session import End, SessionError, StartFailed
 from reconciler.sessions.uplink import Uplinks
 
 RESYNC = 60.0
@@ -46,6 +46,10 @@ class World(Protocol):
 
     def went_down(self, instance: Instance, end: End) -> None:
         """A session ended that nobody asked to end."""
+        ...
+
+    def never_came(self, instance: Instance, end: End) -> None:
+        """A process ended, or was ended, before there was a session with it."""
         ...
 
 
@@ -265,6 +269,8 @@ class Worker:
             return self._serve(opening, want)
         if opening.state == "closed":
             self._hub.abandon(self.id)
+            if isinstance(opening.failure, StartFailed):
+                self._world.never_came(opening, opening.failure.end)
             if opening.server.spec == want.spec:
                 self._not_opened(opening.failure or SessionError(words_of(opening.end), code="ended"), want)
             return 0.0

@@ -246,6 +246,13 @@ class Project:
         self.news.tell()
 
     def went_down(self, instance: Instance, end: End) -> None:
+        self._keep_exit(instance, end)
+        self.events.say("down", end.reason, instance.server.id)
+
+    def never_came(self, instance: Instance, end: End) -> None:
+        self._keep_exit(instance, end)
+
+    def _keep_exit(self, instance: Instance, end: End) -> None:
         row = {
             "server": instance.server.id,
             "instance": instance.id,
@@ -255,7 +262,6 @@ class Project:
             "stderr": [self.environment.hide(line) for line in end.stderr[-50:]],
         }
         self._spawn(self.records.add_exit(row))
-        self.events.say("down", end.reason, instance.server.id)
 
     def wake(self, server_id: str) -> None:
         self.offers.touch()
@@ -338,7 +344,7 @@ class Project:
     async def ready(self, server_id: str) -> None:
         """Calls wait only where a new session is on its way; otherwise NotLive is raised at once, with the reason."""
         worker = self._workers.get(server_id)
-        if worker is not None and (worker.life.phase == "Connecting" or worker.life.failures <= 1):
+        if worker is not None and (worker.life.phase in ("Connecting", "Draining") or worker.life.failures <= 1):
             with suppress(TimeoutError):
                 await asyncio.wait_for(worker.settled(), RETRY_WAIT)
         if self.serving(server_id) is None:

@@ -12,10 +12,10 @@ from reconciler.engine.project import Project
 from reconciler.model.document import Document
 from reconciler.model.server import Remote, Server, Stdio, Timeouts
 from reconciler.sessions.hub import Instance
-from reconciler.sessions.session import Notify, Open, Resolve, Session, SessionError
+from reconciler.sessions.session import Notify, Open, Resolve, Session, SessionError, StartFailed
 from reconciler.sessions.sign_in.credential import Credential
 from reconciler.sessions.sign_in.machine import Machines
-from reconciler.sessions.stdio import StartFailed, StdioSession
+from reconciler.sessions.stdio import StdioSession
 from reconciler.sessions.transports import Surroundings, open_session
 
 START_SECONDS = 30.0

@@ -91,6 +91,15 @@ class End:
     terminal: bool = False
 
 
+class StartFailed(SessionError):
+    """The process started but no session came of it; `end` tells what became of it, with its last words."""
+
+    def __init__(self, error: SessionError, end: End) -> None:
+        words = f" Its last words: {end.stderr[-1]}" if end.stderr else ""
+        super().__init__(f"{error}{words}", terminal=error.terminal, retry_after=error.retry_after, code=error.code)
+        self.end = end
+
+
 Take: TypeAlias = Callable[[dict[str, Any]], bool]
 """Gets a result the moment it is read; says whether it went to whom it belongs."""
 

@@ -20,12 +20,12 @@ from reconciler.sessions.limits import LIMITS, Limits
 from reconciler.sessions.orphans import sweep
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.questions import Answer
-from reconciler.sessions.session import DeadlineExceeded, End, Era, Notify, Resolve, SessionError
+from reconciler.sessions.session import DeadlineExceeded, End, Era, Notify, Resolve, SessionError, StartFailed
 from reconciler.sessions.stderr import LogFile, Mask, StderrDrain
 from reconciler.sessions.streams import LineReader, LineWriter
 from reconciler.sessions.subscriptions import follow_changes
 
-__all__ = ["StartFailed", "StdioSession", "open_stdio", "sweep"]
+__all__ = ["StdioSession", "open_stdio", "sweep"]
 
 LAST_OUTPUT = 0.25
 """Seconds for what the dead have written, when something else writes into the same pipe without end; for the death of
@@ -34,15 +34,6 @@ LAST_WORDS = 16
 """Chunks of standard error read at an end: more than any pipe holds, less than another writer can go on for."""
 LONGEST_PATIENCE = 3.0
 NOT_FOUND_BY_A_SHELL = (126, 127)
-
-
-class StartFailed(SessionError):
-    """The process started but no session came of it; `end` tells what became of it, with its last words."""
-
-    def __init__(self, error: SessionError, end: End) -> None:
-        words = f" Its last words: {end.stderr[-1]}" if end.stderr else ""
-        super().__init__(f"{error}{words}", terminal=error.terminal, retry_after=error.retry_after, code=error.code)
-        self.end = end
 
 
 class StdioSession(PipeSession):

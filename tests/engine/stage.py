@@ -48,6 +48,9 @@ class Stage:
         self.said.append(f"down {instance.server.spec}")
         self.ends.append(end)
 
+    def never_came(self, instance: Instance, end: End) -> None:
+        self.ends.append(end)
+
     def worker(self, server_id: str = "a") -> Worker:
         worker = Worker(server_id, self, lambda: self._chance)
         self._workers.append(worker)

@@ -217,6 +217,17 @@ async def test_a_killed_server_is_back_and_the_status_counts_it(tmp_path: Path) 
         assert await at.call("a", "echo", text="back") == "back"
 
 
+@requirement("OPS-1:events-logs", "LIVE-2:death-noticed")
+async def test_how_a_server_ended_that_never_came_up_is_kept(tmp_path: Path) -> None:
+    words = "import sys; sys.exit('the key is missing')"
+    async with desk(tmp_path, {"a": {"command": sys.executable, "args": ["-c", words]}}) as at:
+        await at.apply()
+        with anyio.fail_after(10):
+            while not (exits := await at.project.records.exits("a")):
+                await at.project.news.after(at.project.news.number)
+        assert (exits[-1]["code"], exits[-1]["stderr"]) == (1, ["the key is missing"])
+
+
 @requirement("GATE-2:gate-decides")
 async def test_another_principal_waits_for_a_yes_and_the_owner_does_not(tmp_path: Path) -> None:
     async with desk(tmp_path, {"a": light("a"), "free": light("free", requireApproval=False)}) as at:

@@ -19,8 +19,15 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from reconciler.model.secret import SecretRef, parse_template
 from reconciler.sessions.limits import KIB, MIB, Limits
-from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, RpcError, SessionError, Unresolved
-from reconciler.sessions.stdio import StartFailed, sweep
+from reconciler.sessions.session import (
+    CLIENT_CAPABILITIES,
+    DeadlineExceeded,
+    RpcError,
+    SessionError,
+    StartFailed,
+    Unresolved,
+)
+from reconciler.sessions.stdio import sweep
 from tests.requirements import requirement
 from tests.rig.starting import processes_owned_by, zombies_below_us
 from tests.sessions.rigged import COOKIE, call, is_running, nothing_left, opened
