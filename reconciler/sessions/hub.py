@@ -240,8 +240,8 @@ class Instance:
             if loop.time() >= relist_at:
                 kinds, relist_at = frozenset(KINDS), loop.time() + RELIST_SECONDS
                 self._stale.read(kinds)
-            if kinds:
-                missed = 0 if await self._relist(session, kinds) else missed
+            if kinds and await self._relist(session, kinds):
+                missed = 0
                 continue
             missed = 0 if await self._answers(session) else missed + 1
             if missed >= MISSED_PINGS:
@@ -258,10 +258,11 @@ class Instance:
         return True
 
     async def _relist(self, session: Session, kinds: frozenset[str]) -> bool:
-        """Whether the server gave them; else the lists of before stay."""
+        """Whether the server gave them; else the lists of before stay, and it is asked again later."""
         try:
             self.listing = await list_again(session, self.listing, kinds, timeout=self.server.timeouts.list)
         except (SessionError, RpcError):
+            self._stale.not_read(kinds)
             return False
         self.on_change()
         self._tell(LISTED_AGAIN, {})

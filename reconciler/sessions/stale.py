@@ -10,6 +10,9 @@ from reconciler.sessions.listing import KINDS
 REFRESH_SECONDS = 2.0
 """Each list is read again at most once in this time, however often a server says that it changed."""
 
+REPEAT_SECONDS = 10.0
+"""A list that could not be read is asked for again after this time."""
+
 
 class Stale:
     """Lists by kind: tools, prompts, resources (with their templates). Used from one event loop."""
@@ -45,3 +48,8 @@ class Stale:
         """These lists are read now."""
         self._kinds -= kinds
         self._next.update(dict.fromkeys(kinds, asyncio.get_running_loop().time() + REFRESH_SECONDS))
+
+    def not_read(self, kinds: frozenset[str]) -> None:
+        """These lists could not be read: they are due once more, and not at once."""
+        self._kinds |= kinds
+        self._next.update(dict.fromkeys(kinds, asyncio.get_running_loop().time() + REPEAT_SECONDS))

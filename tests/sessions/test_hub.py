@@ -11,8 +11,18 @@ import pytest
 
 from reconciler.model.secret import Template
 from reconciler.model.server import Remote
-from reconciler.sessions.hub import DRAIN_SECONDS, PING_SECONDS, RELIST_SECONDS, SLOT_SECONDS, Hub, Instance, NotLive
+from reconciler.sessions.hub import (
+    DRAIN_SECONDS,
+    MISSED_PINGS,
+    PING_SECONDS,
+    RELIST_SECONDS,
+    SLOT_SECONDS,
+    Hub,
+    Instance,
+    NotLive,
+)
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
+from reconciler.sessions.stale import REPEAT_SECONDS
 from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
 from tests.sessions.puppets import Puppet, Troupe, server, tool
@@ -367,15 +377,31 @@ async def test_lists_are_read_again_every_ten_minutes(room: Room) -> None:
     assert room.troupe.last.asked.count("tools/list") == 4
 
 
-async def test_a_list_that_cannot_be_read_again_stays_as_it_was(room: Room) -> None:
+async def test_a_list_that_cannot_be_read_again_stays_as_it_was_until_it_can(room: Room) -> None:
     live = await room.live()
     puppet = room.troupe.last
-    puppet.answers["tools/list"] = RpcError({"code": -32603, "message": "busy"})
+    before, puppet.answers["tools/list"] = puppet.answers["tools/list"], RpcError({"code": -32603, "message": "busy"})
     puppet.notify_client("notifications/tools/list_changed", {})
-    await pass_by(PING_SECONDS)
+    await pass_by(2.5 * REPEAT_SECONDS)
     assert live.state == "ready"
     assert [each["name"] for each in live.listing.tools] == ["echo"]
-    assert puppet.asked.count("tools/list") == 2
+    assert puppet.asked.count("tools/list") == 1 + 3
+    puppet.answers["tools/list"] = before
+    heard = room.changes
+    await pass_by(REPEAT_SECONDS)
+    assert (puppet.asked.count("tools/list"), room.changes) == (1 + 4, heard + 1)
+    await pass_by(2 * REPEAT_SECONDS)
+    assert puppet.asked.count("tools/list") == 1 + 4
+
+
+async def test_who_gives_no_list_and_answers_no_ping_is_gone(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    late = DeadlineExceeded("nothing came")
+    puppet.answers |= {"tools/list": late, "ping": late}
+    puppet.notify_client("notifications/tools/list_changed", {})
+    await pass_by(MISSED_PINGS * REPEAT_SECONDS)
+    assert live.state == "closed"
 
 
 async def test_a_session_whose_lists_change_in_the_moment_of_its_end_ends(room: Room) -> None:
