@@ -4,6 +4,7 @@ const policy = window.trustedTypes?.createPolicy("page", { createHTML: (html) =>
 const later = new Map(); // parts that somebody is typing in, to be shown when they are done
 const dialog = document.getElementById("dialog");
 const filter = document.getElementById("filter");
+const gone = document.getElementById("gone"); // says that nothing comes from the engine any more
 
 function parsed(html) {
   const template = document.createElement("template");
@@ -49,6 +50,8 @@ addEventListener("focusout", () => {
 
 // The stream of changes, while somebody looks.
 
+const PATIENCE = 5_000; // a stream that broke off comes again within three seconds
+
 let source = null;
 
 function listen() {
@@ -61,9 +64,11 @@ function listen() {
     const { id, html } = JSON.parse(event.data);
     show(id, html);
   });
-  source.addEventListener("error", () => {
+  source.addEventListener("open", () => (gone.hidden = true));
+  source.addEventListener("error", ({ target }) => {
     const typed = document.querySelector("form[data-keep]"); // nothing that somebody types is thrown away
-    if (source?.readyState === EventSource.CLOSED && !typed) location.reload();
+    if (target.readyState === EventSource.CLOSED && !typed) location.reload();
+    setTimeout(() => (gone.hidden &&= source !== target || target.readyState === EventSource.OPEN), PATIENCE);
   });
 }
 
@@ -79,8 +84,9 @@ addEventListener("pageshow", listen);
 // Forms that stay on their page, and pages that come as a dialog.
 
 async function fetched(address, options) {
-  const response = await fetch(address, options);
-  return { url: response.url, redirected: response.redirected, content: parsed(await response.text()) };
+  const response = await fetch(address, options).catch(() => null);
+  gone.hidden = response !== null;
+  return response && { url: response.url, redirected: response.redirected, content: parsed(await response.text()) };
 }
 
 // What a form came to: this page with something said, another page, or a refusal.
@@ -111,7 +117,8 @@ addEventListener("submit", async (event) => {
   try {
     const headers = { "x-at": location.pathname };
     if (source?.readyState === EventSource.OPEN) headers.prefer = "return=minimal";
-    answer(await fetched(form.action, { method: "POST", body, headers }));
+    const found = await fetched(form.action, { method: "POST", body, headers });
+    if (found) answer(found);
   } finally {
     event.submitter?.removeAttribute("aria-busy");
   }
@@ -127,11 +134,12 @@ addEventListener("click", async (event) => {
     dialog.close();
   } else if (link.matches("[data-dialog]")) {
     event.preventDefault();
-    const { content } = await fetched(link.href);
-    const panel = content.getElementById("panel");
+    const found = await fetched(link.href);
+    if (!found) return;
+    const panel = found.content.getElementById("panel");
     if (!panel) location.assign(link.href);
     opener = link.id;
-    if (panel) open(content, panel);
+    if (panel) open(found.content, panel);
   }
 });
 
