@@ -15,6 +15,7 @@ from reconciler.plan.globs import is_glob
 from reconciler.store.always import Always
 from reconciler.store.approval_rows import CallRow
 from reconciler.store.audit_rows import AuditRows
+from reconciler.store.refused import why_not_written
 
 MAY_DECIDE = ("operator", "owner")
 
@@ -78,7 +79,7 @@ async def _remember(project: Project, row: CallRow, who: str) -> None:
         try:
             await project.remembered.add(kept)
         except OSError as error:
-            raise ChangeRefused("read-only", f"the state cannot be written: {error.strerror or error}") from error
+            raise ChangeRefused("read-only", why_not_written(error)) from error
         return
     if is_glob(row.tool):
         raise ChangeRefused("bad-name", f'the file would take "{row.tool}" for a pattern that selects other tools too')

@@ -318,7 +318,7 @@ async def _write(project: Project, found: Prospect) -> None:
     except TooManyHolds as error:
         raise ChangeRefused("too-many-held", f"{error}: `reconciler approve` lists it") from error
     except sqlite3.Error as error:
-        raise ChangeRefused("not-recorded", f"the state cannot be written: {error}") from error
+        raise ChangeRefused("not-recorded", f"what is held cannot be recorded: {error}") from error
     except (VaultError, OSError) as error:
         raise vault_says(error) from error
     await keep_own_out(project, found.file)
