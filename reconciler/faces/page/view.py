@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from reconciler.engine.project import Project
 from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import host_of, project_of, takes
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
+from reconciler.faces.page.kept import keep, kept
 from reconciler.faces.page.layout import frame
 from reconciler.faces.page.look import HEADERS, answer, markup
 from reconciler.faces.page.part import Part
@@ -31,7 +30,8 @@ PACE_SECONDS = 0.1
 """What changes within this time is sent together."""
 HEARTBEAT_SECONDS = 15.0
 
-_BOOT = secrets.token_hex(4)
+_MOST_SHOWN = 8
+"""Pages of one visit whose parts are remembered; the stream of an older one brings all of them anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def view_route(path: str, view: View) -> Route:
 async def show(request: Request, view: View, status: int = 200) -> Response:
     """A view as a whole page. Parts that hold others are left out for a browser to which the stream brings them
     anyway (`Prefer: return=minimal`)."""
-    at = _at(project_of(request))
     page = await view(request)
     parts = {**frame(request).parts, **page.parts}
+    at = _remember(request, parts)
     minimal = request.headers.get("prefer") == "return=minimal"
     left_out = {part.within for part in parts.values()} if minimal else set()
     live = {id: part.html() if id not in left_out else Markup() for id, part in parts.items() if not part.within}
@@ -82,19 +82,26 @@ def _stays(request: Request) -> bool:
 
 
 async def _stream(request: Request, view: View) -> AsyncIterator[str]:
-    """The parts that are not as the page has them, then each as it changes; until the engine or the visit ends."""
+    """The parts that are not as the page has them, then each as it changes; until the engine or the visit ends.
+
+    The id of an event says what a browser shows with it: of several that belong together the last one has a new id.
+    """
     host, project, visit = host_of(request), project_of(request), visit_of(request)
     at = request.headers.get("last-event-id") or request.query_params.get("at")
     known: dict[str, Any] | None = None
     while not host.stopping.is_set() and host.visits.holds(visit) and project.name in host.projects:
-        number, now = project.news.number, _at(project)
+        number = project.news.number
         parts = {**frame(request).parts, **(await view(request)).parts}
         if known is None:
             yield ": alive\n\n"
-            known = {id: part.mark for id, part in parts.items()} if at == now else {}
-        for id, html in _changed(known, parts):
-            yield f"id: {now}\nevent: part\ndata: {json.dumps({'id': id, 'html': html})}\n\n"
-        known = {id: part.mark for id, part in parts.items()}
+            known = kept(request, "shown", at, dict)
+        if known is None:
+            at, known = _remember(request, {}), {}
+        if changed := [json.dumps({"id": id, "html": html}) for id, html in _changed(known, parts)]:
+            before, at, known = at, _remember(request, parts), _marks(parts)
+            for data in changed[:-1]:
+                yield f"id: {before}\nevent: part\ndata: {data}\n\n"
+            yield f"id: {at}\nevent: part\ndata: {changed[-1]}\n\n"
         try:
             await asyncio.wait_for(project.news.after(number), HEARTBEAT_SECONDS)
             await asyncio.sleep(PACE_SECONDS)
@@ -121,6 +128,10 @@ def _changed(known: Mapping[str, Any], parts: Mapping[str, Part]) -> Iterator[tu
             yield id, None
 
 
-def _at(project: Project) -> str:
-    """Which state of things a page shows."""
-    return f"{_BOOT}-{project.news.number}"
+def _remember(request: Request, parts: Mapping[str, Part]) -> str:
+    """Keep what a browser shows now; the word for it, by which a stream goes on from there."""
+    return keep(request, "shown", _marks(parts), most=_MOST_SHOWN)
+
+
+def _marks(parts: Mapping[str, Part]) -> dict[str, Any]:
+    return {id: part.mark for id, part in parts.items()}

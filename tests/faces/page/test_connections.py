@@ -324,19 +324,57 @@ async def test_a_server_that_comes_or_goes_brings_the_list_anew(tmp_path: Path) 
         assert 'id="row-one"' not in (sent["list"] or "")
 
 
+@requirement("PAGE-1:live")
+async def test_what_changes_between_a_page_and_its_stream_is_sent(tmp_path: Path) -> None:
+    """It may change before anybody tells of it, as a file does until its watch looks."""
+    groups = {"dev": {"name": "Before"}}
+    async with at(tmp_path, {"one": mock(group="dev")}, groups=groups) as (_, visitor):
+        shown = await visitor.page("/")
+        save(tmp_path, {"one": mock(group="dev")}, groups={"dev": {"name": "After"}})
+        async with parts(visitor, shown) as heard:
+            sent = await heard()
+        assert sent.keys() == {"head-dev"} and "After" in sent["head-dev"]
+
+
+@requirement("PAGE-1:live")
+async def test_a_stream_that_broke_off_goes_on_with_what_was_not_heard(tmp_path: Path) -> None:
+    async with at(tmp_path, {"one": mock(), "two": mock()}) as (_, visitor):
+        shown = await visitor.page("/")
+        async with parts(visitor, shown) as heard:
+            await visitor.press(shown, SWITCH, ("off", "one"))
+            sent: dict[str, str] = {}
+            while "row-one" not in sent:
+                sent |= await heard()
+        await visitor.press(shown, SWITCH, ("off", "two"))
+        async with parts(visitor, shown, heard.at) as heard:
+            more = await heard()
+            while "row-two" not in more:
+                more |= await heard()
+        assert "list" not in more
+
+
+class Heard:
+    """A stream: calling it gives the next part by its id, None for one that went. `at` is the last id of an event."""
+
+    def __init__(self, lines: AsyncIterator[str]) -> None:
+        self.at = ""
+        self._lines = lines
+
+    async def __call__(self) -> dict[str, Any]:
+        async for line in self._lines:
+            if line.startswith("id: "):
+                self.at = line.removeprefix("id: ")
+            if line.startswith("data: "):
+                part = json.loads(line.removeprefix("data: "))
+                return {part["id"]: part["html"]}
+        raise EOFError("the stream ended")
+
+
 @asynccontextmanager
-async def parts(visitor: Visitor, shown: Shown) -> AsyncIterator[Any]:
-    """The stream of the page that is shown; awaiting it gives the next part by its id, None for one that went."""
+async def parts(visitor: Visitor, shown: Shown, last: str = "") -> AsyncIterator[Heard]:
+    """The stream of the page that is shown, from the event `last` on."""
     headers, query = {"accept": "text/event-stream"}, {"at": shown.one("body").attributes["data-at"]}
+    headers |= {"last-event-id": last} if last else {}
     with anyio.fail_after(20):
         async with visitor.client.stream("GET", "/ui/", params=query, headers=headers) as answer:
-            lines = answer.aiter_lines()
-
-            async def heard() -> dict[str, Any]:
-                async for line in lines:
-                    if line.startswith("data: "):
-                        part = json.loads(line.removeprefix("data: "))
-                        return {part["id"]: part["html"]}
-                raise EOFError("the stream ended")
-
-            yield heard
+            yield Heard(answer.aiter_lines())
