@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from reconciler.config.bring import translated
+from reconciler.config.explorer import Remark
+from reconciler.config.read import Source, read
 from reconciler.config.references import RESOLVED_FIELDS
+from reconciler.config.validate import without
 from reconciler.config.words import did_you_mean, nearest
 from reconciler.model.document import strings_in
 from reconciler.model.secret import BadReference, SecretRef, parse_template
+from reconciler.problems import Problem, errors
 
 
 class NothingToPack(Exception):
@@ -22,10 +28,14 @@ class NothingToPack(Exception):
 
 
 class Packed(NamedTuple):
-    """`payload` is `{"servers", "groups", "secrets"}`; `missing` are secrets that they name and nobody stored."""
+    """`payload` is `{"servers", "groups", "secrets"}`; `missing` are secrets that they name and nobody stored.
+
+    `left_out` are fields of another client's file that mean nothing here.
+    """
 
     payload: dict[str, Any]
     missing: tuple[str, ...]
+    left_out: tuple[Remark, ...] = ()
 
 
 def chosen(written: Mapping[str, Any], ids: Collection[str] | None) -> dict[str, Any]:
@@ -47,6 +57,7 @@ def pack(written: Mapping[str, Any], stored: Callable[[str], str | None]) -> Pac
     `stored` answers a value, None for a name that nobody stored. Everything else that is kept elsewhere stays a
     reference, and no sign-in is part of it.
     """
+    written, left_out = (written, []) if "version" in written else _in_our_words(written)
     servers = written["mcpServers"]
     joined = {server.get("group") for server in servers.values()}
     names = sorted({ref.name for server in servers.values() for ref in references(server) if ref.scheme == "secret"})
@@ -56,7 +67,28 @@ def pack(written: Mapping[str, Any], stored: Callable[[str], str | None]) -> Pac
         "groups": {id: group for id, group in written.get("groups", {}).items() if id in joined},
         "secrets": {name: value for name, value in values.items() if value is not None},
     }
-    return Packed(payload, tuple(name for name in names if values[name] is None))
+    return Packed(payload, tuple(name for name in names if values[name] is None), tuple(left_out))
+
+
+def _in_our_words(written: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Remark]]:
+    """A document of another client as one with `version: 1`, as which every reader takes what is in a sealed file."""
+    servers = {id: translated(server) for id, server in written["mcpServers"].items()}
+    whole: dict[str, Any] = {"version": 1, "groups": written.get("groups", {}), "mcpServers": servers}
+    left_out: list[Remark] = []
+    while refused := [problem for problem in _refused(whole) if len(problem.path or ()) > _OF_A_SERVER]:
+        paths = dict.fromkeys((problem.path or ())[: _OF_A_SERVER + 1] for problem in refused)
+        left_out += [Remark(str(id), str(field), "means nothing here") for _, id, field in paths]
+        whole = without(whole, paths)
+    return whole, left_out
+
+
+_OF_A_SERVER = 2
+"""Steps of a path that lead to a server or a group; the next one is a field of it."""
+
+
+def _refused(whole: Mapping[str, Any]) -> list[Problem]:
+    text = json.dumps(whole, ensure_ascii=False)
+    return errors(read([Source("export.json", text)], default_project="export").problems)
 
 
 def references(server: Mapping[str, Any]) -> Iterator[SecretRef]:

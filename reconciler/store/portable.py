@@ -64,7 +64,7 @@ def seal_servers(
         case "reconciler":
             packed = pack(document, stored)
             data = export_file.seal(packed.payload, passphrase, created=created)
-            return SealedServers(data, tuple(packed.payload["servers"]), packed.missing)
+            return SealedServers(data, tuple(packed.payload["servers"]), packed.missing, packed.left_out)
         case "mcp-explorer":
             found = from_servers(document, created=created, look_up=lambda reference: _value(reference, stored))
             if not found.connections:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.config.pack import NothingToPack, chosen, pack, references
+from reconciler.config.unpack import check_payload
 from reconciler.model.secret import SecretRef
 from tests.requirements import requirement
 
@@ -46,6 +47,34 @@ def test_only_what_is_chosen_travels() -> None:
     }
     assert chosen(WRITTEN, None) == WRITTEN
     assert pack({"mcpServers": {"a": {"url": "https://a"}}}, STORED.get).payload["groups"] == {}
+
+
+THEIRS: dict[str, Any] = {
+    "mcpServers": {
+        "off": {"url": "https://off", "disabled": True, "autoApprove": ["*"], "timeout": 60},
+        "both": {"command": "x", "disabled": True, "enabled": True, "headers": {"K": "${secret:idle}"}},
+        "kind": {"type": "streamable-http", "url": "https://kind", "headers": {"K": "${secret:one}"}, "group": "dev"},
+    },
+    "groups": {"dev": {"name": "Development", "colour": "red"}},
+    "inputs": [],
+}
+
+
+def test_what_another_client_wrote_travels_in_our_words() -> None:
+    packed = pack(THEIRS, STORED.get)
+    assert packed.payload == {
+        "servers": {
+            "off": {"url": "https://off", "enabled": False},
+            "both": {"command": "x", "enabled": True},
+            "kind": {"type": "http", "url": "https://kind", "headers": {"K": "${secret:one}"}, "group": "dev"},
+        },
+        "groups": {"dev": {"name": "Development"}},
+        "secrets": {"one": "value-1"},
+    }
+    check_payload(packed.payload)
+    named = {(remark.name, remark.field) for remark in packed.left_out}
+    assert named == {("off", "autoApprove"), ("off", "timeout"), ("both", "headers"), ("dev", "colour")}
+    assert pack(WRITTEN, STORED.get).left_out == ()
 
 
 @pytest.mark.parametrize(
