@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 from reconciler.engine.backoff import Wait, next_try
 from reconciler.model.observed import Status
-from reconciler.sessions.hub import Slot
+from reconciler.sessions.hub import Instance, Slot
 from reconciler.sessions.session import End, SessionError
 
 WAITS_FOR_DIAL = "waits for the server to dial in"
 """How the reason of an uplink that is not connected begins."""
+KEPT_LINES = 50
+"""Of what a process printed last on standard error."""
 Phase = Literal["Pending", "Connecting", "Ready", "Draining", "Closed", "Backoff", "Stalled", "Disabled"]
 
 
@@ -94,3 +97,10 @@ def words_of(end: End | None) -> str:
         return "the session ended"
     last = [line for line in end.stderr if line.strip()][-3:]
     return f"{end.reason}: {' | '.join(last)}" if last else end.reason
+
+
+def exit_row(instance: Instance, end: End, at: str, hide: Callable[[str], str]) -> dict[str, Any]:
+    """An ending as it is kept; `at` is ISO 8601."""
+    stderr = [hide(line) for line in end.stderr[-KEPT_LINES:]]
+    about = {"server": instance.server.id, "instance": instance.id, "at": at}
+    return {**about, "code": end.code, "reason": end.reason, "stderr": stderr}

@@ -16,7 +16,7 @@ from reconciler.engine.execute import Outcome
 from reconciler.engine.hints import Hints
 from reconciler.engine.holds import Holds
 from reconciler.engine.ledger import Ledger, load_accepted
-from reconciler.engine.life import Life, next_try_in, word_of
+from reconciler.engine.life import Life, exit_row, next_try_in, word_of
 from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.news import News
@@ -253,14 +253,7 @@ class Project:
         self._keep_exit(instance, end)
 
     def _keep_exit(self, instance: Instance, end: End) -> None:
-        row = {
-            "server": instance.server.id,
-            "instance": instance.id,
-            "at": now_text(),
-            "code": end.code,
-            "reason": end.reason,
-            "stderr": [self.environment.hide(line) for line in end.stderr[-50:]],
-        }
+        row = exit_row(instance, end, now_text(), self.environment.hide)
         self._spawn(self.records.add_exit(row))
 
     def wake(self, server_id: str) -> None:
