@@ -1,9 +1,10 @@
 """Whoever applies is killed: at random moments, and at each system call on the way to the disk. Nothing said is lost.
 
-`python -m tests.rig.kills [--long] [--kills N] [--places N] [--seed N]`: a line of JSON, and 1 when something is not as
-it must be. An engine is forked, applies one random document after another and says what is on the disk by its word.
-Once it is dead, a second looks: what is accepted is what was acknowledged or, of what was being applied, each server
-the old or the new one; yeses, used plans and history are all there; the next plan converges.
+`python -m tests.rig.kills [--long] [--kills N] [--places N] [--refusals N] [--seed N]`: a line of JSON, and 1 when
+something is not as it must be. An engine is forked, applies one random document after another and says what is on the
+disk by its word. Once it is dead, a second looks: what is accepted is what was acknowledged or, of what was being
+applied, each server the old or the new one; yeses, used plans and history are all there; the next plan converges. So it
+is where the system refuses a call once; that engine lives on.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,9 @@ CALLS = (
     *("fcntl", "lseek", "newfstatat", "fstat", "pread64"),
 )
 """On the way to the disk: what writes a file whole, and what SQLite does. What this machine lacks is left out."""
-SHORT, LONG = (25, 12), (1000, 100_000)
+REFUSED = ("fsync", "fdatasync", "rename", "pwrite64", "ftruncate", "fchmod")
+"""Of these the system says no, once, instead: the engine lives on, and says what it could not do."""
+SHORT, LONG = (25, 8, 3), (1000, 100_000, 100_000)
 SECONDS = 60
 MOST = 400
 """So many times a call is looked for at most."""
@@ -80,7 +83,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kills-") as made:
         folder = Path(arguments.folder or made)
         faults = _at_random(folder / "random", arguments.kills, chance, counted)
-        faults += _at_each_call(folder / "calls", arguments.places, chance, counted)
+        kill, full, broken = "signal=KILL", "error=ENOSPC", "error=EIO"
+        faults += _at_each_call(folder / "calls", CALLS, kill, arguments.places, chance, counted)
+        for fault in (full, broken):
+            faults += _at_each_call(folder / fault, REFUSED, fault, arguments.refusals, chance, counted)
     print(json.dumps({"seed": arguments.seed, **counted, "faults": faults}))
     return 1 if faults else 0
 
@@ -90,12 +96,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="1 000 kills, and every call of the path")
     parser.add_argument("--kills", type=int)
     parser.add_argument("--places", type=int)
+    parser.add_argument("--refusals", type=int)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--folder", help="where to work; what is there stays")
     arguments = parser.parse_args()
-    kills, places = LONG if arguments.long else SHORT
+    kills, places, refusals = LONG if arguments.long else SHORT
     arguments.kills = kills if arguments.kills is None else arguments.kills
     arguments.places = places if arguments.places is None else arguments.places
+    arguments.refusals = refusals if arguments.refusals is None else arguments.refusals
     return arguments
 
 
@@ -128,15 +136,17 @@ def _at_random(folder: Path, kills: int, chance: random.Random, counted: Counter
 # At each system call
 
 
-def _at_each_call(folder: Path, places: int, chance: random.Random, counted: Counter[str]) -> list[str]:
-    """Every call in turn, each time it is made, until the engine gets through; of these `places` at most."""
+def _at_each_call(
+    folder: Path, calls: Sequence[str], fault: str, places: int, chance: random.Random, counted: Counter[str]
+) -> list[str]:
+    """Every call in turn, each time it is made, until nothing befalls the engine; of these `places` at most."""
     faults, passed = list[str](), set[str]()
-    for call, when in _places(places, chance, passed):
+    for call, when in _places(calls, places, chance, passed):
         here = folder / f"{call}-{when}"
         here.mkdir(parents=True)
         known = Known()
         with _engine(here, 7, 2) as engine:
-            tracer = _trace(engine.pid, call, when)
+            tracer = _trace(engine.pid, call, f"{fault}:when={when}", here / "trace")
             if tracer is None:
                 engine.kill()
                 passed.add(call)
@@ -145,27 +155,34 @@ def _at_each_call(folder: Path, places: int, chance: random.Random, counted: Cou
             for line in engine.rest():
                 known.hear(line)
             tracer.wait(SECONDS)
-        counted["killed at a call" if engine.killed else "got through"] += 1
-        if not engine.killed:
+        befell = "killed at a call" if engine.killed else "refused" if _was_refused(here) else "got through"
+        counted[befell] += 1
+        if not engine.killed and engine.exit:
+            faults.append(f"{fault} at {call} {when}: the engine died")
+        if befell == "got through":
             passed.add(call)
-        faults += [f"killed at {call} {when}: {fault}" for fault in _look(here, known)]
+        faults += [f"{fault} at {call} {when}: {wrong}" for wrong in _look(here, known)]
     return faults
 
 
-def _places(places: int, chance: random.Random, passed: set[str]) -> Iterator[tuple[str, int]]:
+def _was_refused(folder: Path) -> bool:
+    return "(INJECTED)" in (folder / "trace").read_text(encoding="utf-8", errors="replace")
+
+
+def _places(calls: Sequence[str], places: int, chance: random.Random, passed: set[str]) -> Iterator[tuple[str, int]]:
     """A sample; or, where as many are wanted, all. `passed` are calls that were not made so often any more."""
-    if places >= len(CALLS) * MOST:
-        everything = ((call, when) for call in CALLS for when in range(1, MOST + 1))
+    if places >= len(calls) * MOST:
+        everything = ((call, when) for call in calls for when in range(1, MOST + 1))
         yield from (place for place in everything if place[0] not in passed)
         return
-    some = [(call, when) for call in CALLS for when in range(1, 1 + max(6, places // len(CALLS) + 1))]
+    some = [(call, when) for call in calls for when in range(1, 1 + max(6, places // len(calls) + 1))]
     yield from chance.sample(some, places)
 
 
-def _trace(pid: int, call: str, when: int) -> subprocess.Popen[bytes] | None:
-    """A tracer that kills at the call; None where this machine has no such call. It has hold of the engine by now."""
-    words = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}"]
-    words += ["-e", f"inject={call}:signal=KILL:when={when}", "-p", str(pid)]
+def _trace(pid: int, call: str, fault: str, told: Path) -> subprocess.Popen[bytes] | None:
+    """What has the fault befall the call, and hold of the engine by now; None where this machine has no such call."""
+    words = ["strace", "-f", "-o", str(told), "-e", f"trace={call}"]
+    words += ["-e", f"inject={call}:{fault}", "-p", str(pid)]
     tracer = subprocess.Popen(words, stderr=subprocess.PIPE)
     assert tracer.stderr is not None
     for line in tracer.stderr:
@@ -184,6 +201,7 @@ class _Engine:
     def __init__(self, pid: int, out: int, begin: int) -> None:
         self.pid = pid
         self.killed = False
+        self.exit = 0
         self._out = os.fdopen(out, "rb", buffering=0)
         self._begin = begin
         self._heard = b""
@@ -219,6 +237,7 @@ class _Engine:
             self._over = True
             _, status = os.waitpid(self.pid, 0)
             self.killed = os.WIFSIGNALED(status)
+            self.exit = os.waitstatus_to_exitcode(status)
             os.close(self._begin)
             self._out.close()
 
@@ -265,23 +284,38 @@ async def _apply(folder: Path, seed: int, applies: int, told: int, begun: int) -
         os.write(told, json.dumps(what).encode() + b"\n")
 
     chance = random.Random(seed)
-    file, project = folder / "reconciler.yaml", await _opened(Host(), folder)
+    file, host = folder / "reconciler.yaml", Host()
+    project = await _opened(host, folder)
     say(what="open")
     os.read(begun, 1)
     document = project.ledger.document.written
     for number in range(applies):
         document = _changed(document, chance)
-        write_whole(file, json.dumps(document))
-        say(what="trying", document=document)
-        applied = await apply_file(project, Consent("rig", None, frozenset({"mass-delete"})), lambda _: None)
-        assert isinstance(applied, Applied) and applied.exit == 0, applied
-        ledger = project.ledger
-        say(what="applied", serial=applied.serial, document=ledger.document.written, yeses=[*ledger.accepted.yeses])
-        if chance.random() < 0.5:
-            plan = f"sha256:{seed}-{number}"
-            assert await project.records.consume(plan, "now")
-            say(what="used", plan=plan)
+        plan = f"sha256:{seed}-{number}" if chance.random() < 0.5 else None
+        try:
+            write_whole(file, json.dumps(document))
+            await _apply_one(project, document, plan, say)
+        except OSError as error:
+            document = project.ledger.document.written
+            say(what="refused", why=str(error))
+    for note in await host.stop():
+        say(what="refused", why=note)
     return 0
+
+
+async def _apply_one(project: Project, document: Written, plan: str | None, say: Callable[..., None]) -> None:
+    """Raises OSError where the disk refused it."""
+    say(what="trying", document=document)
+    applied = await apply_file(project, Consent("rig", None, frozenset({"mass-delete"})), lambda _: None)
+    assert isinstance(applied, Applied), applied
+    if applied.refused:
+        raise OSError(applied.refused)
+    assert applied.exit == 0, applied
+    ledger = project.ledger
+    say(what="applied", serial=applied.serial, document=ledger.document.written, yeses=[*ledger.accepted.yeses])
+    if plan is not None:
+        assert await project.records.consume(plan, "now")
+        say(what="used", plan=plan)
 
 
 async def _opened(host: Host, folder: Path) -> Project:
