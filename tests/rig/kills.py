@@ -276,7 +276,8 @@ def _run(work: Callable[[], Awaitable[int]]) -> None:
 
 
 async def _apply(folder: Path, seed: int, applies: int, told: int, begun: int) -> int:
-    ctypes.CDLL(None).prctl(*_ANY_TRACER)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(*_ANY_TRACER)
     # One thread only: a tracer counts the calls of each.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
 
