@@ -29,6 +29,7 @@ from reconciler.store.portable import Opened, open_servers
 
 MOST_FILES = 2
 """Opened files that wait for a yes, of one visit: their secrets are in memory so long."""
+_MOVED = "The file changed meanwhile: this is what would come now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,7 @@ async def preview(request: Request) -> Page:
     """What would come, in three lists: what is ready, what needs somebody, what runs commands."""
     if takes(request, EVENT_STREAM):
         return Page("preview.html", "")  # what somebody is about to say yes to stays as it is
-    coming = _coming(request)
-    found = await _preview(request, coming)
+    coming, found = await _now(request, _coming(request))
     values = {
         "came": found.merged,
         "was": {row.id: row.was for row in found.merged.rows if row.was != row.id},
@@ -96,6 +96,19 @@ async def preview(request: Request) -> Page:
         "yes": _yes(found.merged),
     }
     return Page("preview.html", f"Import {coming.file}?", values=values)
+
+
+async def _now(request: Request, coming: Coming) -> tuple[Coming, Preview]:
+    """What would come of it as the file is now. Where something comes no more that was wanted on, nothing is: what has
+    its place may be something else."""
+    try:
+        return coming, await _preview(request, coming)
+    except HttpProblem as problem:
+        if problem.code != "unknown-server" or not coming.run:
+            raise
+    coming = replace(coming, run=frozenset())
+    keep(request, "imports", coming, request.path_params["coming"], most=MOST_FILES)
+    return coming, await _preview(request, coming)
 
 
 async def _preview(request: Request, coming: Coming) -> Preview:
@@ -116,6 +129,8 @@ async def answered(request: Request, form: FormData) -> Response:
     """One server switched on or off, or the yes to all of it as it was shown."""
     require(request, "operator")
     key, coming = request.path_params["coming"], _coming(request)
+    if coming.run and (await _now(request, coming))[0] is not coming:
+        return back_to(request, f"import/{key}", _MOVED)
     run = (coming.run | _pressed(form, "run")) - _pressed(form, "off")
     if run != coming.run:
         changed = replace(coming, run=run)
@@ -128,9 +143,9 @@ async def answered(request: Request, form: FormData) -> Response:
                 project_of(request), coming.opened, visit_of(request).principal, run, expected=str(form.get("shown"))
             )
     except HttpProblem as problem:
-        if problem.code != "moved":
+        if problem.code not in ("moved", "unknown-server"):
             raise
-        return back_to(request, f"import/{key}", "The file changed meanwhile: this is what would come now.")
+        return back_to(request, f"import/{key}", _MOVED)
     let_go(request, "imports", key)
     return back_to(request, "", _said(came))
 

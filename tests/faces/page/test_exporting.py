@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+import yaml
 
 from reconciler.store.portable import FILE_NAME, open_servers
 from tests.canary import CANARY
@@ -191,6 +192,32 @@ async def test_what_was_shown_is_what_is_done(tmp_path: Path, sealed: bytes) -> 
         assert "this is what would come now" in shown.one(id="said").text
         assert shown.has(id="row-one-v2")
         assert "far" not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("button", [("import", "yes"), ("run", "far")])
+async def test_what_was_wanted_on_and_comes_no_more_is_asked_for_anew(
+    tmp_path: Path, sealed: bytes, button: tuple[str, str]
+) -> None:
+    async with hosted(fresh(tmp_path / "here")) as engine, visiting(engine.host) as visitor:
+        page = await opened(visitor, sealed)
+        wanted = await visitor.press(page, page.path, ("run", "one"))
+        file = engine.host.root.sources.main
+        file.write_text("version: 1\nmcpServers:\n  one: {command: other, enabled: false}\n", encoding="utf-8")
+        shown = await visitor.press(wanted, page.path, button)
+        assert (shown.status, shown.path) == (200, page.path)
+        assert "this is what would come now" in shown.one(id="said").text
+        assert shown.one("button", id="press-one-v2").attributes["name"] == "run", "nobody said that this may run"
+        assert "far" not in file.read_text(encoding="utf-8")
+        await visitor.press(shown, page.path, ("import", "yes"))
+        assert yaml.safe_load(file.read_text(encoding="utf-8"))["mcpServers"]["one-v2"]["enabled"] is False
+
+
+async def test_what_does_not_come_cannot_be_wanted_on(tmp_path: Path, sealed: bytes) -> None:
+    async with hosted(fresh(tmp_path / "here")) as engine, visiting(engine.host) as visitor:
+        page = await opened(visitor, sealed)
+        refused = await visitor.press(page, page.path, ("run", "none"))
+        assert (refused.status, "there are: " in refused.one(id="problem").text) == (404, True)
+        assert (await visitor.page(page.path)).has("button", id="press-one")
 
 
 async def test_what_is_here_already_is_nothing_to_import(tmp_path: Path, sealed: bytes) -> None:
