@@ -76,7 +76,7 @@ def _limited(receive: Receive, largest: int) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HttpProblem(413, "too-large", f"a form may have {largest} bytes")
+            raise HttpProblem(413, "too-large", f"more than {largest // 1024 // 1024} MiB is too much")
         return message
 
     return next_piece
