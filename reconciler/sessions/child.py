@@ -140,6 +140,13 @@ class Child:
             os.killpg(self.pid, number)
 
 
+def kill_all() -> None:
+    """Kill every process that runs as a Child, with its group. Whoever waits for their ends goes on with that."""
+    for pid in tuple(leaders):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
 def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
     adopt_orphans()
     guard, before_exec = _guard(limit_to_hand_on())

@@ -18,7 +18,10 @@ from reconciler.faces.cli.listeners import open_listeners
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.talk import tell
 from reconciler.sessions.adopted import adopt_orphans
+from reconciler.sessions.child import kill_all
 from reconciler.store.sources import Sources
+
+_HASTE_SECONDS = 0.05
 
 
 async def serve(
@@ -76,11 +79,20 @@ async def _run(work: Awaitable[None]) -> None:
 
 
 def _stop_on_signals(host: Host) -> asyncio.Event:
-    """SIGINT, SIGTERM and SIGHUP end the engine in order. The event tells that it was SIGINT."""
+    """SIGINT, SIGTERM and SIGHUP end the engine in order. The event tells that it was SIGINT.
+
+    A second SIGINT is of somebody who does not want to wait for servers that do not end by themselves.
+    """
     interrupted, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def hasten() -> None:
+        kill_all()
+        loop.call_later(_HASTE_SECONDS, hasten)  # what died may have been started anew just before
 
     def stop(which: signal.Signals) -> None:
         if which == signal.SIGINT:
+            if host.stopping.is_set():
+                hasten()
             interrupted.set()
         host.stopping.set()
 

@@ -40,6 +40,7 @@ class _Host(Protocol):
     projects: dict[str, Any]
     facts: Any
     added: list[Callable[[Any], None]]
+    stopping: asyncio.Event
 
     @property
     def root(self) -> Any: ...
@@ -58,14 +59,18 @@ class Teller:
         for project in host.projects.values():
             self._tell_clients(project, host)
         self._tell_page(host)
-        async with asyncio.TaskGroup() as telling:
+        try:
+            async with asyncio.TaskGroup() as telling:
 
-            def begin(project: _Project) -> None:
-                telling.create_task(self._tell_events(project))
+                def begin(project: _Project) -> None:
+                    telling.create_task(self._tell_events(project))
 
-            for project in host.projects.values():
-                begin(project)
-            host.added.append(begin)
+                for project in host.projects.values():
+                    begin(project)
+                host.added.append(begin)
+        finally:
+            if host.stopping.is_set():
+                tell("ending the servers; Ctrl-C again kills those that take their time")
 
     def _tell_clients(self, project: _Project, host: _Host) -> None:
         """The token itself is for the eyes of a person alone."""

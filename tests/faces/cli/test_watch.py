@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from tests.faces.cli.desk import SECONDS, Desk, light
 from tests.requirements import requirement
+from tests.rig.starting import argv
 
 
 class Watching:
@@ -115,6 +117,27 @@ def test_the_end_of_watch_is_the_end_of_its_servers(desk: Desk, how: signal.Sign
         assert watch.end(how) == exit_code
         assert not Path(f"/proc/{pid}").exists()
         assert status(desk)["engine"] is None
+
+
+@requirement("LIVE-2:no-orphans")
+def test_who_interrupts_twice_waits_for_no_server(desk: Desk) -> None:
+    asked, server = desk.folder / "asked-to-end", desk.folder / "server.py"
+    *_, evil, mode = argv("evil", "eof")
+    server.write_text(
+        "import runpy, signal, sys\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: open({str(asked)!r}, 'w').close())\n"
+        f"sys.argv, sys.path[0] = [{evil!r}, {mode!r}], {str(Path(evil).parent)!r}\n"
+        f"runpy.run_path({evil!r}, run_name='__main__')\n"
+    )
+    desk.write({"one": {"command": sys.executable, "args": ["-S", "-B", str(server)]}})
+    with watching(desk, "--auto-approve") as watch:
+        watch.until("one is connected")
+        pid = status(desk)["servers"][0]["pid"]
+        watch.process.send_signal(signal.SIGINT)
+        watch.until("ending the servers")
+        assert watch.end(signal.SIGINT) == 130
+        assert not Path(f"/proc/{pid}").exists()
+        assert not asked.exists()
 
 
 @requirement("PLAN-3:exit-codes")
