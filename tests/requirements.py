@@ -168,7 +168,7 @@ _BUILT = {
     "GATE-1:raw": "what the protocol does not know survives both ways, on every transport",
     "GATE-1:cancelled": "a request that its client gives up is cancelled at the server",
     "GATE-1:no-crossing": "an answer reaches the client that asked, whatever ids others use",
-    "GATE-1:arrivals": "a request to a server that is on its way waits for it, or names it, the reason and the next try",
+    "GATE-1:arrivals": "a request to a server on its way waits for it, or names it, the reason and the next try",
     "GATE-1:changes": "a client hears of changed lists when what it sees changed, and a storm costs one refresh in 2 s",
     "GATE-1:one-url": "clients of both eras speak to servers of both eras through one URL, on three kinds of endpoints",
     "GATE-1:handshake-rules": "clients of the handshake era are served as their specification says",

@@ -118,9 +118,10 @@ def plan_to(
     allow: frozenset[str] = frozenset(),
     named: frozenset[str] = frozenset(),
     about: Collection[str] | None = None,
+    repairs: bool = True,
 ) -> Plan:
-    """The plan from what is accepted to `desired`, with the repairs of what is down; where only servers differ that it
-    is `about`, nothing else is looked at, and nothing is repaired."""
+    """The plan from what is accepted to `desired`, with the repairs of what is down unless none are wanted; where only
+    servers differ that it is `about`, nothing else is looked at, and nothing is repaired."""
     pins = read_pins(project)
     return make_plan(
         project.ledger.accepted,
@@ -132,7 +133,7 @@ def plan_to(
         source=Source(snapshot.digests, git_facts(project.sources.main)),
         named_deletions=named,
         allow=allow,
-        repairs=about is None,
+        repairs=repairs and about is None,
     )
 
 

@@ -242,7 +242,7 @@ def _plan(
     servers = patch.get("mcpServers") or {}
     if equal(project.ledger.document.settings, desired.settings):
         return plan_to(project, desired, after, named=named, about=servers.keys())
-    return replace(plan_to(project, desired, after, named=named), drift=())
+    return plan_to(project, desired, after, named=named, repairs=False)
 
 
 def _waiting(plan: Plan, holds: Iterable[Hold]) -> Marks:

@@ -43,12 +43,14 @@ def make_plan(
 
     `place` says where the file writes a path. `named_deletions` are servers whose removal a person named one by one;
     `allow` may hold `mass-delete`. `against` names the base in words when it is not the state (see `base_of`);
-    `base_pins` is then the lock there. Without `repairs`, sessions that are down for no reason in the file stay so.
+    `base_pins` is then the lock there. Without `repairs` the plan is that of
+    the file alone: no session is looked at, and one that is down stays so.
     """
     patch, reverse = patches(accepted.document, desired)
-    question = Question(accepted, Sides(accepted.document, desired, place), observed, named_deletions, patch)
+    sessions = observed if repairs else Observed()
+    question = Question(accepted, Sides(accepted.document, desired, place), sessions, named_deletions, patch)
     actions = decide_actions(question)
-    drift = decide_repairs(question, {action.server for action in actions}) if repairs else ()
+    drift = decide_repairs(question, {action.server for action in actions})
     deleted = {action.server for action in actions if isinstance(action, Delete)}
     touched = len(drift) + sum(action.server in desired.servers for action in actions)
     return Plan(

@@ -13,6 +13,7 @@ from reconciler.model.observed import Observed, ObservedServer, Status
 from reconciler.model.pins import Pins
 from reconciler.plan.actions import PROJECT, Action, Plan, Reconnect, SessionDown, word
 from reconciler.plan.build import base_of, make_plan
+from reconciler.plan.document import plan_id
 from tests.plan.scenes import NOW, accepted, document, keyed, only, plan_between
 from tests.requirements import requirement
 
@@ -331,6 +332,12 @@ def test_where_nothing_is_to_be_repaired_a_session_that_is_down_stays_so() -> No
     base, observed = document({"s": STDIO}), Observed(True, {})
     assert make_plan(accepted(base), base, observed, Pins(None), now=NOW).drift
     assert make_plan(accepted(base), base, observed, Pins(None), now=NOW, repairs=False).empty
+    desired = document({"s": {**STDIO, "description": "changed"}})
+    ids = {
+        plan_id(make_plan(accepted(base), desired, each, Pins(None), now=NOW, repairs=False))
+        for each in (Observed(), observed, seen("connecting"), seen("error"))
+    }
+    assert len(ids) == 1
 
 
 def test_a_disabled_server_is_never_repaired() -> None:
