@@ -52,7 +52,7 @@ def bring(written: Mapping[str, Any], incoming: Mapping[str, Any], apart: Collec
     An id that is taken becomes `<id>-v2` with the name "Name (v2)", and so on. A server counts as the same where it
     differs at most in secrets that are stored here, and in the fields `apart`. Raises NothingToBring.
     """
-    here = written["mcpServers"]
+    here = _in_our_words(written)
     taken = {server.lower(): server for server in here}
     entries: dict[str, Any] = {}
     added, renamed, unchanged = [], [], []
@@ -67,7 +67,8 @@ def bring(written: Mapping[str, Any], incoming: Mapping[str, Any], apart: Collec
             added.append(id)
         else:
             renamed.append(Renamed(wanted, id, candidate["name"]))
-    patch = {"mcpServers": entries, **_groups(written, incoming)} if entries else {}
+    said = {id: in_words_of(written, entry) for id, entry in entries.items()}
+    patch = {"mcpServers": said, **_groups(written, incoming)} if entries else {}
     ignored = tuple(sorted(key for key in incoming if key not in _TAKEN_OR_OURS))
     return Brought(patch, tuple(added), tuple(renamed), tuple(unchanged), ignored)
 
@@ -80,9 +81,22 @@ def _servers(incoming: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     servers = incoming[roots[0]]
     if not isinstance(servers, dict) or not all(isinstance(entry, dict) for entry in servers.values()):
         raise NothingToBring(f"{roots[0]} must be an object of objects")
-    if "version" in incoming:
+    return _in_our_words({**incoming, "mcpServers": servers})
+
+
+def _in_our_words(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    servers = document["mcpServers"]
+    if "version" in document:
         return {id: dict(entry) for id, entry in servers.items()}
     return {id: translated(entry) for id, entry in servers.items()}
+
+
+def in_words_of(written: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry in our words as the file says it. One without `version` is read by a client, which knows `disabled`."""
+    if "version" in written or not isinstance(entry.get("enabled"), bool):
+        return dict(entry)
+    rest = {key: value for key, value in entry.items() if key != "enabled"}
+    return rest if entry["enabled"] else {**rest, "disabled": True}
 
 
 def translated(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from itertools import chain, count
 from typing import Any, NamedTuple
 
 from reconciler.canonical import digest
-from reconciler.config.bring import Brought, NothingToBring, bring
+from reconciler.config.bring import Brought, NothingToBring, bring, in_words_of, translated
 from reconciler.config.pack import references
 from reconciler.config.read import Source, read
 from reconciler.config.references import RESOLVED_FIELDS
@@ -150,9 +150,11 @@ def merge(
     names = _Names(written, payload.get("secrets", {}), stored, brought.unchanged)
     came = {each.into: each.id for each in brought.renamed}
     patched, rows = {}, []
-    for id, entry in entries.items():
+    for id, said in entries.items():
+        entry = said if "version" in written else translated(said)
         row = _row(id, came.get(id, id), entry, _Here(stored, has, names.sent), id in run)
-        patched[id] = _switched({**entry, **_renamed(entry, names)}, off=row.off, on=id in run)
+        switched = _switched({**entry, **_renamed(entry, names)}, off=row.off, on=id in run)
+        patched[id] = in_words_of(written, switched)
         rows.append(row)
     patch = {**brought.patch, "mcpServers": patched} if entries else {}
     ignored = tuple(sorted(payload.keys() - _MEMBERS))

@@ -52,6 +52,24 @@ def test_a_server_comes_with_its_secret_and_its_group() -> None:
     assert [row.id for row in found.ready] == ["a"]
 
 
+@requirement("PAGE-2:off")
+def test_the_file_of_another_client_says_off_in_that_clients_word() -> None:
+    here: dict[str, Any] = {"mcpServers": {"old": {"type": "streamable-http", "url": "https://old", "disabled": True}}}
+    servers = {
+        "old": {"type": "http", "url": "https://old"},
+        "run": {"command": "x"},
+        "far": {"url": "https://far", "enabled": False},
+        "on": {"url": "https://on", "enabled": True},
+    }
+    found = merged(servers, here=here)
+    said = {"run": {"command": "x", "disabled": True}, "far": {"url": "https://far", "disabled": True}}
+    assert found.patch["mcpServers"] == {**said, "on": {"url": "https://on"}}
+    assert found.brought.unchanged == ("old",)
+    assert merged(servers, here=here, run=["run"]).patch["mcpServers"]["run"] == {"command": "x"}
+    again = apply(here, found.patch)
+    assert merged(servers, here=again).patch == {}
+
+
 def test_a_group_that_servers_here_are_in_is_not_declared_from_outside() -> None:
     here = {"version": 1, "mcpServers": {"b": {"url": "https://b", "group": "Dev"}}}
     found = merged({"a": {"url": "https://a", "group": "dev"}}, here=here, groups={"dev": {"requireApproval": False}})
