@@ -93,22 +93,9 @@ def _in_our_words(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def in_words_of(written: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     """An entry in our words as the file says it. One without `version` is read by a client, which knows `disabled`."""
-    if "version" in written or not isinstance(entry.get("enabled"), bool):
+    if "version" in written or entry.get("enabled") is not False:
         return dict(entry)
-    rest = {key: value for key, value in entry.items() if key != "enabled"}
-    return rest if entry["enabled"] else {**rest, "disabled": True}
-
-
-def translated(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of a client's file in our words: for some things theirs are others."""
-    fields = {key: value for key, value in entry.items() if key != "disabled"}
-    if isinstance(entry.get("disabled"), bool):
-        fields.setdefault("enabled", not entry["disabled"])
-    elif "disabled" in entry:
-        fields["disabled"] = entry["disabled"]
-    if isinstance(entry.get("type"), str):
-        fields["type"] = TYPE_ALIASES.get(entry["type"], entry["type"])
-    return fields
+    return {**{key: value for key, value in entry.items() if key != "enabled"}, "disabled": True}
 
 
 def _candidates(id: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

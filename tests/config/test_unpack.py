@@ -63,7 +63,7 @@ def test_the_file_of_another_client_says_off_in_that_clients_word() -> None:
     }
     found = merged(servers, here=here)
     said = {"run": {"command": "x", "disabled": True}, "far": {"url": "https://far", "disabled": True}}
-    assert found.patch["mcpServers"] == {**said, "on": {"url": "https://on"}}
+    assert found.patch["mcpServers"] == {**said, "on": {"url": "https://on", "enabled": True}}
     assert found.brought.unchanged == ("old",)
     assert merged(servers, here=here, run=["run"]).patch["mcpServers"]["run"] == {"command": "x"}
     again = apply(here, found.patch)
