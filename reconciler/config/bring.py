@@ -56,7 +56,8 @@ def bring(written: Mapping[str, Any], incoming: Mapping[str, Any], apart: Collec
     taken = {server.lower(): server for server in here}
     entries: dict[str, Any] = {}
     added, renamed, unchanged = [], [], []
-    for wanted, entry in _servers(incoming).items():
+    for wanted, given in _servers(incoming).items():
+        entry = given if "version" in written else translated(given)
         id, candidate = next(one for one in _candidates(wanted, entry) if _settles(one, here, taken, apart))
         known = taken.setdefault(id.lower(), id)
         if known in here:
@@ -93,9 +94,21 @@ def _in_our_words(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def in_words_of(written: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     """An entry in our words as the file says it. One without `version` is read by a client, which knows `disabled`."""
-    if "version" in written or entry.get("enabled") is not False:
+    if "version" in written or entry.get("enabled") is not False or "disabled" in entry:
         return dict(entry)
     return {**{key: value for key, value in entry.items() if key != "enabled"}, "disabled": True}
+
+
+def translated(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of a client's file in our words: for some things theirs are others."""
+    fields = {key: value for key, value in entry.items() if key != "disabled"}
+    if isinstance(entry.get("disabled"), bool):
+        fields.setdefault("enabled", not entry["disabled"])
+    elif "disabled" in entry:
+        fields["disabled"] = entry["disabled"]
+    if isinstance(entry.get("type"), str):
+        fields["type"] = TYPE_ALIASES.get(entry["type"], entry["type"])
+    return fields
 
 
 def _candidates(id: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
