@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +38,7 @@ from reconciler.faces.page.form import (
     with_spare_rows,
 )
 from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.grouping import in_a_group, names_of_groups
 from reconciler.faces.page.kept import keep, kept
 from reconciler.faces.page.mistakes import Mistakes, Wrong, mistakes_of
 from reconciler.faces.page.review import Declined, Proposal, propose
@@ -154,6 +154,8 @@ async def _propose(
 ) -> Response:
     """Show what it would do, or try it; where the door does not take it, the form with its mistakes."""
     key = keep(request, "typed", with_spare_rows(sheet))
+    document = (await file_now(project_of(request))).document
+    proposal = replace(proposal, patch=in_a_group(document, proposal.patch))
     try:
         if testing:
             return await begin(request, Trial(proposal, server, f"{form}?typed={key}"))
@@ -249,7 +251,7 @@ async def _form(request: Request, sheet: Sheet, wrong: Mistakes | None = None, *
         "stored": fields_of(sheet.base),
         "base_text": base_text(sheet),
         "typed": keep(request, "typed", shown),
-        "groups": _groups(document),
+        "groups": names_of_groups(document),
         "wrong": wrong or Mistakes(),
         "tested": kept(request, SHELF, request.query_params.get("tested"), Tried),
     }
@@ -259,10 +261,3 @@ async def _form(request: Request, sheet: Sheet, wrong: Mistakes | None = None, *
 
 def _about(request: Request) -> dict[str, Any]:
     return {"server": request.path_params.get("server", "")}
-
-
-def _groups(document: Document) -> Mapping[str, str]:
-    """The groups there are, by id, with their names."""
-    used = {str(server["group"]): "" for server in document.servers.values() if "group" in server}
-    named = {id: group.get("name", "") for id, group in document.groups.items()}
-    return dict(sorted((used | named).items()))

@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
+from reconciler.config.ids import id_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.fields import (
     AZURE,
@@ -190,6 +191,8 @@ def mistakes(sheet: Sheet, server: str, problems: Iterable[Problem], patch: str 
 def _wrong(sheet: Sheet, server: str, problem: Problem) -> Wrong:
     text = f"{problem.detail}: {problem.hint}" if problem.hint else problem.detail
     path = problem.path or ()
+    if path[:2] == ("groups", id_of(sheet.texts["group"])):
+        return Wrong("group", text)
     if path[:2] != ("mcpServers", server):
         return Wrong("", text)
     if len(path) == 2 and problem.code in _ABOUT_AN_ID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,37 @@ async def test_a_command_is_added_and_runs(tmp_path: Path) -> None:
 
 
 @requirement("PAGE-1:new")
+@pytest.mark.parametrize(
+    ("typed", "id", "declared"),
+    [
+        ("dev", "dev", {}),
+        ("development", "dev", {}),
+        ("DEV", "dev", {}),
+        ("used", "used", {}),
+        ("other.one", "other.one", {}),
+        ("Team Ä", "team-a", {"team-a": {"name": "Team Ä"}}),
+    ],
+)
+async def test_a_group_is_meant_by_its_name_and_a_new_one_is_declared(
+    tmp_path: Path, typed: str, id: str, declared: dict[str, Any]
+) -> None:
+    groups = {"dev": {"name": "Development"}}
+    docs = {"docs": {**DOCS, "group": "used"}}
+    document = {"version": 1, "project": "desk", "groups": groups, "mcpServers": docs}
+    async with hosted(tmp_path) as engine, visiting(engine.host) as visitor:
+        file_of(engine).write_text(json.dumps(document), encoding="utf-8")
+        page = await visitor.page("new")
+        page = await visitor.press(page, "/new", name="N", transport="http", endpoint="https://x.example/", group=typed)
+        await yes(visitor, page)
+        assert written(engine)["n"]["group"] == id
+        assert (await engine.host.root.read()).reading.written == {
+            **document,
+            "groups": {**groups, **declared},
+            "mcpServers": {**docs, "n": written(engine)["n"]},
+        }
+
+
+@requirement("PAGE-1:new")
 async def test_mistakes_stand_beside_their_fields_and_nothing_typed_is_lost(tmp_path: Path) -> None:
     async with hosted(tmp_path, {"docs": DOCS}) as engine, visiting(engine.host) as visitor:
         text = file_of(engine).read_text(encoding="utf-8")
@@ -102,7 +134,7 @@ async def test_mistakes_stand_beside_their_fields_and_nothing_typed_is_lost(tmp_
             "id": "a b",
             "transport": "http",
             "endpoint": "ftp://x",
-            "group": "b c",
+            "group": "b\u202ec",
             "approval": "never",
         }
         header = {"headers.0.name": "Bad Name", "headers.0.value": "v\tw"}
@@ -278,7 +310,7 @@ async def test_secrets_are_never_in_a_page_and_never_lost(tmp_path: Path) -> Non
         form = await visitor.page(EDIT)
         assert CANARY not in form.html
         new = {"headers.0.value": CANARY + "1", "oauth.clientSecret": CANARY + "2"}
-        page = await visitor.press(form, EDIT, group="b c", **new)
+        page = await visitor.press(form, EDIT, group="b\u202ec", **new)
         assert wrong(page).keys() == {"group"}
         assert CANARY not in page.html
         assert page.html.count("typed, not saved yet") == 2
