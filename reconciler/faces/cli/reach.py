@@ -31,7 +31,11 @@ def connect(state: StateDir, project: str | None = None) -> Client | None:
 
 
 def _greet(state: StateDir, project: str | None) -> tuple[Client | None, Answer]:
-    engine = state.engine() or {"socket": str(state.socket)}  # a full disk may have kept it from saying so
+    engine = state.engine()
+    if engine is None:  # a full disk may have kept it from saying so
+        if not state.socket.exists():
+            return None, {}
+        engine = {"socket": str(state.socket)}
     client = Client(Path(engine["socket"]), project or engine.get("project"))
     try:
         return client, client.hello()

@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.engine.desk import light
 from tests.faces.page.behind import behind_forms
 from tests.faces.page.browser import Browsing, Seat, mistakes
@@ -31,12 +29,17 @@ def named(seen: Seen) -> str:
     return re.sub(r"[^a-z]+", "-", seen.kind.replace("*", "x"))
 
 
-def checked(seat: Seat, theme: str) -> list[str]:
-    """What axe finds on every view, with a picture of each."""
+def wrong(seat: Seat, name: str) -> list[str]:
+    """What axe finds in what is shown now, light and dark, and whether it is wider than a phone; with pictures."""
     found = []
-    for seen in walk(seat, of_a_kind=1):
-        seat.shoot(f"{theme}-{named(seen)}")
-        found += [f"{seen.kind} {mistake}" for mistake in mistakes(seat.page)]
+    for theme in ("light", "dark"):
+        seat.page.emulate_media(color_scheme=theme)
+        found += [f"{name} {theme} {mistake}" for mistake in mistakes(seat.page)]
+        seat.shoot(f"{theme}-{name}")
+    seat.page.set_viewport_size(NARROW)
+    found += [f"{name} is wider than a phone"] if seat.page.evaluate(WIDER) else []
+    seat.shoot(f"narrow-{name}")
+    seat.page.set_viewport_size(WIDE)
     return found
 
 
@@ -52,42 +55,25 @@ def test_axe_finds_what_is_wrong(browse: Browsing) -> None:
         assert [mistake.partition(":")[0] for mistake in mistakes(page)] == ["image-alt"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_view(browse: Browsing, theme: str) -> None:
+def test_everybody_can_use_any_view(browse: Browsing) -> None:
     engine = browse.start(SERVERS)
-    seat = browse.sit(engine, bypass_csp=True, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
+    seat = browse.sit(engine, bypass_csp=True, viewport=WIDE, reduced_motion="reduce")
     with calling(engine, "notes__echo", {"text": "hello"}):
-        found = checked(seat, theme)
+        found = [each for seen in walk(seat, of_a_kind=1) for each in wrong(seat, named(seen))]
     engine.write({**SERVERS, "notes": {"comand": "x"}})
     seat.go().locator("#banner").get_by_text("has mistakes").wait_for()
-    found += mistakes(seat.page)
-    seat.shoot(f"{theme}-banner")
+    found += wrong(seat, "banner")
     seat.page.locator("#delete-drafts").click()
     seat.page.locator("dialog #panel").wait_for()
-    found += mistakes(seat.page)
-    seat.shoot(f"{theme}-dialog")
+    found += wrong(seat, "dialog")
     assert found == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_behind_any_form(browse: Browsing, theme: str, tmp_path: Path) -> None:
-    here, there = both(browse, bypass_csp=True, color_scheme=theme, viewport=WIDE, reduced_motion="reduce")
+def test_everybody_can_use_what_is_behind_any_form(browse: Browsing, tmp_path: Path) -> None:
+    here, there = both(browse, bypass_csp=True, viewport=WIDE, reduced_motion="reduce")
     found = []
     for seat, name in behind_forms(here, there, tmp_path):
         seat.page.locator("main .primary").last.hover()
         touch(seat.page)
-        found += [f"{name} {mistake}" for mistake in mistakes(seat.page)]
-        seat.shoot(f"{theme}-{name}")
+        found += wrong(seat, name)
     assert found == []
-
-
-def test_nothing_is_wider_than_a_phone(browse: Browsing, tmp_path: Path) -> None:
-    seat, there = both(browse, viewport=NARROW)
-    too_wide = []
-    for seen in walk(seat, of_a_kind=1):
-        seat.shoot(f"narrow-{named(seen)}")
-        too_wide += [seen.kind] if seat.page.evaluate(WIDER) else []
-    for shown, name in behind_forms(seat, there, tmp_path):
-        shown.shoot(f"narrow-{name}")
-        too_wide += [name] if shown.page.evaluate(WIDER) else []
-    assert too_wide == []
