@@ -183,7 +183,8 @@ class Browsing:
     def end(self) -> None:
         """End all of it. AssertionError where a browser complained."""
         self._ends.close()
-        assert [complaint for seat in self._seats for complaint in seat.complaints] == []
+        complaints = [complaint for seat in self._seats for complaint in seat.complaints]
+        assert complaints == [], complaints
 
 
 def _hear(seat: Seat, message: ConsoleMessage) -> None:

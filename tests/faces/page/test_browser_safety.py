@@ -27,6 +27,13 @@ SEEN_TO_RUN = 60
 """Payloads that must run where nothing keeps them from it; the others want a click, or another browser."""
 PRESSED = ("servers/serve/try?tool=tool0", "servers/s0/edit", "servers/s0/delete", "new", "approvals", "plan", "")
 FORMS = "form[method=post]:not([action$='/leave'])"
+SEND = """([forms, number]) => {
+  const form = document.querySelectorAll(forms)[number];
+  form.noValidate = true;
+  delete form.dataset.live;
+  form.requestSubmit();
+}"""
+"""In one go: what changes while somebody looks is another form a moment later."""
 PROGRAMS = """() => ["href", "src", "action", "formaction", "style", "srcdoc"].flatMap((name) =>
   [...document.querySelectorAll(`[${name}]`)].map((each) => each.getAttribute(name)).filter((value) =>
     !/^(https?:|[a-z-]*[/?#]|vscode:|cursor:|$)/i.test(value)))"""
@@ -91,9 +98,8 @@ def press_each(seat: Seat, below: str) -> None:
     page = seat.go(below)
     for number in range(min(page.locator(FORMS).count(), 2)):
         seat.go(below)
-        form = page.locator(FORMS).nth(number)
         with page.expect_navigation() as shown:
-            form.evaluate("(form) => { form.noValidate = true; delete form.dataset.live; form.requestSubmit(); }")
+            page.evaluate(SEND, [FORMS, number])
         assert shown.value.status < 500, (below, number)
         touch(page)
 
