@@ -16,6 +16,9 @@ from reconciler.model.document import strings_in
 from reconciler.model.secret import BadReference, SecretRef, parse_template
 from reconciler.problems import Problem, errors
 
+_OF_A_SERVER = 2
+"""Steps of a path that lead to a server or a group; the next one is a field of it."""
+
 
 class NothingToPack(Exception):
     """There is no such server, or none at all; the message says which, `hint` is the way out."""
@@ -80,10 +83,6 @@ def _in_our_words(written: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[R
         left_out += [Remark(str(id), str(field), "means nothing here") for _, id, field in paths]
         whole = without(whole, paths)
     return whole, left_out
-
-
-_OF_A_SERVER = 2
-"""Steps of a path that lead to a server or a group; the next one is a field of it."""
 
 
 def _refused(whole: Mapping[str, Any]) -> list[Problem]:

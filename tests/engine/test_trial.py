@@ -98,7 +98,7 @@ async def test_a_command_that_says_nothing_is_broken_off_and_gone(
 ) -> None:
     monkeypatch.setattr(trial, "START_SECONDS", 1.0)
     async with desk(tmp_path) as at:
-        text = "import sys, time; print('waiting', file=sys.stderr, flush=True); time.sleep(600)"
+        text = "import signal, sys; print('waiting', file=sys.stderr, flush=True); signal.pause()"
         found = await tried(at, script(text))
         assert found.tools is None and "did not complete the handshake within 1 s" in found.why
         assert found.stderr == ("waiting",)
@@ -108,7 +108,7 @@ async def test_a_command_that_says_nothing_is_broken_off_and_gone(
 async def test_what_a_command_started_elsewhere_is_gone_with_it(tmp_path: Path) -> None:
     text = (
         "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
+        "subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], start_new_session=True)\n"
         "sys.exit(4)\n"
     )
     async with desk(tmp_path) as at:
@@ -119,7 +119,7 @@ async def test_what_a_command_started_elsewhere_is_gone_with_it(tmp_path: Path) 
 async def test_the_whole_of_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "LONGEST", 0.5)
     async with desk(tmp_path) as at:
-        found = await tried(at, script("import time; time.sleep(600)"))
+        found = await tried(at, script("import signal; signal.pause()"))
         assert found == Tried(None, "It was not ready within 0.5 s.")
         assert processes_owned_by(at.project.cookie) == []
 
@@ -145,7 +145,7 @@ async def test_a_server_that_dials_in_and_a_mock_are_tried_for_what_they_are(tmp
 
 async def test_an_engine_that_stops_ends_what_is_tried(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
-        document = Document({"version": 1, "mcpServers": {NEW: script("import time; time.sleep(600)")}})
+        document = Document({"version": 1, "mcpServers": {NEW: script("import signal; signal.pause()")}})
         trying = asyncio.create_task(try_out(at.project, document, NEW, {}))
         await at.until(lambda: processes_owned_by(at.project.cookie) != [])
     assert processes_owned_by(at.project.cookie) == []
@@ -155,7 +155,7 @@ async def test_an_engine_that_stops_ends_what_is_tried(tmp_path: Path) -> None:
 
 async def test_whoever_waits_for_a_trial_may_go_and_nothing_is_left(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
-        document = Document({"version": 1, "mcpServers": {NEW: script("import time; time.sleep(600)")}})
+        document = Document({"version": 1, "mcpServers": {NEW: script("import signal; signal.pause()")}})
         trying = asyncio.create_task(try_out(at.project, document, NEW, {}))
         await at.until(lambda: processes_owned_by(at.project.cookie) != [])
         trying.cancel()

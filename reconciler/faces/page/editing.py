@@ -236,10 +236,7 @@ def _earlier(request: Request) -> Sheet | None:
 async def form_again(request: Request, sheet: Sheet, wrong: Mistakes | None = None, *, more: int = 0) -> Response:
     """The form with all that was typed, and what is wrong with it."""
 
-    async def view(request: Request) -> Page:
-        return await _form(request, sheet, wrong, more=more)
-
-    return await show(request, view, 422 if wrong else 200)
+    return show(request, await _form(request, sheet, wrong, more=more), 422 if wrong else 200)
 
 
 async def _form(request: Request, sheet: Sheet, wrong: Mistakes | None = None, *, more: int = 0) -> Page:

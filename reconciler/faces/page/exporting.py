@@ -88,10 +88,7 @@ def _asked(form: FormData) -> Asked:
 
 
 async def _again(request: Request, asked: Asked, wrong: Mistakes) -> Response:
-    async def view(request: Request) -> Page:
-        return await _form(request, asked, wrong)
-
-    return await show(request, view, 422)
+    return show(request, await _form(request, asked, wrong), 422)
 
 
 async def exported(request: Request) -> Page:

@@ -61,11 +61,6 @@ def fields_of(entry: Entry) -> Fields:
     }
 
 
-def new_fields() -> Fields:
-    """The form of a server that is not there yet."""
-    return fields_of({"type": "stdio"})
-
-
 def _transport(entry: Entry) -> str:
     """ "" for a mock that stands in for nothing."""
     return transport_word(entry) if entry.keys() & {"command", "url", "type"} else ""

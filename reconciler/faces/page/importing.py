@@ -53,7 +53,15 @@ def routes() -> list[BaseRoute]:
 
 async def importing(request: Request) -> Page:
     """Which file, and its passphrase."""
-    return Page("import.html", "Import connections", values={"wrong": Mistakes()})
+    return _upload(Mistakes())
+
+
+def _upload(wrong: Mistakes) -> Page:
+    return Page("import.html", "Import connections", values={"wrong": wrong})
+
+
+def _again(request: Request, wrong: Mistakes) -> Response:
+    return show(request, _upload(wrong), 422)
 
 
 async def open_file(request: Request, form: FormData) -> Response:
@@ -61,22 +69,15 @@ async def open_file(request: Request, form: FormData) -> Response:
     require(request, "operator")
     file, passphrase = form.get("file"), str(form.get("passphrase", ""))
     if not isinstance(file, UploadFile) or not file.filename:
-        return await _again(request, mistakes_of([Wrong("file", "choose the file")]))
+        return _again(request, mistakes_of([Wrong("file", "choose the file")]))
     try:
         with said(project_of(request)):
             opened = await asyncio.to_thread(open_servers, await file.read(), passphrase)
     except HttpProblem as problem:
         where = "passphrase" if problem.code == "wrong-passphrase" else "file"
-        return await _again(request, refusal(where, problem))
+        return _again(request, refusal(where, problem))
     key = keep(request, "imports", Coming(file.filename, opened), most=MOST_FILES)
     return back_to(request, f"import/{key}")
-
-
-async def _again(request: Request, wrong: Mistakes) -> Response:
-    async def view(_: Request) -> Page:
-        return Page("import.html", "Import connections", values={"wrong": wrong})
-
-    return await show(request, view, 422)
 
 
 async def preview(request: Request) -> Page:
@@ -137,11 +138,14 @@ async def answered(request: Request, form: FormData) -> Response:
         await _preview(request, changed)  # what does not come cannot be switched on
         keep(request, "imports", changed, key, most=MOST_FILES)
         return back_to(request, f"import/{key}")
+    return await _take(request, coming, str(form.get("shown")))
+
+
+async def _take(request: Request, coming: Coming, shown: str) -> Response:
+    key, project, who = request.path_params["coming"], project_of(request), visit_of(request).principal
     try:
-        with said(project_of(request)):
-            came, _ = await import_servers(
-                project_of(request), coming.opened, visit_of(request).principal, run, expected=str(form.get("shown"))
-            )
+        with said(project):
+            came, _ = await import_servers(project, coming.opened, who, coming.run, expected=shown)
     except HttpProblem as problem:
         if problem.code not in ("moved", "unknown-server"):
             raise

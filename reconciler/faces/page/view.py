@@ -56,15 +56,14 @@ def view_route(path: str, view: View) -> Route:
             stream = _stream(request, view)
             first = await anext(stream, ": alive\n\n")  # what is not there is refused before anything is answered
             return StreamingResponse(_begun(first, stream), 200, lasting, EVENT_STREAM)
-        return await show(request, view)
+        return show(request, await view(request))
 
     return Route(path, endpoint, methods=["GET"], name=getattr(view, "__name__", path))
 
 
-async def show(request: Request, view: View, status: int = 200) -> Response:
-    """A view as a whole page. Parts that hold others are left out for a browser to which the stream brings them
+def show(request: Request, page: Page, status: int = 200) -> Response:
+    """A whole page. Parts that hold others are left out for a browser to which the stream brings them
     anyway (`Prefer: return=minimal`)."""
-    page = await view(request)
     parts = {**frame(request).parts, **page.parts}
     at = _remember(request, parts)
     minimal = request.headers.get("prefer") == "return=minimal"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import FormData
 
 from reconciler.faces.http.problems import HttpProblem
+from reconciler.faces.page.editing import NEW
 from reconciler.faces.page.fields import (
     BadField,
     Entry,
@@ -21,7 +22,6 @@ from reconciler.faces.page.fields import (
     fields_of,
     known,
     merged,
-    new_fields,
     patch_of,
     plain,
     shown_field,
@@ -212,7 +212,7 @@ def test_servers_that_are_not_reached_stay_so() -> None:
     assert (fields_of(mock)["transport"], fields_of(uplink)["transport"]) == ("", "uplink")
     assert typed(mock, description="d") == {"description": "d"}
     assert typed(uplink, transport="stdio", endpoint="x") == {"type": None, "command": "x"}
-    assert entry_of(new_fields() | {"transport": "uplink"}, {}) == {"type": "uplink"}
+    assert entry_of(fields_of(NEW) | {"transport": "uplink"}, {}) == {"type": "uplink"}
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_only_what_a_form_knows_is_carried_by_it() -> None:
 
 
 def test_a_new_form_is_a_command_that_asks() -> None:
-    fields: Fields = new_fields()
+    fields: Fields = fields_of(NEW)
     assert (fields["transport"], fields["enabled"], fields["approval"]) == ("stdio", "on", "")
     assert entry_of(fields | {"endpoint": "npx -y x", "name": "X"}, {}) == {
         "name": "X",

@@ -185,7 +185,7 @@ async def test_what_runs_nothing_new_has_no_test_where_it_is_looked_at(tmp_path:
 
 async def test_one_test_at_a_time(tmp_path: Path) -> None:
     async with hosted(tmp_path) as engine, visiting(engine.host) as visitor:
-        page = await ask(visitor, endpoint=script("import time; time.sleep(600)"), name="slow")
+        page = await ask(visitor, endpoint=script("import signal; signal.pause()"), name="slow")
         other = await ask(visitor, endpoint=COMMAND, name="other")
         async with engine.host.root.events.listen() as news:
             slow = asyncio.create_task(say_yes(visitor, page))
