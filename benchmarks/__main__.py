@@ -9,6 +9,7 @@ NAMES = (
     "commands",
     "planning",
     "starting",
+    "cold_start",
     "following",
     "calling",
     "recovering",

@@ -51,3 +51,11 @@ class Plain:
     async def stop(self) -> None:
         self._in.close()
         await self.process.wait()
+
+
+async def stand(size: int) -> None:
+    """A whole process: start so many at once, say when all are there, and end them with the input."""
+    sessions = await asyncio.gather(*(Plain.start(f"plain-{number}") for number in range(size)))
+    print("up", flush=True)
+    sys.stdin.readline()
+    await asyncio.gather(*(session.stop() for session in sessions))

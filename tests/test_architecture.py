@@ -44,6 +44,7 @@ DOORS = {
     ("store", "cryptography"),  # only a state with a key in it needs it
     ("store", "keyring"),  # an optional library, and only a vault whose key is there needs it
     ("faces.cli", "reconciler.faces.cli.engine"),  # it holds the whole engine and its server
+    ("faces.cli", "reconciler.faces.cli.listeners"),  # the faces are loaded while the servers start
     ("faces.cli", "reconciler.faces.cli.hosting"),  # a bridge starts in no time where an engine runs
     ("faces.cli", "reconciler.faces.cli.reach"),
     ("faces.cli", "rich"),  # only what draws pays for it

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +15,6 @@ from reconciler.engine.folder import Folder
 from reconciler.engine.follow import AutoApprove
 from reconciler.engine.host import Host, SameName
 from reconciler.faces.cli.exits import Exit, Stop
-from reconciler.faces.cli.listeners import open_listeners
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.talk import tell
 from reconciler.sessions.adopted import adopt_orphans
@@ -44,6 +44,7 @@ async def serve(
     try:
         for sources in projects:
             await _add(host, sources, base)
+        open_listeners = await asyncio.to_thread(_load_listeners)  # the servers start meanwhile
         async with open_listeners(host, listening):
             if follow:
                 for project in host.projects.values():
@@ -57,6 +58,12 @@ async def serve(
         for refusal in await host.stop():
             tell(f"note: {refusal}")
     return 130 if interrupted.is_set() else 0
+
+
+def _load_listeners() -> Callable[[Host, Listening], AbstractAsyncContextManager[None]]:
+    from reconciler.faces.cli.listeners import open_listeners  # a door: all faces take 0.3 s to load
+
+    return open_listeners
 
 
 async def _add(host: Host, sources: Sources, base: Path) -> None:
