@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,6 +28,8 @@ _SECRET_FIELDS = frozenset(shape[0] for shape in SECRET_PATHS)
 _SHORTEST_SECRET = 7
 """No text shorter than this looks like a secret by itself (`secrets_in`)."""
 
+
+_UP_TO_PATH = re.compile(r"[A-Za-z]+://[^/?#$]*(?=[/?#]|\Z)")
 
 DEFAULT_VIA = ("page", "cli")
 DEFAULT_KEEP = "8h"
@@ -239,9 +242,13 @@ def launch_facts(facts: Facts) -> Facts:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL as written; a URL that is not one stands for itself."""
+    """Scheme, host and port of a URL as written. A URL that is not one stands for itself, and so does one where a
+    reference has a say in them: it leads elsewhere with other words beside the reference, or in it."""
+    found = _UP_TO_PATH.match(url)
+    if found is None:
+        return url
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(found.group())
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
     except ValueError:
         return url

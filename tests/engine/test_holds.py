@@ -121,6 +121,15 @@ async def test_what_waits_can_be_answered_in_an_engine_that_follows_no_file(tmp_
         assert ran(at) == ["ran"]
 
 
+@pytest.mark.parametrize("url", ["${env:NOWHERE:-http://127.0.0.2:9}/mcp", "${env:NOWHERE}@127.0.0.2:9/mcp"])
+async def test_an_address_that_a_reference_decides_is_not_led_elsewhere(tmp_path: Path, url: str) -> None:
+    async with desk(tmp_path, {"a": {"url": "${env:NOWHERE}/mcp"}, "b": {"url": "${env:NOWHERE:-x}/mcp"}}) as at:
+        await at.apply()
+        for server in ("a", "b"):
+            await put(at, server, {"url": url})
+        assert waiting(at) == {"a": ("launch",), "b": ("launch",)}
+
+
 async def test_what_is_harmless_is_taken_up_at_once(tmp_path: Path) -> None:
     async with desk(tmp_path, {"a": light("a", denyTools=["x"]), "b": light("b")}) as at:
         await at.apply()

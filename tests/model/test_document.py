@@ -213,6 +213,28 @@ def test_the_origin_of_a_url_is_scheme_host_and_port(url: str, expected: str) ->
     assert origin(url) == expected
 
 
+@requirement("API-3:holds")
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("${env:BASE}/mcp", "${env:BASE}@evil.example/mcp"),
+        ("${env:BASE}/mcp", "${env:BASE}.evil.example/mcp"),
+        ("${env:BASE:-https://good.example}/mcp", "${env:BASE:-https://evil.example}/mcp"),
+        ("https://${env:NAME:-good.example}/mcp", "https://${env:NAME:-evil.example}/mcp"),
+        ("https://${NAME}/mcp", "https://${NAME}.evil.example/mcp"),
+        ("https://good.example${env:X}/mcp", "https://good.example.${env:X}/mcp"),
+        ("https://${env:X:-a}@good.example/mcp", "https://${env:X:-evil.example/}@good.example/mcp"),
+    ],
+)
+def test_what_stands_beside_a_reference_to_a_host_is_part_of_the_launch(url: str, other: str) -> None:
+    assert document({"url": url}).launch_digest("a") != document({"url": other}).launch_digest("a")
+
+
+def test_a_reference_in_a_path_leads_nowhere_else() -> None:
+    paths = ("https://example.com/${env:P}/mcp", "https://example.com/v2/${env:P}", "https://EXAMPLE.com?k=${env:P}#x")
+    assert len({document({"url": url}).launch_digest("a") for url in paths}) == 1
+
+
 def test_references_are_found_in_values_and_never_in_keys() -> None:
     value = {"${KEY}": ["${A}", {"b": ("${file:x}", "$B", "${broken")}], "n": 1, "d": "${C:-default}"}
     assert references_in(value) == {"${env:A}", "${file:x}", "${env:C}"}
