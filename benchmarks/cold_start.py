@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import TypeVar
 from benchmarks.commands import COMMAND
 from benchmarks.engines import servers
 from benchmarks.measure import heading, options, row, table
+from benchmarks.plain import standing
 from reconciler.client import Client
 from reconciler.faces.cli.reach import connect
 from reconciler.store.state_dir import StateDir, state_dir_of
@@ -57,14 +57,8 @@ def _write(folder: Path, size: int) -> None:
 
 def _plain(size: int) -> float:
     start = time.perf_counter()
-    code = f"import asyncio; from benchmarks.plain import stand; asyncio.run(stand({size}))"
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()
-        seconds = time.perf_counter() - start
-        process.communicate(b"\n")
-    return seconds
+    with standing(size):
+        return time.perf_counter() - start
 
 
 def _engine(folder: Path, size: int) -> tuple[float, float]:

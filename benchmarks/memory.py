@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.commands import COMMAND
@@ -38,6 +40,13 @@ def bare() -> float:
 
 
 def _engine(size: int) -> float:
+    with running(size) as pid:
+        return resident(pid)
+
+
+@contextmanager
+def running(size: int) -> Iterator[int]:
+    """The pid of an engine in a process of its own, with so many servers connected."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         written = {"version": 1, "mcpServers": servers(size)}
         Path(folder, "reconciler.yaml").write_text(json.dumps(written), encoding="utf-8")
@@ -45,7 +54,7 @@ def _engine(size: int) -> float:
         try:
             report = json.loads(_run(folder, "status", "-o", "json"))
             assert all(server["status"] == "connected" for server in report["servers"])
-            return resident(report["engine"]["pid"])
+            yield report["engine"]["pid"]
         finally:
             _run(folder, "stop")
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +56,20 @@ class Plain:
         await self.process.wait()
 
 
+@contextmanager
+def standing(size: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of its own that loaded asyncio, started so many servers at once and lists their tools; they are there
+    when this is entered."""
+    code = f"import asyncio; from benchmarks.plain import stand; asyncio.run(stand({size}))"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        process.communicate(b"\n")
+
+
 async def stand(size: int) -> None:
-    """A whole process: start so many at once, say when all are there, and end them with the input."""
+    """What that process does: it says when all are there, and ends them with its input."""
     sessions = await asyncio.gather(*(Plain.start(f"plain-{number}") for number in range(size)))
     print("up", flush=True)
     sys.stdin.readline()
