@@ -17,7 +17,7 @@ WAITS_FOR_DIAL = "waits for the server to dial in"
 """How the reason of an uplink that is not connected begins."""
 KEPT_LINES = 50
 """Of what a process printed last on standard error."""
-Phase = Literal["Pending", "Connecting", "Ready", "Draining", "Closed", "Backoff", "Stalled", "Disabled"]
+Phase = Literal["Pending", "Connecting", "Ready", "Draining", "Closed", "Backoff", "Stalled", "Disabled", "Paused"]
 
 
 @dataclass(slots=True)
@@ -26,6 +26,7 @@ class Life:
 
     `failures` counts those in a row, `restarts` every end of a serving session that nobody asked for. `failed_spec`
     is the accepted spec when its last try failed, with `failure` as the reason; `ready_spec` the one that serves.
+    `generation` is the serial that had changed the server last when the worker looked.
     """
 
     phase: Phase = "Closed"
@@ -39,6 +40,7 @@ class Life:
     failed_spec: str | None = None
     failure: SessionError | None = None
     ready_spec: str | None = None
+    generation: int = 0
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def count_failure(self, failure: SessionError, now: float, chance: float) -> Wait:
@@ -70,7 +72,7 @@ def word_of(life: Life, slot: Slot, dial_at: str | None) -> tuple[Status, str]:
         case "Pending":
             place = f"{WAITS_FOR_DIAL} at {dial_at}" if dial_at else WAITS_FOR_DIAL
             return "disconnected", life.reason.replace(WAITS_FOR_DIAL, place, 1)
-        case "Draining" | "Closed" | "Disabled":
+        case "Draining" | "Closed" | "Disabled" | "Paused":
             return "disconnected", life.reason
         case never:
             assert_never(never)

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeGuard
 
@@ -30,6 +31,14 @@ class World(Protocol):
 
     def wanted(self, server_id: str) -> Server | None:
         """The accepted server, None once it is gone."""
+        ...
+
+    def paused(self, server_id: str) -> str | None:
+        """Who keeps the server from running, since when and until when; None where it may run."""
+        ...
+
+    def generation(self, server_id: str) -> int:
+        """The serial of what was applied that changed the server last."""
         ...
 
     def last_ready(self, server_id: str) -> Server | None:
@@ -107,10 +116,15 @@ class Worker:
 
     # What it has come to
 
+    def _want(self) -> Server | None:
+        """What is to be made so: while it is paused, the same without a session."""
+        want = self._world.wanted(self.id)
+        return replace(want, enabled=False) if want is not None and self._world.paused(self.id) else want
+
     def _is_settled(self) -> bool:
         if self._wake.is_set() or self._restart:
             return False
-        want, slot = self._world.wanted(self.id), self._hub.slot(self.id)
+        want, slot = self._want(), self._hub.slot(self.id)
         if _dials_in(want):
             others = [slot.live, *slot.draining] if slot.live else slot.draining
             return slot.opening is None and all(_dialled_in(other, want) for other in others)
@@ -123,7 +137,7 @@ class Worker:
         return live is not None and live.state == "ready" and live.server.spec == want.spec
 
     def _verdict(self) -> SessionError | None:
-        want = self._world.wanted(self.id)
+        want = self._want()
         failed = _is_opened_by_us(want) and self.life.failed_spec == want.spec
         return self.life.failure if failed else None
 
@@ -150,6 +164,7 @@ class Worker:
     def _look(self) -> float | None:
         """Take one step. The seconds after which to look again unprompted, None when the server is gone."""
         self._wake.clear()
+        self.life.generation = self._world.generation(self.id)
         try:
             seconds = self._step()
             self._tell()
@@ -163,7 +178,7 @@ class Worker:
     # Steps. Each answers the seconds after which to look again unprompted
 
     def _step(self) -> float:
-        want, slot = self._world.wanted(self.id), self._hub.slot(self.id)
+        want, slot = self._want(), self._hub.slot(self.id)
         if _dials_in(want):
             return self._await_dial(want)
         if not _is_opened_by_us(want):
@@ -240,6 +255,8 @@ class Worker:
             self._phase("Draining", "finishing calls in flight")
         elif want is None:
             self._phase("Closed", "")
+        elif why := self._world.paused(self.id):
+            self._phase("Paused", why)
         else:
             self._phase("Disabled", "disabled in the file")
         return self._resync()

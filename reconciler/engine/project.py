@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.news import News
 from reconciler.engine.offers import Offers
+from reconciler.engine.opening import Opening
+from reconciler.engine.pauses import Pauses
 from reconciler.engine.pending import Waiting
 from reconciler.engine.remembered import Remembered
 from reconciler.engine.rewrite import Rewritten
@@ -34,16 +35,15 @@ from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
 from reconciler.model.pins import Drifted
-from reconciler.model.server import Mock, Server, Stdio
+from reconciler.model.server import Mock, Server
 from reconciler.problems import Problem, errors
 from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
-from reconciler.sessions.session import End, Era, Notify, Opened, SessionError
+from reconciler.sessions.session import End, SessionError
 from reconciler.sessions.sign_in.sign_ins import SignIns
-from reconciler.sessions.transports import Surroundings, open_session, sweep_leftovers
+from reconciler.sessions.transports import sweep_leftovers
 from reconciler.sessions.uplink import Uplinks
 from reconciler.store.approval_rows import ApprovalRows
 from reconciler.store.audit_rows import AuditRows
-from reconciler.store.files import text_digest
 from reconciler.store.records import Records
 from reconciler.store.refused import why_not_written
 from reconciler.store.sources import Snapshot, Sources, read_sources
@@ -89,10 +89,10 @@ class Project:
         self.records = Records(state.records)
         self.holds = Holds(self.records)
         self.events = Events(self.records, self.environment.hide, self.news.tell)
+        self.pauses = Pauses(self.records, self.events.say, self.wake)
         self.tokens = Tokens(state, self.events.say)
         self.ledger = Ledger(state, Accepted())
         self.secrets = StoredSecrets(self.vault, self.environment, self.ledger, self.retry, self.events.say)
-        self.hub = Hub(self._open, self._told)
         self.uplinks = Uplinks(self.wake)
         self.public_url: Callable[[], str | None] = lambda: None
         """Where the engine listens, None while it does not; the host says so."""
@@ -100,6 +100,8 @@ class Project:
         self.environment.held = self.sign_ins.secrets
         self.told: set[Callable[[str, str, Mapping[str, Any]], None]] = set()
         self.lock = ProjectLock(sources, self.ledger, self.events.say)
+        self.opening = Opening(state, self.environment, self.ledger, self.sign_ins, self.lock)
+        self.hub = Hub(self.opening.open, self._told)
         self._hints = Hints(self.ledger, self.hub, self.records, lambda: self.offers.touch())
         self.offers = Offers(self.ledger, self.hub, self._hints.of, self.lock)
         self.remembered = Remembered(state.always, self.events.say, self.offers.touch)
@@ -107,7 +109,6 @@ class Project:
         audit = AuditRows(self.records).add
         self.gate = Gate(self, self._approvals(audit), audit)
         self.times: dict[str, Times] = {}
-        self._eras: dict[str, Era] = {}
         self.closing = False
         self._workers: dict[str, Worker] = {}
         self.tried: set[Instance] = set()
@@ -119,7 +120,7 @@ class Project:
         """Load what was accepted, remove what a killed engine left behind, and drive towards the accepted document."""
         self.state.ensure()
         self.state.ensure_key()
-        sweep_leftovers(self.cookie)
+        sweep_leftovers(self.opening.cookie)
         aside = await self.records.open(now_text())
         if aside is not None:
             self.events.say("state", f"the records were damaged; they are kept as {aside.name} and begun anew")
@@ -127,6 +128,7 @@ class Project:
         await self.secrets.unlock()
         self.ledger.begin_with(load_accepted(self.state, self.sources.project, self.events.say))
         await self.holds.start()
+        await self.pauses.start(self.ledger.document.servers)
         if aside is not None:
             await self.holds.lost(self.ledger.accepted, now_text())
         await self.gate.approvals.start()
@@ -143,6 +145,7 @@ class Project:
         self.closing = True
         if self._watching_lock is not None:
             self._watching_lock.cancel()
+        await self.pauses.close()
         await asyncio.gather(*(one.close() for one in self.tried), *(one.stop() for one in self._workers.values()))
         with suppress(TimeoutError):
             await asyncio.wait_for(self.applying.acquire(), LAST_WORDS)
@@ -221,14 +224,20 @@ class Project:
     def wanted(self, server_id: str) -> Server | None:
         return self.ledger.server(server_id)
 
+    def paused(self, server_id: str) -> str | None:
+        pause = self.pauses.of(server_id)
+        return str(pause) if pause else None
+
+    def generation(self, server_id: str) -> int:
+        return self.ledger.accepted.changed.get(server_id, self.ledger.accepted.serial)
+
     def last_ready(self, server_id: str) -> Server | None:
         return self.ledger.ready(server_id)
 
     def became_ready(self, instance: Instance) -> None:
         server = instance.server
         self._times(server.id).connected = now_text()
-        if instance.session is not None:
-            self._eras[server.spec] = instance.session.handshake.era
+        self.opening.opened(instance)
         self.events.say("connected", f"{server.name} is connected", server.id)
         self.lock.tell(server.id, self.offers.locked(server.id))
         wanted = self.wanted(server.id)
@@ -289,6 +298,7 @@ class Project:
             if outcome.server not in self.ledger.document.servers:
                 self.times.pop(outcome.server, None)
                 self.lock.forget(outcome.server)
+                self._spawn(self.pauses.forget(outcome.server))
             else:
                 self._times(outcome.server).updated = now_text()
         self.offers.touch()
@@ -354,27 +364,6 @@ class Project:
         hide, say = self.environment.hide, self.events.say
         world = World(serving, lambda: self.ledger.document.approvals, hide, say, self.news.tell)
         return Approvals(ApprovalRows(self.records, self.state.ensure_key), audit, world)
-
-    def _open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:
-        document = self.ledger.document
-        resolve = self.environment.resolver(document, server.id)
-        names = server.transport.forward if isinstance(server.transport, Stdio) else ()
-        surroundings = Surroundings(
-            workspace=self.environment.folder,
-            cookie=self.cookie,
-            instance=instance_id,
-            log=self.state.server_logs / f"{server.id}.log",
-            environment=self.environment.forwarding(names, resolve),
-            era=self._eras.get(server.spec),
-            auth=self.sign_ins.auth,
-            pinned=self.lock.pinned,
-        )
-        return open_session(server, resolve, on_notification, surroundings)
-
-    @property
-    def cookie(self) -> str:
-        """What marks our child processes: the same for every engine of this state, and for no other that may run."""
-        return f"{self.state.path.name}-{text_digest(os.fsencode(self.state.path.resolve()))[7:19]}"
 
     def _times(self, server_id: str) -> Times:
         now = now_text()

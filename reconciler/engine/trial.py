@@ -102,7 +102,7 @@ class _Trial:
         names = server.transport.forward if isinstance(server.transport, Stdio) else ()
         around = Surroundings(
             workspace=self._environment.folder,
-            cookie=self._project.cookie,
+            cookie=self._project.opening.cookie,
             instance=instance_id,
             log=None,
             environment=self._environment.forwarding(names, resolve),

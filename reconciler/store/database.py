@@ -43,7 +43,10 @@ _HOLDS = """
 create table holds (server text not null, launch text not null, who text not null, at text not null,
     shown text not null, waits integer not null, primary key (server, launch)) strict;
 """
-_STEPS = (_FIRST, _APPROVALS, _HOLDS)
+_PAUSES = """
+create table pauses (server text primary key, who text not null, since text not null, until text) strict;
+"""
+_STEPS = (_FIRST, _APPROVALS, _HOLDS, _PAUSES)
 """From nothing to today: the statements that lead from each version to the next. What stands here never changes."""
 VERSION = len(_STEPS)
 _PAGE = 4096

@@ -24,6 +24,8 @@ class Stage:
         self.uplinks = Uplinks(lambda _: None)
         self.accepted: dict[str, Server] = {}
         self.ready: dict[str, Server] = {}
+        self.pauses: dict[str, str] = {}
+        self.serial = 0
         self.ends: list[End] = []
         self.changes = 0
         self._chance = chance
@@ -31,6 +33,12 @@ class Stage:
 
     def wanted(self, server_id: str) -> Server | None:
         return self.accepted.get(server_id)
+
+    def paused(self, server_id: str) -> str | None:
+        return self.pauses.get(server_id)
+
+    def generation(self, server_id: str) -> int:
+        return self.serial
 
     def last_ready(self, server_id: str) -> Server | None:
         return self.ready.get(server_id)

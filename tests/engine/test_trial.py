@@ -51,7 +51,7 @@ async def test_a_command_that_answers_has_its_tools_counted_and_is_gone(tmp_path
     async with desk(tmp_path) as at:
         assert await tried(at, light("new", "--pids", str(pids))) == Tried(10)
         assert len(list(pids.iterdir())) == 1
-        assert processes_owned_by(at.project.cookie) == []
+        assert processes_owned_by(at.project.opening.cookie) == []
         assert at.rows() == {}
 
 
@@ -61,7 +61,7 @@ async def test_a_server_that_runs_goes_on_as_it_is_while_another_form_of_it_is_t
         row = at.row("a")
         assert await tried(at, light("a", "--mark", "other"), id="a") == Tried(10)
         assert (at.row("a")["pid"], at.row("a")["instance"]) == (row["pid"], row["instance"])
-        assert processes_owned_by(at.project.cookie) == [row["pid"]]
+        assert processes_owned_by(at.project.opening.cookie) == [row["pid"]]
         assert (await at.plan()).drift == ()
 
 
@@ -102,7 +102,7 @@ async def test_a_command_that_says_nothing_is_broken_off_and_gone(
         found = await tried(at, script(text))
         assert found.tools is None and "did not complete the handshake within 1 s" in found.why
         assert found.stderr == ("waiting",)
-        assert processes_owned_by(at.project.cookie) == []
+        assert processes_owned_by(at.project.opening.cookie) == []
 
 
 async def test_what_a_command_started_elsewhere_is_gone_with_it(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_what_a_command_started_elsewhere_is_gone_with_it(tmp_path: Path) 
     )
     async with desk(tmp_path) as at:
         assert "It exited with status 4." in (await tried(at, script(text))).why
-        assert processes_owned_by(at.project.cookie) == []
+        assert processes_owned_by(at.project.opening.cookie) == []
 
 
 async def test_the_whole_of_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ async def test_the_whole_of_it_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     async with desk(tmp_path) as at:
         found = await tried(at, script("import signal; signal.pause()"))
         assert found == Tried(None, "It was not ready within 0.5 s.")
-        assert processes_owned_by(at.project.cookie) == []
+        assert processes_owned_by(at.project.opening.cookie) == []
 
 
 async def test_a_command_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ async def test_an_engine_that_stops_ends_what_is_tried(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         document = Document({"version": 1, "mcpServers": {NEW: script("import signal; signal.pause()")}})
         trying = asyncio.create_task(try_out(at.project, document, NEW, {}))
-        await at.until(lambda: processes_owned_by(at.project.cookie) != [])
-    assert processes_owned_by(at.project.cookie) == []
+        await at.until(lambda: processes_owned_by(at.project.opening.cookie) != [])
+    assert processes_owned_by(at.project.opening.cookie) == []
     with anyio.fail_after(5):
         assert (await trying).tools is None
 
@@ -157,10 +157,10 @@ async def test_whoever_waits_for_a_trial_may_go_and_nothing_is_left(tmp_path: Pa
     async with desk(tmp_path) as at:
         document = Document({"version": 1, "mcpServers": {NEW: script("import signal; signal.pause()")}})
         trying = asyncio.create_task(try_out(at.project, document, NEW, {}))
-        await at.until(lambda: processes_owned_by(at.project.cookie) != [])
+        await at.until(lambda: processes_owned_by(at.project.opening.cookie) != [])
         trying.cancel()
         await asyncio.wait({trying})
-        assert processes_owned_by(at.project.cookie) == [] and at.project.tried == set()
+        assert processes_owned_by(at.project.opening.cookie) == [] and at.project.tried == set()
 
 
 async def test_a_server_that_a_person_signs_in_to_is_tried_with_the_sign_in_that_is_there(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def came(page: Shown) -> str:
 def untouched(engine: Hosted, text: str) -> bool:
     """Whether nothing of a test stayed: in the file, in what is accepted, in the vault, or as a process."""
     project = engine.host.root
-    quiet = not project.vault.list() and not project.tried and not processes_owned_by(project.cookie)
+    quiet = not project.vault.list() and not project.tried and not processes_owned_by(project.opening.cookie)
     return file_of(engine).read_text(encoding="utf-8") == text and not project.ledger.document.servers and quiet
 
 

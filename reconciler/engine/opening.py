@@ -1,0 +1,56 @@
+"""How a session of a project is opened: what it may see of its surroundings, and what is known of the server."""
+
+from __future__ import annotations
+
+import os
+
+from reconciler.engine.environment import Environment
+from reconciler.engine.ledger import Ledger
+from reconciler.engine.locked import ProjectLock
+from reconciler.model.server import Server, Stdio
+from reconciler.sessions.hub import Instance
+from reconciler.sessions.session import Era, Notify, Opened
+from reconciler.sessions.sign_in.sign_ins import SignIns
+from reconciler.sessions.transports import Surroundings, open_session
+from reconciler.store.files import text_digest
+from reconciler.store.state_dir import StateDir
+
+
+class Opening:
+    """The way to the servers of one project."""
+
+    def __init__(
+        self, state: StateDir, environment: Environment, ledger: Ledger, sign_ins: SignIns, lock: ProjectLock
+    ) -> None:
+        self._state = state
+        self._environment = environment
+        self._ledger = ledger
+        self._sign_ins = sign_ins
+        self._lock = lock
+        self._eras: dict[str, Era] = {}
+
+    @property
+    def cookie(self) -> str:
+        """What marks our child processes: the same for every engine of this state, and for no other that may run."""
+        return f"{self._state.path.name}-{text_digest(os.fsencode(self._state.path.resolve()))[7:19]}"
+
+    def open(self, server: Server, instance_id: str, on_notification: Notify) -> Opened:
+        """A session of the server; see `open_session`."""
+        resolve = self._environment.resolver(self._ledger.document, server.id)
+        names = server.transport.forward if isinstance(server.transport, Stdio) else ()
+        surroundings = Surroundings(
+            workspace=self._environment.folder,
+            cookie=self.cookie,
+            instance=instance_id,
+            log=self._state.server_logs / f"{server.id}.log",
+            environment=self._environment.forwarding(names, resolve),
+            era=self._eras.get(server.spec),
+            auth=self._sign_ins.auth,
+            pinned=self._lock.pinned,
+        )
+        return open_session(server, resolve, on_notification, surroundings)
+
+    def opened(self, instance: Instance) -> None:
+        """Remember which era the server speaks: it is not asked again."""
+        if instance.session is not None:
+            self._eras[instance.server.spec] = instance.session.handshake.era
