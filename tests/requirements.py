@@ -313,6 +313,7 @@ _BUILT = {
     "OPS-1:configuration": "the configuration is read, planned and changed, each change for the version that it names",
     "OPS-1:doctor": "doctor looks at the machine and the file, and names what to mend",
     "OPS-1:events-logs": "events and the logs of each server can be read",
+    "OPS-1:event-series": "what happens again and again is one event with a count, and pushes out nothing else",
     "OPS-1:described": "every route says what it is, and the OpenAPI document is made of that",
     "OPS-1:strict": "a request that is not as described is refused, with the place",
     "OPS-1:event-stream": "events come as Server-Sent Events and go on where a client left off",

@@ -53,13 +53,14 @@ class Problem(TypedDict):
 
 
 class Source(TypedDict):
-    """The files. `held` says why they are not believed, where they are not."""
+    """The files. `held` says why they are not believed, where they are not; `remark` why saves come late or never."""
 
     valid: bool
     files: list[str]
     problems: list[Problem]
     following: bool
     held: str | None
+    remark: str | None
 
 
 class Pending(TypedDict):
@@ -245,7 +246,7 @@ class Logs(TypedDict):
 
 
 class Event(TypedDict):
-    """What happened; `id` is None where it could not be recorded."""
+    """What happened, the last time `at` and the first time `since`; `id` is None where it could not be recorded."""
 
     id: int | None
     at: str
@@ -253,6 +254,7 @@ class Event(TypedDict):
     server: str | None
     message: str
     count: int
+    since: str
 
 
 class Tool(TypedDict):

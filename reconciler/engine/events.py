@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.store.records import Records
 
 _BACKLOG = 1000
+SERIES = timedelta(hours=1)
+"""What happens again within this time is counted, whatever happened in between."""
 
 
 def now_text() -> str:
     """The time for people and programs: UTC, ISO 8601, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _text(datetime.now(UTC))
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Events:
@@ -32,22 +38,24 @@ class Events:
 
     def say(self, kind: str, message: str, server: str | None = None) -> None:
         """Something happened: `kind` is one word, `message` a sentence without any secret that was handed out."""
-        event = {"at": now_text(), "kind": kind, "server": server, "message": self._hide(message)}
+        now = datetime.now(UTC)
+        event = {"at": _text(now), "kind": kind, "server": server, "message": self._hide(message)}
         for queue in self._listeners:
             if queue.qsize() < _BACKLOG:
                 queue.put_nowait(event)
         self._tell()
-        task = asyncio.create_task(self._record(event))
+        task = asyncio.create_task(self._record(event, _text(now - SERIES)))
         self._writing.add(task)
         task.add_done_callback(self._written)
 
-    async def _record(self, event: dict[str, Any]) -> None:
+    async def _record(self, event: dict[str, Any], lately: str) -> None:
         """An event that cannot be recorded is told all the same, without an id."""
-        id, count = None, 1
+        id, count, since = None, 1, event["at"]
         try:
-            id, count = await self._records.add_event(event["at"], event["kind"], event["server"], event["message"])
+            what = (event["at"], event["kind"], event["server"], event["message"])
+            id, count, since = await self._records.add_event(*what, lately)
         finally:
-            recorded = {"id": id, **event, "count": count}
+            recorded = {"id": id, **event, "count": count, "since": since}
             for queue in tuple(self._followers):
                 if queue.qsize() >= _BACKLOG:
                     self._followers.discard(queue)

@@ -46,7 +46,12 @@ create table holds (server text not null, launch text not null, who text not nul
 _PAUSES = """
 create table pauses (server text primary key, who text not null, since text not null, until text) strict;
 """
-_STEPS = (_FIRST, _APPROVALS, _HOLDS, _PAUSES)
+_SERIES = """
+alter table events add column since text not null default '';
+update events set since = at;
+create index events_by_server on events (server, kind);
+"""
+_STEPS = (_FIRST, _APPROVALS, _HOLDS, _PAUSES, _SERIES)
 """From nothing to today: the statements that lead from each version to the next. What stands here never changes."""
 VERSION = len(_STEPS)
 _PAGE = 4096

@@ -18,18 +18,24 @@ T = TypeVar("T")
 KEPT_HISTORY = 20
 KEPT_EVENTS = 5000
 KEPT_EXITS = 5
+ALIKE = 10
+"""So many different endings of one server go side by side; further ones are counted on the newest of them."""
 PUT_OFF = 1000
 """So much that the disk refused is written later; of more than that the first is lost."""
 
 _BESIDE = ("-wal", "-shm")
-_EVENT = ("id", "at", "kind", "server", "message", "count")
+_EVENT = ("id", "at", "kind", "server", "message", "count", "since")
+_COLUMNS = ", ".join(_EVENT)
+_ENDINGS = ("down", "error")
+"""Kinds whose words are a server's own, so that it may find new ones each time."""
 
 
 class Recorded(NamedTuple):
-    """Where an event stands, and how many times in a row it happened."""
+    """Where an event stands, how many times it happened, and when the first time."""
 
     id: int
     times: int
+    since: str
 
 
 class Records:
@@ -89,15 +95,15 @@ class Records:
         """Digests of every saved plan that was used."""
         return {row[0] for row in await self._read("select digest from consumed", ())}
 
-    async def add_event(self, at: str, kind: str, server: str | None, message: str) -> Recorded:
-        """Append an event; the same one again directly after itself is only counted."""
+    async def add_event(self, at: str, kind: str, server: str | None, message: str, lately: str) -> Recorded:
+        """Append an event. One that happened since `lately` too is counted: it moves to the end, under a new id."""
         [whole] = _whole([message])
-        return await self._keep(lambda database: _add_event(database, at, kind, server, whole))
+        return await self._keep(lambda database: _add_event(database, (at, kind, server, whole), lately))
 
     async def events(self, after: int, limit: int, server: str | None, kind: str | None = None) -> list[dict[str, Any]]:
         """Events with an id above `after`, oldest first: the last `limit` of them."""
         rows = await self._read(
-            "select * from (select id, at, kind, server, message, count from events "
+            f"select * from (select {_COLUMNS} from events "
             "where id > ? and (? is null or server = ?) and (? is null or kind = ?) order by id desc limit ?) "
             "order by id",
             (after, server, server, kind, kind, limit),
@@ -112,13 +118,14 @@ class Records:
 
     async def events_from(self, after: int, limit: int) -> list[dict[str, Any]]:
         """The first `limit` events with an id above `after`, oldest first."""
-        rows = await self._read("select * from events where id > ? order by id limit ?", (after, limit))
+        rows = await self._read(f"select {_COLUMNS} from events where id > ? order by id limit ?", (after, limit))
         return [dict(zip(_EVENT, row, strict=True)) for row in rows]
 
     async def kept_events(self) -> tuple[int, int]:
-        """The ids of the first and the last event that is kept; zeros where there is none."""
-        [(first, last)] = await self._read("select coalesce(min(id), 0), coalesce(max(id), 0) from events", ())
-        return first, last
+        """From which id on nothing is missing, and the id of the last event; zeros where there is none."""
+        ids = "select coalesce(min(id), 0), coalesce(max(id), 0), count(*) from events"
+        [(first, last, count)] = await self._read(ids, ())
+        return first if count >= KEPT_EVENTS else 0, last
 
     async def add_exit(self, row: Mapping[str, Any]) -> None:
         """Remember how a session ended: server, instance, at, code, reason, stderr lines. Five are kept per server."""
@@ -221,16 +228,30 @@ class Records:
             self._put_off.popleft()
 
 
-def _add_event(database: sqlite3.Connection, at: str, kind: str, server: str | None, message: str) -> Recorded:
-    last = database.execute("select * from events order by id desc limit 1").fetchone()
-    if last and last[2:5] == (kind, server, message):
-        database.execute("update events set count = count + 1, at = ? where id = ?", (at, last[0]))
-        return Recorded(last[0], last[5] + 1)
+def _add_event(database: sqlite3.Connection, event: tuple[str, str, str | None, str], lately: str) -> Recorded:
+    at, kind, server, message = event
+    before = _series(database, kind, server, message, lately)
+    id, times, since = before or (None, 0, at)
+    database.execute("delete from events where id is ?", (id,))
     row = database.execute(
-        "insert into events (at, kind, server, message) values (?, ?, ?, ?)", (at, kind, server, message)
+        "insert into events (at, kind, server, message, count, since) values (?, ?, ?, ?, ?, ?)",
+        (*event, times + 1, min(since, at)),
     )
-    database.execute("delete from events where id <= ?", ((row.lastrowid or 0) - KEPT_EVENTS,))
-    return Recorded(row.lastrowid or 0, 1)
+    oldest = "select id from events order by id desc limit 1 offset ?"
+    database.execute(f"delete from events where id <= ({oldest})", (KEPT_EVENTS,))
+    return Recorded(row.lastrowid or 0, times + 1, min(since, at))
+
+
+def _series(
+    database: sqlite3.Connection, kind: str, server: str | None, message: str, lately: str
+) -> tuple[int, int, str] | None:
+    """Id, count and first time of the event that this one is counted on."""
+    alike = "select id, count, since, message from events where server is ? and kind = ? and at >= ? order by id desc"
+    rows = database.execute(alike, (server, kind, lately)).fetchall()
+    same = [row for row in rows if row[3] == message]
+    if not same and kind in _ENDINGS and len(rows) >= ALIKE:
+        same = rows
+    return same[0][:3] if same else None
 
 
 def _transacted(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -103,11 +103,24 @@ async def test_who_follows_hears_what_the_records_have_in_order(records: Records
             events.say("connected", f"number {number // 2}", "a")
         await events.flush()
         heard = [queue.get_nowait() for _ in range(20)]
-    assert [(event["id"], event["count"]) for event in heard if event] == [(n // 2 + 1, n % 2 + 1) for n in range(20)]
+    assert [(event["id"], event["count"]) for event in heard if event] == [(n + 1, n % 2 + 1) for n in range(20)]
     assert heard[1::2] == await records.events(0, 100, None)
     events.say("connected", "late")
     await events.flush()
     assert queue.empty()
+
+
+async def test_who_follows_hears_of_each_time_how_often_it_was_and_since_when(records: Records) -> None:
+    events = Events(records, str)
+    async with events.follow() as queue:
+        for _ in range(5):
+            events.say("down", "it exited", "a")
+            events.say("connected", "a is connected", "a")
+        await events.flush()
+        heard = [event for event in (queue.get_nowait() for _ in range(10)) if event]
+    assert [(event["kind"], event["count"]) for event in heard[-2:]] == [("down", 5), ("connected", 5)]
+    assert {event["since"] for event in heard} == {heard[0]["at"], heard[1]["at"]}
+    assert await records.events(0, 100, None) == heard[-2:]
 
 
 async def test_who_follows_and_does_not_keep_up_is_told_so_and_finds_the_rest_in_the_records(records: Records) -> None:

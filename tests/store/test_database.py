@@ -59,7 +59,8 @@ async def test_records_of_the_first_version_are_kept_whole(path: Path) -> None:
     records = Records(path)
     assert await records.open("now") is None
     assert await records.consumed() == {"sha256:1"}
-    assert [row["message"] for row in await records.events(0, 10, None)] == ["it failed"]
+    (event,) = await records.events(0, 10, None)
+    assert (event["message"], event["at"], event["since"], event["count"]) == ("it failed", "then", "then", 1)
     (row,) = await AuditRows(records).since("", 10)
     assert (row["principal"], row["outcome"], row["call"], row["who"]) == ("owner", "done", None, None)
     await records.close()

@@ -42,23 +42,23 @@ def test_what_happened_on_a_full_disk_is_recorded_when_there_is_room(tmp_path: P
         async def main():
             records = Records(path)
             await records.open("now")
-            await records.add_event("now", "first", None, "there was room")
+            await records.add_event("now", "first", None, "there was room", "now")
             full = here / "full"
             with suppress(OSError), full.open("wb", buffering=0) as file:
                 while file.write(b"x" * 4096):
                     pass
             for number in range(100):  # the last page has some room
                 try:
-                    await records.add_event("now", "fits", None, str(number) * 3000)
+                    await records.add_event("now", "fits", None, str(number) * 3000, "now")
                 except Refused:
                     break
-            await refuses(records.add_event("now", "down", "a", "died"))
+            await refuses(records.add_event("now", "down", "a", "died", "now"))
             await refuses(records.add_exit(end))
             await refuses(records.add_history(row, {}))
             await refuses(records.consume("digest", "now"))
             assert (await records.events(0, 10, None))[0]["message"] == "there was room"
             full.unlink()
-            assert (await records.add_event("now", "after", None, "there is room")).times == 1
+            assert (await records.add_event("now", "after", None, "there is room", "now")).times == 1
             assert [each["kind"] for each in await records.events(0, 2, None)] == ["down", "after"]
             assert (await records.exits("a"))[0]["reason"] == "died"
             assert [each["plan"] for each in await records.history()] == ["pln-1"]

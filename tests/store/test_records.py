@@ -17,7 +17,7 @@ import pytest
 
 from reconciler.store.accepted import StateTooNew
 from reconciler.store.database import VERSION
-from reconciler.store.records import KEPT_EVENTS, KEPT_EXITS, KEPT_HISTORY, Records
+from reconciler.store.records import ALIKE, KEPT_EVENTS, KEPT_EXITS, KEPT_HISTORY, Recorded, Records
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -108,30 +108,76 @@ async def test_of_many_who_consume_a_plan_at_once_one_gets_it(path: Path) -> Non
     assert got.count(True) == 1
 
 
-@requirement("OPS-1:events-logs")
-async def test_the_same_event_directly_after_itself_is_counted(path: Path) -> None:
+def minute(number: int) -> str:
+    return f"2026-11-21T{4 + number // 60:02}:{number % 60:02}:00.000Z"
+
+
+async def happens(kept: Records, number: int, kind: str, server: str, message: str) -> Recorded:
+    """In this minute, with an hour before it in which the same counts as a repetition."""
+    return await kept.add_event(minute(number), kind, server, message, minute(number - 60))
+
+
+@requirement("OPS-1:event-series")
+async def test_an_event_that_happens_again_is_counted_although_others_stand_between(path: Path) -> None:
     async with records(path) as kept:
-        for at in ("1", "2", "3"):
-            assert (await kept.add_event(at, "error", "a", "it failed")) == (1, int(at))
-        await kept.add_event("4", "error", "b", "it failed")
-        await kept.add_event("5", "error", "a", "it failed")
-        assert [(row["at"], row["server"], row["count"]) for row in await kept.events(0, 10, None)] == [
-            ("3", "a", 3),
-            ("4", "b", 1),
-            ("5", "a", 1),
-        ]
+        for number in range(0, 300, 5):
+            for kind, message in (("down", "it exited"), ("error", "it exited: bye"), ("connected", "a is connected")):
+                await happens(kept, number, kind, "a", message)
+            await happens(kept, number, "down", "b", "it exited")
+        told = [(row["kind"], row["server"], row["count"]) for row in await kept.events(0, 100, None)]
+        assert told == [("down", "a", 60), ("error", "a", 60), ("connected", "a", 60), ("down", "b", 60)]
+        assert {(row["since"], row["at"]) for row in await kept.events(0, 100, None)} == {(minute(0), minute(295))}
+
+
+async def test_a_counted_event_is_the_newest_and_is_heard_by_who_comes_back(path: Path) -> None:
+    async with records(path) as kept:
+        first = await happens(kept, 0, "error", "a", "it failed")
+        other = await happens(kept, 1, "error", "b", "it failed")
+        again = await happens(kept, 2, "error", "a", "it failed")
+        assert (first.times, again.times, again.since) == (1, 2, minute(0))
+        assert [row["id"] for row in await kept.events(0, 10, None)] == [other.id, again.id]
+        assert [row["server"] for row in await kept.events_from(other.id, 10)] == ["a"]
+
+
+async def test_what_happens_again_after_a_long_while_is_an_event_of_its_own(path: Path) -> None:
+    async with records(path) as kept:
+        for number in (0, 60, 121):
+            await happens(kept, number, "error", "a", "it failed")
+        assert [row["count"] for row in await kept.events(0, 10, None)] == [2, 1]
+
+
+async def test_a_clock_that_goes_back_takes_nothing_from_the_count(path: Path) -> None:
+    async with records(path) as kept:
+        await happens(kept, 200, "error", "a", "it failed")
+        again = await happens(kept, 100, "error", "a", "it failed")
+        assert again.times == 2
+        assert [(row["at"], row["since"]) for row in await kept.events(0, 10, None)] == [(minute(100), minute(100))]
+
+
+@requirement("OPS-1:event-series")
+async def test_a_server_that_ends_for_a_new_reason_each_time_does_not_push_out_the_rest(path: Path) -> None:
+    async with records(path) as kept:
+        await happens(kept, 0, "changed", "a", "me changed it")
+        for number in range(50):
+            await happens(kept, number, "error", "a", f"it exited: {number} is no port")
+            await happens(kept, number, "asked", "a", f"call {number}")
+        errors = await kept.events(0, 100, "a", "error")
+        assert [row["count"] for row in errors] == [*[1] * (ALIKE - 1), 50 - ALIKE + 1]
+        assert errors[-1]["message"] == "it exited: 49 is no port"
+        assert len(await kept.events(0, 100, "a", "asked")) == 50
+        assert [row["message"] for row in await kept.events(0, 100, "a", "changed")] == ["me changed it"]
 
 
 async def test_events_are_read_from_an_id_on_of_one_server_and_the_last_of_them(path: Path) -> None:
     async with records(path) as kept:
-        ids = [(await kept.add_event(AT, "down", "ab"[n % 2], str(n))).id for n in range(6)]
-        await kept.add_event(AT, "applying", None, "everything")
+        ids = [(await kept.add_event(AT, "down", "ab"[n % 2], str(n), AT)).id for n in range(6)]
+        await kept.add_event(AT, "applying", None, "everything", AT)
         assert [row["message"] for row in await kept.events(0, 3, None)] == ["4", "5", "everything"]
         assert [row["message"] for row in await kept.events(ids[2], 10, "a")] == ["4"]
         assert await kept.events(1000, 10, None) == []
         assert [row["message"] for row in await kept.events_from(ids[2], 3)] == ["3", "4", "5"]
         assert [row["count"] for row in await kept.events_from(ids[5], 3)] == [1]
-        assert await kept.kept_events() == (ids[0], ids[5] + 1)
+        assert await kept.kept_events() == (0, ids[5] + 1)
 
 
 async def test_without_events_there_is_no_id(path: Path) -> None:
@@ -142,10 +188,34 @@ async def test_without_events_there_is_no_id(path: Path) -> None:
 
 async def test_old_events_are_forgotten(path: Path) -> None:
     async with records(path) as kept:
-        await kept.add_event(AT, "x", None, "first")
-        await kept._run(lambda: kept._now().execute("update sqlite_sequence set seq = ?", (KEPT_EVENTS,)).rowcount)
-        await kept.add_event(AT, "x", None, "last")
-        assert [row["message"] for row in await kept.events(0, 10, None)] == ["last"]
+        await kept.add_event(AT, "x", None, "first", AT)
+        await kept.run(fill_events)
+        assert len(await kept.events(0, KEPT_EVENTS * 2, None)) == KEPT_EVENTS
+        first, _ = await kept.kept_events()
+        last = await kept.add_event(AT, "x", None, "last", AT)
+        rows = await kept.events(0, KEPT_EVENTS * 2, None)
+        assert (len(rows), rows[0]["message"], rows[-1]["message"]) == (KEPT_EVENTS, "filler 1", "last")
+        assert await kept.kept_events() == (first + 1, last.id)
+
+
+def fill_events(database: sqlite3.Connection, count: int = KEPT_EVENTS - 1) -> None:
+    """So many events; unless told otherwise there is room for one less."""
+    database.execute(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < ?) "
+        "insert into events (at, kind, message, since) select ?, 'filler', 'filler ' || i, ? from n",
+        (count, AT, AT),
+    )
+
+
+@requirement("OPS-1:event-series")
+async def test_one_event_that_goes_on_for_ever_makes_nothing_forgotten(path: Path) -> None:
+    async with records(path) as kept:
+        await kept.add_event(AT, "x", None, "first", AT)
+        await kept.run(lambda at: at.execute("update sqlite_sequence set seq = ?", (KEPT_EVENTS * 3,)).rowcount)
+        for _ in range(3):
+            await kept.add_event(AT, "x", None, "again", AT)
+        assert [row["message"] for row in await kept.events(0, 10, None)] == ["first", "again"]
+        assert await kept.kept_events() == (0, KEPT_EVENTS * 3 + 3)
 
 
 async def test_the_last_five_ends_of_each_server_are_kept_newest_first(path: Path) -> None:
@@ -173,8 +243,8 @@ async def test_the_first_word_about_a_tool_holds_for_its_launch(path: Path) -> N
 
 async def test_half_characters_of_a_server_are_kept_as_question_marks(path: Path) -> None:
     async with records(path) as kept:
-        await kept.add_event(AT, "error", "a", "half \ud800")
-        await kept.add_event(AT, "error", "a", "half \ud800")
+        await kept.add_event(AT, "error", "a", "half \ud800", AT)
+        await kept.add_event(AT, "error", "a", "half \ud800", AT)
         await kept.add_exit({**exit_row("a", 1), "reason": "half \udfff", "stderr": ["half \ud800"]})
         assert [(row["message"], row["count"]) for row in await kept.events(0, 10, None)] == [("half ?", 2)]
         assert (await kept.exits("a"))[0]["reason"] == "half ?"
@@ -182,7 +252,7 @@ async def test_half_characters_of_a_server_are_kept_as_question_marks(path: Path
 
 async def test_the_database_is_for_its_owner_alone(path: Path) -> None:
     async with records(path) as kept:
-        await kept.add_event(AT, "x", None, "y")
+        await kept.add_event(AT, "x", None, "y", AT)
         modes = {file.name: file.stat().st_mode & 0o7777 for file in path.parent.iterdir()}
     assert modes == dict.fromkeys(modes, 0o600)
     assert "records.db-wal" in modes
@@ -226,7 +296,7 @@ def set_aside(path: Path) -> Path:
 async def test_a_damaged_file_is_set_aside_and_begun_anew(path: Path, damage: bytes) -> None:
     path.write_bytes(damage)
     async with records(path, set_aside(path)) as kept:
-        await kept.add_event(AT, "x", None, "y")
+        await kept.add_event(AT, "x", None, "y", AT)
         assert len(await kept.events(0, 10, None)) == 1
     assert set_aside(path).read_bytes() == damage
 

@@ -29,7 +29,8 @@ _DIGITS = 15
 
 
 class EventShown(Shown):
-    """What happened. The same thing directly after itself is the same event with a higher `count`.
+    """What happened. The same thing again within an hour is told with a higher `count`, under a new id: `at` is the
+    last time, `since` the first.
 
     `id` is null where it could not be recorded. A `gap` is told where events are not kept any more, or the records
     were begun anew.
@@ -41,6 +42,7 @@ class EventShown(Shown):
     server: str | None
     message: str
     count: int
+    since: str
 
 
 class Events(Shown):
@@ -113,10 +115,10 @@ def _last_heard(request: Request) -> int | None:
 async def _happening(project: Project, host: Host, after: int | None) -> AsyncIterator[_Event | None]:
     """What was recorded after an id, then what happens; None where a while passed without anything."""
     async with project.events.follow() as queue:
-        last = (0, 0)
+        last = 0
         if after is not None:
             async for event in _recorded(project, after):
-                last = (event["id"] or 0, event["count"])
+                last = event["id"] or 0
                 yield event
         while not host.stopping.is_set():
             try:
@@ -126,7 +128,7 @@ async def _happening(project: Project, host: Host, after: int | None) -> AsyncIt
                 continue
             if news is None:
                 return
-            if news["id"] is None or (news["id"], news["count"]) > last:
+            if news["id"] is None or news["id"] > last:
                 yield news
 
 
@@ -135,7 +137,8 @@ async def _recorded(project: Project, after: int) -> AsyncIterator[_Event]:
     begun_anew = after > newest
     if begun_anew or (first > after + 1):
         message = "the records were begun anew" if begun_anew else "what happened in between is not kept any more"
-        yield {"id": None, "at": now_text(), "kind": "gap", "server": None, "message": message, "count": 1}
+        at = now_text()
+        yield {"id": None, "at": at, "kind": "gap", "server": None, "message": message, "count": 1, "since": at}
         after = 0
     while rows := await project.records.events_from(after, PAGE):
         for row in rows:
