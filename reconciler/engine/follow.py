@@ -11,11 +11,19 @@ from typing import Literal, TypeAlias
 from reconciler.engine.change import Consent, apply_file, apply_plan, plan_to
 from reconciler.engine.execute import Outcome
 from reconciler.engine.project import Project
-from reconciler.engine.watch import SETTLE_SHRUNK, Signature, Verdict, changes, judge, replaced_by_host
-from reconciler.problems import errors
+from reconciler.engine.watch import (
+    SETTLE_SHRUNK,
+    SETTLE_WRITTEN,
+    Signature,
+    Verdict,
+    changes,
+    judge,
+    replaced_by_host,
+)
+from reconciler.problems import Place, errors
 from reconciler.store.files import text_digest
 from reconciler.store.refused import try_room
-from reconciler.store.sources import all_paths
+from reconciler.store.sources import Snapshot, all_paths
 
 AutoApprove = Literal["no", "start", "all"]
 Texts: TypeAlias = dict[Path, bytes]
@@ -40,8 +48,9 @@ class Follower:
         self._believed: Texts = {}
         self._inode: int | None = None
         self._said = ""
+        self._remarked: str | None = None
         self._refused: str | None = None
-        project.followed.on = True
+        project.followed.on, project.followed.deaf = True, False
         self._task = asyncio.create_task(self._run(), name=f"follower of {project.name}")
 
     async def say_yes(self, auto_approve: AutoApprove) -> None:
@@ -64,7 +73,7 @@ class Follower:
             await asyncio.sleep(LOOK_AGAIN)
 
     async def _follow(self) -> None:
-        async for found in changes(self._paths, poll=self._poll):
+        async for found in changes(self._paths, poll=self._poll, told=self._told):
             try:
                 await self._saved(found)
             except NotKept as refusal:
@@ -93,19 +102,25 @@ class Follower:
             return
         verdict, texts = await self._verdict(texts, renamed)
         if verdict.kind == "hold":
+            await self._project.read()  # what is wrong with the files is what is wrong with them now
             self._hold(verdict.why)
         else:
             await self._take_up(texts)
 
     async def _verdict(self, texts: Texts, renamed: bool) -> tuple[Verdict, Texts]:
-        """Wait until the texts have been quiet for long enough to be believed; the texts it is about come along."""
+        """Wait until the texts have been quiet for long enough to be believed; the texts it is about come along.
+
+        That there are errors is not waited for: it changes nothing.
+        """
         loop = asyncio.get_running_loop()
         since = loop.time()
         while True:
             verdict = self._judged(texts, renamed, loop.time() - since)
             if verdict.kind != "wait" or self._first:
                 return verdict, texts
-            await asyncio.sleep(verdict.seconds)
+            if loop.time() - since >= SETTLE_WRITTEN and (wrong := _wrong(await self._project.read())) is not None:
+                return Verdict("hold", why=wrong), texts
+            await asyncio.sleep(min(verdict.seconds, SETTLE_WRITTEN))
             now = await asyncio.to_thread(self._texts)
             if now is not None and now != texts:
                 texts, since = now, loop.time()
@@ -119,7 +134,9 @@ class Follower:
             known = text == before or text_digest(text) in self._project.followed.ours
             one = Verdict("apply") if known else judge(before, text, renamed=renamed, quiet=quiet)
             if one.kind == "hold":
-                return Verdict("hold", why=f"{self._project.sources.shown(path)}: {one.why}")
+                line, column = one.at
+                place = Place(self._project.sources.shown(path), line, column)
+                return Verdict("hold", why=f"{place}: {one.why}")
             verdict = max(verdict, one, key=lambda each: each.seconds)
         return verdict
 
@@ -141,14 +158,13 @@ class Follower:
             await self._find_room(self._refused)
             self._first = self._first and texts == self._believed  # a yes to the first text is one to no other
             self._refused = None
+        wrong = _wrong(await project.read())
+        if wrong is not None:  # told also while something else is being applied
+            self._hold(wrong)
+            return
         async with project.applying:
             snapshot = await project.read()
-            if await asyncio.to_thread(self._texts) != texts:
-                return
-            wrong = errors(snapshot.reading.problems)
-            if wrong:
-                at = f"{wrong[0].place}: " if wrong[0].place else ""
-                self._hold(f"the file has errors, what was applied stays: {at}{wrong[0].detail}")
+            if await asyncio.to_thread(self._texts) != texts or _wrong(snapshot) is not None:
                 return
             self._believed = texts
             self._release(project.sources.main)
@@ -171,11 +187,24 @@ class Follower:
             raise NotKept(refused) from error
 
     def _release(self, main: Path) -> None:
-        self._project.followed.held = None
-        if replaced_by_host(main):
-            self._say("the host replaced this bind-mounted file; mount its directory instead to see changes")
-        else:
-            self._said = ""
+        followed = self._project.followed
+        followed.held, self._said = None, ""
+        followed.replaced = replaced_by_host(main)
+        self._tell_remark()
+
+    def _told(self, event: bool) -> None:
+        """An event of a save arrived, or several changes were found of which none told."""
+        self._project.followed.deaf = not event
+        self._tell_remark()
+
+    def _tell_remark(self) -> None:
+        """Say why saves come late or never; once, until it is something else."""
+        remark = self._project.followed.remark
+        if remark != self._remarked:
+            self._remarked = remark
+            if remark is not None:
+                self._project.events.say("source", remark)
+            self._project.news.tell()
 
     def _hold(self, why: str) -> None:
         self._project.followed.held = why
@@ -186,6 +215,14 @@ class Follower:
         if why != self._said:
             self._said = why
             self._project.events.say("source", why)
+
+
+def _wrong(snapshot: Snapshot) -> str | None:
+    """What is wrong with what the files say, the first of it with its place; None where nothing is."""
+    for wrong in errors(snapshot.reading.problems):
+        at = f"{wrong.place}: " if wrong.place else ""
+        return f"the file has errors, what was applied stays: {at}{wrong.detail}"
+    return None
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
+from reconciler.engine.followed import Followed
 from reconciler.engine.hints import Hints
 from reconciler.engine.holds import Holds
 from reconciler.engine.ledger import Ledger, load_accepted
@@ -36,7 +36,7 @@ from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer, Status
 from reconciler.model.pins import Drifted
 from reconciler.model.server import Mock, Server
-from reconciler.problems import Problem, errors
+from reconciler.problems import errors
 from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
 from reconciler.sessions.session import End, SessionError
 from reconciler.sessions.sign_in.sign_ins import SignIns
@@ -54,17 +54,6 @@ LAST_WORDS = 5.0
 """Seconds that an end waits for what is being written."""
 RETRY_WAIT = 30.0
 """Seconds a call waits for a session that is on its way."""
-
-
-@dataclass(slots=True)
-class Followed:
-    """What following the file has come to. `held` says why a saved text is not applied by itself."""
-
-    on: bool = False
-    held: str | None = None
-    problems: list[Problem] = field(default_factory=list)
-    ours: frozenset[str] = frozenset()
-    """Digests of the texts that we wrote last: they are whole, whatever they look like."""
 
 
 class Project:

@@ -48,6 +48,7 @@ def status(project: Project, engine: EngineFacts | None) -> dict[str, Any]:
             "problems": [problem.to_json() for problem in problems],
             "following": project.followed.on,
             "held": project.followed.held,
+            "remark": project.followed.remark,
         },
         "pending": [pending.to_json() for pending in project.waiting.all],
         "calls": {

@@ -23,32 +23,63 @@ TICK_MS = 1000
 POLL_SECONDS = 0.5
 SETTLE_RENAMED = 0.03
 SETTLE_WRITTEN = 0.15
-SETTLE_SHRUNK = 2.0
+SETTLE_SHRUNK = 1.2
+SETTLE_OPEN = 1.6
+"""For a text that shrank and whose end is no end of a line: more may be on its way."""
+UNTOLD = 3
+"""So many changes in a row of which no event told: events do not arrive."""
 FRESH_NS = 20_000_000
 """File systems count time in steps of up to 10 ms: two writes within one step leave the same time."""
 LONGEST_CHAIN = 40
 _CONFLICT = (b"<<<<<<< ", b">>>>>>> ")
+_WHOLE_ENDS = (b"\n", b"}")
+Hint: TypeAlias = Literal["look", "event", "tick"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do with a saved text: `apply`, `wait` so many seconds more and look again, or `hold` and say why."""
+    """What to do with a saved text: `apply`, `wait` so many seconds more and look again, or `hold` and say why and
+    at which line and column."""
 
     kind: Literal["apply", "wait", "hold"]
     seconds: float = 0.0
     why: str = ""
+    at: tuple[int, int] = (1, 1)
 
 
 def judge(before: bytes, now: bytes, *, renamed: bool, quiet: float) -> Verdict:
     """Whether a text that has not changed for `quiet` seconds is believed. `before` is the last valid text."""
     if not now.strip():
         return Verdict("hold", why="it is empty")
-    if all(any(line.startswith(sign) for line in now.splitlines()) for sign in _CONFLICT):
-        return Verdict("hold", why="it has conflict markers")
+    if (line := _conflict(now)) is not None:
+        return Verdict("hold", why="it has conflict markers", at=(line, 1))
     if before.startswith(now) and now.rstrip() != before.rstrip():
-        return Verdict("hold", why="it is the beginning of what it was, as an unfinished save is")
-    settle = SETTLE_SHRUNK if len(now) < len(before) else SETTLE_RENAMED if renamed else SETTLE_WRITTEN
+        line, column = _end(now)
+        why = f"it ends in line {line} of {_end(before)[0]} of what it was, as an unfinished save does"
+        return Verdict("hold", why=why, at=(line, column))
+    settle = _settle(before, now, renamed)
     return Verdict("apply") if quiet >= settle else Verdict("wait", settle - quiet)
+
+
+def _settle(before: bytes, now: bytes, renamed: bool) -> float:
+    """How long a text must not change before it is believed."""
+    if len(now) < len(before):
+        return SETTLE_SHRUNK if now.endswith(_WHOLE_ENDS) else SETTLE_OPEN
+    return SETTLE_RENAMED if renamed else SETTLE_WRITTEN
+
+
+def _conflict(text: bytes) -> int | None:
+    """The line of the first marker of a merge conflict; None where there is no conflict."""
+    begin, end = _CONFLICT
+    lines = text.splitlines() if begin in text and end in text else []
+    begun = [number for number, line in enumerate(lines, 1) if line.startswith(begin)]
+    return begun[0] if begun and any(line.startswith(end) for line in lines) else None
+
+
+def _end(text: bytes) -> tuple[int, int]:
+    """Line and column behind the last character that is no space."""
+    lines = text.rstrip().splitlines()
+    return len(lines), len(lines[-1].decode("utf-8", "replace")) + 1
 
 
 def signature(path: Path) -> Signature:
@@ -103,16 +134,26 @@ def _chain(path: Path) -> Iterator[Path]:
                 yield part
 
 
-async def changes(paths: Callable[[], Iterable[Path]], *, poll: bool = False) -> AsyncIterator[dict[Path, Signature]]:
+async def changes(
+    paths: Callable[[], Iterable[Path]], *, poll: bool = False, told: Callable[[bool], None] = lambda _: None
+) -> AsyncIterator[dict[Path, Signature]]:
     """The signatures of `paths()`, at once and again whenever one of them differs. Never ends by itself.
 
-    A file that was written just now is told twice: what is written next may leave the same signature.
+    A file that was written just now is told twice: what is written next may leave the same signature. `told` is called
+    with False when events do not arrive although files change, and with True when one does.
     """
     last: dict[Path, Signature] = {}
-    fresh = False
+    fresh, untold = False, 0
     async with aclosing(_hints(paths, poll=poll)) as hints:
-        async for _ in hints:
+        async for hint in hints:
+            if hint == "event":
+                untold = 0
+                told(True)
             now = {path: signature(path) for path in paths()}
+            if now != last and hint == "tick":
+                untold += 1
+                if untold == UNTOLD:
+                    told(False)
             if now != last or fresh:
                 last, fresh = now, _any_fresh(now)
                 yield now
@@ -127,18 +168,18 @@ def is_fresh(facts: Signature) -> bool:
     return facts is not None and abs(time.time_ns() - facts[0]) < FRESH_NS
 
 
-async def _hints(paths: Callable[[], Iterable[Path]], *, poll: bool) -> AsyncGenerator[None, None]:
+async def _hints(paths: Callable[[], Iterable[Path]], *, poll: bool) -> AsyncGenerator[Hint, None]:
     """A moment to look: at once, after every event, and at the latest after a tick."""
     while True:
-        yield None
+        yield "look"
         folders = directories(paths())
         if poll or not folders:
             await asyncio.sleep(POLL_SECONDS)
             continue
         try:
             async with aclosing(_events(folders)) as events:
-                async for _ in events:
-                    yield None
+                async for event in events:
+                    yield "event" if event else "tick"
                     if directories(paths()) != folders:
                         break
         except (OSError, RuntimeError):  # a folder vanished, or the system has no more watches to give

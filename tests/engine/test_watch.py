@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from reconciler.engine import watch
 from reconciler.engine.watch import (
+    SETTLE_OPEN,
     SETTLE_RENAMED,
     SETTLE_SHRUNK,
     SETTLE_WRITTEN,
@@ -29,6 +30,7 @@ from reconciler.engine.watch import (
 from tests.needs import MOUNTS
 from tests.requirements import requirement
 from tests.store.namespace import run_with_mounts
+from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("APPLY-1:watch")]
 
@@ -44,9 +46,11 @@ class Seen:
         self.path = path
         self.last: bytes | None = b"nothing yet"
         self.told = asyncio.Event()
+        self.events: list[bool] = []
+        """Whether events arrive, each time that was said."""
 
     async def follow(self, paths: Callable[[], Iterable[Path]], *, poll: bool) -> None:
-        async for _ in changes(paths, poll=poll):
+        async for _ in changes(paths, poll=poll, told=self.events.append):
             self.last = None
             with suppress(OSError):
                 self.last = self.path.read_bytes()
@@ -166,6 +170,7 @@ async def test_of_many_saves_in_a_row_the_last_is_seen(tmp_path: Path, mode: Mod
         for number in range(300):
             SAVES[number % len(SAVES)](path, b"text %d" % number)
         await seen.until(b"text 299")
+        assert False not in seen.events
 
 
 async def test_two_edits_of_the_same_size_within_the_same_second_are_both_seen(tmp_path: Path, mode: Mode) -> None:
@@ -315,6 +320,26 @@ async def test_where_the_system_gives_no_watches_files_are_polled(
             await seen.until(text)
 
 
+async def test_that_no_event_told_of_several_changes_is_said_once_until_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on many mounts: the directory that is watched in truth is another one."""
+    real, elsewhere = watch._events, tmp_path / "elsewhere"
+    monkeypatch.setattr(watch, "_events", lambda _: real([elsewhere]))
+    monkeypatch.setattr(watch, "TICK_MS", 50)
+    elsewhere.mkdir()
+    path = tmp_path / "reconciler.yaml"
+    path.write_bytes(b"first")
+    async with watching(path) as seen:
+        for number in range(6):
+            assert seen.events == [False] * (number >= watch.UNTOLD)
+            path.write_bytes(b"text %d" % number)
+            await seen.until(b"text %d" % number)
+        (elsewhere / "event").touch()
+        await come_true(lambda: seen.events[-1], 5)
+        assert seen.events[:2] == [False, True]
+
+
 async def test_a_link_that_vanishes_between_two_looks_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,20 +429,29 @@ MARKED = b"<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n" + GOOD
 
 
 @pytest.mark.parametrize(
-    ("now", "why"),
+    ("now", "why", "at"),
     [
-        (b"", "it is empty"),
-        (b" \n\t\r\n", "it is empty"),
-        (MARKED, "it has conflict markers"),
-        (MARKED.replace(b"\n", b"\r\n"), "it has conflict markers"),
-        (GOOD[:-5], "it is the beginning of what it was, as an unfinished save is"),
-        (GOOD.partition(b"  b:")[0], "it is the beginning of what it was, as an unfinished save is"),
-        (GOOD[:1], "it is the beginning of what it was, as an unfinished save is"),
+        (b"", "it is empty", (1, 1)),
+        (b" \n\t\r\n", "it is empty", (1, 1)),
+        (MARKED, "it has conflict markers", (1, 1)),
+        (GOOD + MARKED, "it has conflict markers", (5, 1)),
+        ((GOOD + MARKED).replace(b"\n", b"\r\n"), "it has conflict markers", (5, 1)),
+        (GOOD[:-5], "it ends in line 4 of 4 of what it was, as an unfinished save does", (4, 14)),
+        (GOOD.partition(b"  b:")[0], "it ends in line 3 of 4 of what it was, as an unfinished save does", (3, 18)),
+        (GOOD[:1], "it ends in line 1 of 4 of what it was, as an unfinished save does", (1, 2)),
     ],
 )
 @pytest.mark.parametrize("renamed", [False, True])
-def test_what_looks_unfinished_is_held_however_long_it_stays(now: bytes, why: str, renamed: bool) -> None:
-    assert judge(GOOD, now, renamed=renamed, quiet=3600.0) == Verdict("hold", why=why)
+def test_what_looks_unfinished_is_held_however_long_it_stays(
+    now: bytes, why: str, at: tuple[int, int], renamed: bool
+) -> None:
+    assert judge(GOOD, now, renamed=renamed, quiet=3600.0) == Verdict("hold", why=why, at=at)
+
+
+def test_the_place_of_a_cut_counts_characters_and_half_of_one_as_one() -> None:
+    before = "a: äöü€\n".encode()
+    assert judge(before, before[:-2], renamed=False, quiet=0.0).at == (1, 8)
+    assert judge(before, before[:-4], renamed=False, quiet=0.0).at == (1, 7)
 
 
 @pytest.mark.parametrize(
@@ -433,6 +467,8 @@ def test_what_looks_unfinished_is_held_however_long_it_stays(now: bytes, why: st
         (GOOD, SHORTER, False, SETTLE_SHRUNK),
         (GOOD, SHORTER, True, SETTLE_SHRUNK),
         (GOOD, GOOD.rstrip(), False, SETTLE_SHRUNK),
+        (GOOD, SHORTER[:-3], False, SETTLE_OPEN),
+        (GOOD, SHORTER[:-3], True, SETTLE_OPEN),
         (GOOD, b"# >>>>>>> \n" + GOOD, True, SETTLE_RENAMED),
         (GOOD, b">>>>>>> \n" + GOOD, True, SETTLE_RENAMED),
     ],

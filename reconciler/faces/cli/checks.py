@@ -17,6 +17,7 @@ from typing import Any, Literal
 import watchfiles
 
 from reconciler import __version__
+from reconciler.client import Client
 from reconciler.config.references import names_mentioned, secrets_mentioned
 from reconciler.faces.cli.context import Options
 from reconciler.faces.cli.reach import connect
@@ -53,13 +54,14 @@ class Finding:
 def examine(options: Options) -> Iterator[Finding]:
     """Every finding, in the order in which one would look."""
     yield _system()
-    yield _events()
     sources = options.sources()
-    if sources is None:
+    state = options.state(sources) if sources is not None else None
+    client = connect(state) if state is not None else None
+    yield _events(client)
+    if sources is None or state is None:
         yield Finding("warn", "file", "no reconciler.yaml here or above", "`reconciler init` writes one")
         return
-    state = options.state(sources)
-    yield from (_state(state), _engine(state))
+    yield from (_state(state), _engine(client))
     reading = read_sources(sources).reading
     wrong = errors(reading.problems)
     if wrong:
@@ -84,8 +86,12 @@ def _system() -> Finding:
     return Finding("ok", "system", words)
 
 
-def _events() -> Finding:
-    """Whether the system tells about a saved file: here, in the directory for temporary files."""
+def _events(client: Client | None) -> Finding:
+    """Whether the system tells about a saved file: as a running engine found, else in the directory for temporary
+    files."""
+    remark = client.status()["source"].get("remark") if client is not None else None
+    if remark is not None:
+        return Finding("warn", "events", remark)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save = threading.Timer(_SAVE_AFTER, (folder / "saved").touch)
@@ -115,8 +121,7 @@ def _state(state: StateDir) -> Finding:
     return Finding("ok", "state", str(path))
 
 
-def _engine(state: StateDir) -> Finding:
-    client = connect(state)
+def _engine(client: Client | None) -> Finding:
     if client is None:
         return Finding("ok", "engine", "none runs")
     hello = client.hello()

@@ -18,7 +18,7 @@ def report_at_rest(options: Options, state: StateDir) -> Answer:
     """The last report with `engine` null, and the file as it is now. Without any report: a project without servers."""
     report = read_observed(state) or _nothing(state)
     rows = [_at_rest(row) for row in report["servers"]]
-    source = {**report["source"], "following": False, "held": None}
+    source = {**report["source"], "following": False, "held": None, "remark": None}
     return with_files_now({**report, "engine": None, "source": source, "servers": rows}, options)
 
 

@@ -111,14 +111,16 @@ def _calls_lines(report: Answer, paint: Painter) -> Iterator[str]:
 
 
 def _source_lines(source: Mapping[str, Any], paint: Painter) -> Iterator[str]:
-    if source["valid"] and not source.get("held"):
-        return
-    yield ""
-    yield paint.role("The file is not taken up; what was applied stays", "warning")
-    if source.get("held") and source["valid"]:
-        yield f"  {paint.safe(source['held'])}"
-    for problem in source["problems"]:
-        if problem["severity"] == "error":
+    if source.get("remark"):
+        yield ""
+        yield paint.role(paint.safe(source["remark"]), "warning")
+    wrong, held = [each for each in source["problems"] if each["severity"] == "error"], source.get("held")
+    if wrong or held:
+        yield ""
+        yield paint.role("The file is not taken up; what was applied stays", "warning")
+        if held and not any(problem["detail"] in held for problem in wrong):
+            yield f"  {paint.safe(held)}"
+        for problem in wrong:
             place = f"{paint.safe(problem['file'])}:{problem['line']}:{problem['column']}: " if problem["file"] else ""
             yield f"  {place}{paint.safe(problem['detail'])}"
 

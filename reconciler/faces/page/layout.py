@@ -66,6 +66,7 @@ def _banner(project: Project) -> Any:
         "banner.html",
         problems=[problem.to_json() for problem in errors(project.followed.problems)],
         held=project.followed.held,
+        remark=project.followed.remark,
         following=project.followed.on,
         file=project.sources.shown(project.sources.main),
     )

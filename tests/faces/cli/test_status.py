@@ -29,7 +29,8 @@ def row(server: str, **facts: Any) -> dict[str, Any]:
 
 
 def report(*servers: dict[str, Any], **facts: Any) -> dict[str, Any]:
-    source = {"valid": True, "files": ["reconciler.yaml"], "problems": [], "following": False, "held": None}
+    source = {"valid": True, "files": ["reconciler.yaml"], "problems": [], "following": False}
+    source |= {"held": None, "remark": None}
     engine = {"pid": 7, "version": "1", "startedAt": "2026-11-21T03:00:00.000Z", "url": None}
     whole = {"project": "desk", "serial": 3, "engine": engine, "source": source, "pending": []}
     return {**whole, **facts, "servers": list(servers)}
@@ -77,7 +78,8 @@ def test_before_anything_was_applied_the_document_is_empty(desk: Desk) -> None:
     desk.write({"one": light("one")})
     done = desk.run("status", "-o", "json")
     assert done.exit == 0
-    source = {"valid": True, "files": ["reconciler.yaml"], "problems": [], "following": False, "held": None}
+    source = {"valid": True, "files": ["reconciler.yaml"], "problems": [], "following": False}
+    source |= {"held": None, "remark": None}
     nothing = {"project": "desk", "serial": 0, "engine": None, "pending": [], "servers": []}
     assert done.json == {**nothing, "source": source, "calls": {"free": 0, "asked": 0, "waiting": 0}}
 

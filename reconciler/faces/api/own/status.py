@@ -48,13 +48,14 @@ class Projects(Shown):
 
 
 class SourceShown(Shown):
-    """The files. `held` says why they are not believed, where they are not."""
+    """The files. `held` says why they are not believed, where they are not; `remark` why saves come late or never."""
 
     valid: bool
     files: list[str]
     problems: list[ProblemShown]
     following: bool
     held: str | None
+    remark: str | None
 
 
 class PendingShown(Shown):
