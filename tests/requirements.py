@@ -144,6 +144,7 @@ _BUILT = {
     "APPLY-1:kills": "an engine killed at any moment of an apply loses nothing it acknowledged, and the next converges",
     "APPLY-2:make-before-break": "the new session is ready before the old one closes",
     "APPLY-2:failed-change-keeps-old": "a change that cannot be made leaves the old session serving",
+    "APPLY-2:recreate": "with recreate the old one goes first; it comes back, and stays, where the new one fails",
     "APPLY-2:no-call-dropped": "calls go on while their server changes; what cannot be answered meanwhile says why",
     "APPLY-3:broken-edit": "a broken edit touches no session and is reported with its place",
     "LIVE-1:status": "status names the state of each server, with the reason",

@@ -46,11 +46,19 @@ class Life:
     def count_failure(self, failure: SessionError, now: float, chance: float) -> Wait:
         """One more failure in a row; answers how long to wait. `now` is the loop's clock."""
         self.failures += 1
+        self.failure = failure
+        return self.back_off(failure, now, chance)
+
+    def back_off(self, failure: SessionError, now: float, chance: float) -> Wait:
+        """When to try again after the failures so far, of which this is the last."""
         wait = next_try(self.failures, chance, terminal=failure.terminal, retry_after=failure.retry_after)
         self.next_at = now + wait.seconds
         self.next_retry_at = datetime.now(UTC) + timedelta(seconds=wait.seconds)
-        self.failure = failure
         return wait
+
+    def stay(self) -> None:
+        """Nothing is tried by itself any more."""
+        self.next_at, self.next_retry_at = math.inf, None
 
     def forget_failures(self) -> None:
         """Try again at once: a person asked, or the server changed."""
@@ -61,7 +69,7 @@ class Life:
 def word_of(life: Life, slot: Slot, dial_at: str | None) -> tuple[Status, str]:
     """The seeds' word for a server and a sentence: why it is so. `dial_at` is where it would dial in."""
     if slot.live is not None and slot.live.state == "ready":
-        return "connected", f"the new version failed, the old one serves: {life.failure}" if life.failed_spec else ""
+        return "connected", _of_the_new_version(life, slot.live.server.id) if life.failed_spec else ""
     match life.phase:
         case "Connecting" | "Ready":
             return "connecting", life.reason
@@ -76,6 +84,11 @@ def word_of(life: Life, slot: Slot, dial_at: str | None) -> tuple[Status, str]:
             return "disconnected", life.reason
         case never:
             assert_never(never)
+
+
+def _of_the_new_version(life: Life, server_id: str) -> str:
+    again = f"; a change or `reconciler restart {server_id}` has it tried again" if math.isinf(life.next_at) else ""
+    return f"the new version failed, the old one serves: {life.failure}{again}"
 
 
 def next_try_in(life: Life | None, now: datetime) -> str:

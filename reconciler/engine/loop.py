@@ -6,60 +6,23 @@ Reads: the accepted server. Writes: sessions (through the hub) and the server's 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol, TypeGuard
+from typing import TypeGuard
 
 from reconciler.engine.backoff import STABLE
 from reconciler.engine.life import WAITS_FOR_DIAL, Life, Phase, end_of, words_of
+from reconciler.engine.rivals import with_way_out
+from reconciler.engine.world import World
 from reconciler.model.server import Server, Uplink
-from reconciler.sessions.hub import Hub, Instance
-from reconciler.sessions.session import End, SessionError, StartFailed
-from reconciler.sessions.uplink import Uplinks
+from reconciler.sessions.hub import Instance
+from reconciler.sessions.session import SessionError, StartFailed
 
 RESYNC = 60.0
-
-
-class World(Protocol):
-    """What a worker asks of its project."""
-
-    hub: Hub
-    uplinks: Uplinks
-
-    def wanted(self, server_id: str) -> Server | None:
-        """The accepted server, None once it is gone."""
-        ...
-
-    def paused(self, server_id: str) -> str | None:
-        """Who keeps the server from running, since when and until when; None where it may run."""
-        ...
-
-    def generation(self, server_id: str) -> int:
-        """The serial of what was applied that changed the server last."""
-        ...
-
-    def last_ready(self, server_id: str) -> Server | None:
-        """The server as it last reached ready, when that was another spec."""
-        ...
-
-    def became_ready(self, instance: Instance) -> None:
-        """A new session serves."""
-        ...
-
-    def changed(self, server_id: str) -> None:
-        """Something visible of the server changed."""
-        ...
-
-    def went_down(self, instance: Instance, end: End) -> None:
-        """A session ended that nobody asked to end."""
-        ...
-
-    def never_came(self, instance: Instance, end: End) -> None:
-        """A process ended, or was ended, before there was a session with it."""
-        ...
 
 
 class Worker:
@@ -75,7 +38,7 @@ class Worker:
         self._waiting: set[asyncio.Future[SessionError | None]] = set()
         self._fell_back = False
         self._restart = False
-        self._spec = ""
+        self._tried = ("", "")
         self._task = asyncio.create_task(self._run(), name=f"worker of {server_id}")
 
     @property
@@ -183,8 +146,8 @@ class Worker:
             return self._await_dial(want)
         if not _is_opened_by_us(want):
             return self._close(want)
-        if want.spec != self._spec:  # what failed before says nothing about a changed server
-            self._spec, self._fell_back = want.spec, False
+        if (want.spec, want.strategy) != self._tried:  # what failed before says nothing about a changed server
+            self._tried, self._fell_back = (want.spec, want.strategy), False
             self.life.forget_failures()
         if slot.live is not None and slot.live.state == "closed":
             self._lost(slot.live, want)
@@ -202,8 +165,8 @@ class Worker:
     def _await_dial(self, want: Server) -> float:
         """The server comes by itself: whatever dials in is proven, and then takes the place of the one before it."""
         slot = self._hub.slot(self.id)
-        if want.spec != self._spec:
-            self._spec, self._fell_back, self.life.failure = want.spec, False, None
+        if (want.spec, want.strategy) != self._tried:
+            self._tried, self._fell_back, self.life.failure = (want.spec, want.strategy), False, None
         self._leave_others(want)
         if slot.live is not None and slot.live.state == "closed":
             self._hung_up(slot.live)
@@ -250,7 +213,7 @@ class Worker:
         self._hub.abandon(self.id)
         self._hub.retire(self.id)
         self.life.forget_failures()
-        self._restart, self._spec, self.life.ready_spec, self.life.failure = False, "", None, None
+        self._restart, self._tried, self.life.ready_spec, self.life.failure = False, ("", ""), None, None
         if slot.draining:
             self._phase("Draining", "finishing calls in flight")
         elif want is None:
@@ -271,6 +234,7 @@ class Worker:
         self._world.went_down(live, end)
         if live.server.spec != want.spec:
             self._fell_back = self._fell_back and not lasted
+            self._try_again_after_all()
             self._phase(self.life.phase, words_of(end))
             return
         if lasted:
@@ -290,6 +254,8 @@ class Worker:
                 self._world.never_came(opening, opening.failure.end)
             if opening.server.spec == want.spec:
                 self._not_opened(opening.failure or SessionError(words_of(opening.end), code="ended"), want)
+            else:
+                self._try_again_after_all()
             return 0.0
         return self._resync()
 
@@ -300,7 +266,8 @@ class Worker:
             self._phase("Ready", "")
             return
         self.life.failed_spec = want.spec
-        self._failed_with(failure)
+        beside = want.strategy != "recreate" and self._hub.slot(self.id).live is not None
+        self._failed_with(with_way_out(failure) if beside else failure)
 
     def _serve(self, opening: Instance, want: Server) -> float:
         self._hub.switch(self.id)
@@ -310,7 +277,9 @@ class Worker:
         if opening.server.spec == want.spec:
             self._restart = False
             return self._serve_on(opening, want)
-        self._phase(self.life.phase, str(self.life.failure))
+        if want.strategy == "recreate":  # each further try would stop what serves now
+            self.life.stay()
+        self._phase("Stalled" if want.strategy == "recreate" else self.life.phase, str(self.life.failure))
         return 0.0
 
     def _serve_on(self, live: Instance, want: Server) -> float:
@@ -346,6 +315,11 @@ class Worker:
     def _failed_with(self, failure: SessionError) -> None:
         wait = self.life.count_failure(failure, self._now(), self._chance())
         self._phase("Stalled" if wait.stalled else "Backoff", str(failure))
+
+    def _try_again_after_all(self) -> None:
+        """What the wanted version was put off for is gone."""
+        if self.life.failure is not None and math.isinf(self.life.next_at):
+            self.life.back_off(self.life.failure, self._now(), self._chance())
 
     def _phase(self, phase: Phase, reason: str) -> None:
         if (phase, reason) != (self.life.phase, self.life.reason):

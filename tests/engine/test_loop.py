@@ -11,7 +11,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from reconciler.engine.backoff import CRASH_LOOP_CAP, REPROBE, STABLE
+from reconciler.engine.life import word_of
 from reconciler.engine.loop import Worker
+from reconciler.engine.rivals import ONE_AT_A_TIME
 from reconciler.model.server import Server, Uplink
 from reconciler.sessions.session import DeadlineExceeded, End, SessionError
 from tests.clock import JUMPING, pass_by
@@ -23,7 +25,9 @@ pytestmark = pytest.mark.anyio
 
 BROKEN = SessionError("It exited with status 3.", code="ended")
 NOT_FOUND = SessionError('"x" was not found in PATH.', terminal=True, code="command-not-found")
+TAKEN = SessionError("it exited with status 1: Address already in use", code="ended")
 ONE, TWO, THREE = server(spec="one"), server(spec="two"), server(spec="three")
+RECREATED = server(spec="two", strategy="recreate")
 
 
 @pytest.fixture
@@ -407,6 +411,134 @@ async def test_recreate_brings_the_old_one_back_when_the_new_one_fails(stage: St
     await later(1)
     assert stage.live().server.spec == "one"
     assert stage.said == ["open one", "ready one", "close one", "open two", "close two", "open one", "ready one"]
+
+
+@requirement("APPLY-2:recreate")
+async def test_another_strategy_is_another_try_of_a_version_that_failed(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays["two"] = TAKEN
+    stage.accept(worker, TWO)
+    assert str(await settled(worker)) == f"{TAKEN}; {ONE_AT_A_TIME}"
+    stage.troupe.plays["two"] = None
+    before = now()
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is None
+    assert (now(), stage.live().server.spec, worker.life.failures) == (before, "two", 0)
+    assert stage.said[-4:] == ["close two", "close one", "open two", "ready two"]
+
+
+@requirement("APPLY-2:recreate")
+@pytest.mark.parametrize("words", ["listen EADDRINUSE: :::3000", "database is locked", "the lock is held by pid 7"])
+async def test_one_that_cannot_run_beside_the_old_one_hears_of_the_way_out(stage: Stage, words: str) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays["two"] = SessionError(f"it exited with status 1: {words}", code="ended", retry_after=7.0)
+    stage.accept(worker, TWO)
+    failure = await settled(worker)
+    assert failure is not None
+    assert (str(failure), failure.retry_after) == (f"it exited with status 1: {words}; {ONE_AT_A_TIME}", 7.0)
+
+
+@pytest.mark.parametrize("words", ["it is blocked", "the clock is wrong", "it exited with status 3"])
+async def test_other_troubles_are_not_said_to_be_of_that_kind(stage: Stage, words: str) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays["two"] = SessionError(words, code="ended")
+    stage.accept(worker, TWO)
+    assert str(await settled(worker)) == words
+
+
+@pytest.mark.parametrize("recreated", [True, False])
+async def test_nobody_is_told_to_recreate_where_that_is_done_or_nothing_serves(stage: Stage, recreated: bool) -> None:
+    worker = await serving(stage) if recreated else stage.worker()
+    stage.troupe.plays["two"] = TAKEN
+    stage.accept(worker, RECREATED if recreated else TWO)
+    assert await settled(worker) is TAKEN
+
+
+@requirement("APPLY-2:recreate")
+async def test_what_serves_is_not_stopped_again_and_again_for_a_version_that_fails(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays["two"] = BROKEN
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is BROKEN
+    await later(10_000)
+    assert (stage.live().server.spec, len(stage.troupe.times["two"])) == ("one", 1)
+    assert (worker.life.phase, worker.life.next_retry_at) == ("Stalled", None)
+    assert word_of(worker.life, stage.hub.slot("a"), None) == (
+        "connected",
+        f"the new version failed, the old one serves: {BROKEN}; a change or `reconciler restart a` has it tried again",
+    )
+    worker.wake()
+    assert await settled(worker) is BROKEN
+
+
+@requirement("APPLY-2:recreate")
+async def test_a_person_or_a_change_has_it_tried_once_more(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays |= {"two": BROKEN, "three": BROKEN}
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is BROKEN
+    await later(100)
+    worker.restart()
+    assert await settled(worker) is BROKEN
+    await later(100)
+    assert (stage.live().server.spec, len(stage.troupe.times["two"])) == ("one", 2)
+    stage.accept(worker, server(spec="three", strategy="recreate"))
+    assert await settled(worker) is BROKEN
+    await later(100)
+    stage.troupe.plays["two"] = None
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is None
+    assert stage.live().server.spec == "two"
+
+
+@requirement("APPLY-2:recreate")
+async def test_when_the_old_one_served_long_and_dies_it_comes_back_at_once(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays["two"] = BROKEN
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is BROKEN
+    await later(STABLE + 1)
+    stage.troupe.last.die()
+    await later(0.001)
+    assert (stage.live().server.spec, len(stage.troupe.times["two"])) == ("one", 1)
+    assert (worker.life.phase, worker.life.next_retry_at) == ("Stalled", None)
+
+
+@requirement("APPLY-2:recreate")
+async def test_when_the_old_one_does_not_last_the_new_one_is_tried_again(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays["two"] = BROKEN
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is BROKEN
+    await later(1)
+    stage.troupe.plays["two"] = None
+    stage.troupe.last.die()
+    await later(300)
+    assert stage.live().server.spec == "two"
+
+
+@requirement("APPLY-2:recreate", "LIVE-2:backoff")
+async def test_when_neither_version_starts_both_are_tried_with_growing_pauses(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays |= {"one": BROKEN, "two": BROKEN}
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is BROKEN
+    await later(3600)
+    assert 10 < len(stage.troupe.times["two"]) < 25
+    stage.troupe.plays["two"] = None
+    await later(CRASH_LOOP_CAP + 1)
+    assert stage.live().server.spec == "two"
+
+
+@requirement("APPLY-2:recreate", "LIVE-2:backoff")
+async def test_an_old_one_that_dies_at_once_and_a_new_one_that_fails_cost_little(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays["two"] = BROKEN
+    stage.troupe.short_lived.add("one")
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is BROKEN
+    await later(3600)
+    assert len(stage.troupe.times["one"]) <= len(stage.troupe.times["two"]) + 1 <= 25
 
 
 async def test_a_change_during_the_way_back_is_what_is_tried(stage: Stage) -> None:
