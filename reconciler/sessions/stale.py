@@ -21,10 +21,16 @@ class Stale:
         self._kinds: set[str] = set()
         self._next = dict.fromkeys(KINDS, -math.inf)
         self._marked = asyncio.Event()
+        self._hurried = False
 
     def mark(self, kind: str) -> None:
         """The server said that this list changed."""
         self._kinds.add(kind)
+        self._marked.set()
+
+    def hurry(self) -> None:
+        """Whoever waits for what is due goes on at once."""
+        self._hurried = True
         self._marked.set()
 
     async def due(self, until: float) -> frozenset[str]:
@@ -33,7 +39,8 @@ class Stale:
         while True:
             now = loop.time()
             due = frozenset(kind for kind in self._kinds if self._next[kind] <= now)
-            if due or now >= until:
+            if due or self._hurried or now >= until:
+                self._hurried = False
                 self.read(due)
                 return due
             self._marked.clear()

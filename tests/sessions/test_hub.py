@@ -302,6 +302,32 @@ async def test_three_unanswered_pings_are_the_end(room: Room) -> None:
     assert now() - began == 3 * PING_SECONDS
 
 
+@requirement("LIVE-2:wake")
+async def test_a_session_that_is_doubted_is_asked_at_once_and_one_silence_is_the_end(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    live.doubt()
+    await pass_by(0.001)
+    assert (puppet.asked.count("ping"), live.state) == (1, "ready")
+    puppet.answers["ping"] = DeadlineExceeded("No answer to ping within 15 s.")
+    await pass_by(PING_SECONDS + 1)
+    assert (puppet.asked.count("ping"), live.state) == (2, "ready")
+    live.doubt()
+    await pass_by(0.001)
+    assert (live.state, str(live.failure)) == ("closed", "no answer to 2 pings")
+
+
+@requirement("LIVE-2:wake")
+async def test_who_is_doubted_before_it_is_there_is_asked_when_it_is(room: Room) -> None:
+    gate = room.troupe.plays["one"] = asyncio.Event()
+    opening = room.hub.open(server(), lambda: None)
+    await pass_by(1)
+    opening.doubt()
+    gate.set()
+    await pass_by(1)
+    assert (opening.state, room.troupe.last.asked.count("ping")) == ("ready", 1)
+
+
 async def test_an_answered_ping_forgets_the_missed_ones(room: Room) -> None:
     live = await room.live()
     puppet = room.troupe.last
