@@ -29,13 +29,13 @@ from reconciler.engine.watch import (
 )
 from tests.needs import MOUNTS
 from tests.requirements import requirement
+from tests.rig.saves import SAVES, Save, rename_over
 from tests.store.namespace import run_with_mounts
 from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("APPLY-1:watch")]
 
 Mode: TypeAlias = Literal["events", "ticks", "poll"]
-Save: TypeAlias = Callable[[Path, bytes], None]
 NEVER = 3_600_000
 
 
@@ -95,50 +95,6 @@ def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mod
     monkeypatch.setattr(watch, "TICK_MS", NEVER if chosen == "events" else 50)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
     return chosen
-
-
-def write_in_place(path: Path, text: bytes) -> None:
-    path.write_bytes(text)
-
-
-def rename_over(path: Path, text: bytes) -> None:
-    new = path.with_name("4913")
-    new.write_bytes(text)
-    new.replace(path)
-
-
-def keep_a_backup(path: Path, text: bytes) -> None:
-    path.rename(path.with_name(f"{path.name}~"))
-    path.write_bytes(text)
-
-
-def delete_and_recreate(path: Path, text: bytes) -> None:
-    path.unlink()
-    path.write_bytes(text)
-
-
-def truncate_and_append(path: Path, text: bytes) -> None:
-    with path.open("wb", buffering=0) as file:
-        for byte in text:
-            file.write(bytes([byte]))
-
-
-def swap_hard_link(path: Path, text: bytes) -> None:
-    other = path.with_name("other")
-    other.write_bytes(text)
-    path.unlink()
-    path.hardlink_to(other)
-    other.unlink()
-
-
-SAVES: list[Save] = [
-    write_in_place,
-    rename_over,
-    keep_a_backup,
-    delete_and_recreate,
-    truncate_and_append,
-    swap_hard_link,
-]
 
 
 @pytest.mark.parametrize("save", SAVES, ids=lambda save: save.__name__)
