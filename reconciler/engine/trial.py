@@ -11,7 +11,7 @@ from reconciler.engine.environment import Environment
 from reconciler.engine.project import Project
 from reconciler.model.document import Document
 from reconciler.model.server import Remote, Server, Stdio, Timeouts
-from reconciler.sessions.hub import Instance
+from reconciler.sessions.hub import Instance, alone
 from reconciler.sessions.session import Notify, Open, Resolve, Session, SessionError, StartFailed
 from reconciler.sessions.sign_in.credential import Credential
 from reconciler.sessions.sign_in.machine import Machines
@@ -76,7 +76,7 @@ class _Trial:
         """What comes of a session of the server."""
         settled = asyncio.Event()
         opened: Open = self._open
-        instance = Instance(server, opened, asyncio.Semaphore(1), settled.set)
+        instance = Instance(server, opened, alone(), settled.set)
         self._project.tried.add(instance)
         try:
             with suppress(TimeoutError):

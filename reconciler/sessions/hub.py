@@ -15,8 +15,10 @@ from typing import Any, Literal, TypeAlias
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.listing import KINDS, Listing, list_again, list_all
 from reconciler.sessions.pipes import PipeSession
+from reconciler.sessions.places import Place, Places, places_for_processes
 from reconciler.sessions.session import (
     RESUMED,
+    STARTED,
     Caller,
     End,
     Open,
@@ -38,8 +40,11 @@ DRAIN_SECONDS = 10.0
 PING_SECONDS = 30.0
 MISSED_PINGS = 3
 RELIST_SECONDS = 600.0
-SLOT_SECONDS = 2.0
-"""A slow starter gives its place in the queue of starts back after this time."""
+SLOWEST_START, SLOWEST_GREETING = 2.0, 0.25
+"""Seconds after which a process that is still starting, or a server elsewhere that has not answered, makes room for
+others to be started."""
+STARTS_ELSEWHERE = 10
+"""At a time: of servers that are no processes of ours."""
 
 LISTED_AGAIN = "lists/read"
 """Told instead of a server's list_changed notifications, when all lists were read again."""
@@ -78,7 +83,7 @@ class Instance:
         self,
         server: Server,
         opened: Open,
-        slots: asyncio.Semaphore,
+        places: Places,
         on_change: Callable[[], None],
         told: Told | None = None,
     ) -> None:
@@ -91,7 +96,8 @@ class Instance:
         self.failure: SessionError | None = None
         self.in_flight = 0
         self._opened = opened
-        self._slots = slots
+        self._places = places
+        self._place: Place | None = None
         self.on_change = on_change
         self._told = told
         self._stop = asyncio.Event()
@@ -198,29 +204,16 @@ class Instance:
             self.on_change()
 
     async def _live(self) -> None:
-        give_back = await self._slot()
+        self._place = place = await self._places.take()
         try:
             async with self._opened(self.server, self.id, self._notified) as session:
-                give_back()
+                place.give_back()
                 self.listing = await list_all(session, timeout=self.server.timeouts.list)
                 self.session, self.state = session, "ready"
                 self.on_change()
                 await self._serve(session)
         finally:
-            give_back()
-
-    async def _slot(self) -> Callable[[], None]:
-        """Wait for a place among the starts; the answer gives it back, at the latest after SLOT_SECONDS."""
-        await self._slots.acquire()
-        held = [self._slots]
-
-        def give_back() -> None:
-            timer.cancel()
-            if held:
-                held.pop().release()
-
-        timer = asyncio.get_running_loop().call_later(SLOT_SECONDS, give_back)
-        return give_back
+            place.give_back()
 
     async def _serve(self, session: Session) -> None:
         waits = [asyncio.create_task(wait) for wait in (session.ended(), self._stop.wait(), self._keep(session))]
@@ -281,8 +274,14 @@ class Instance:
         elif method == RESUMED:
             if self._granter is not None:
                 self._granter.missed()
+        elif method == STARTED:
+            self._started(params.get("pid"))
         else:
             self._tell(method, params)
+
+    def _started(self, pid: object) -> None:
+        if self._place is not None and isinstance(pid, int):
+            self._place.started(pid)
 
     def updated(self, uri: str) -> None:
         """Tell of an update that the server itself may not have told of."""
@@ -304,14 +303,19 @@ class Slot:
     """Kept whatever serves."""
 
 
+def alone() -> Places:
+    """For a session that waits for no other's start."""
+    return Places(1, SLOWEST_START)
+
+
 class Hub:
     """The sessions of a project by server id."""
 
-    def __init__(self, opened: Open, told: Told | None = None, *, starts: int = 10, spawns: int = 4) -> None:
+    def __init__(self, opened: Open, told: Told | None = None) -> None:
         self._opened = opened
         self._told = told
-        self._starts = asyncio.Semaphore(starts)
-        self._spawns = asyncio.Semaphore(spawns)
+        self._elsewhere = Places(STARTS_ELSEWHERE, SLOWEST_GREETING)
+        self._processes = Places(places_for_processes(), SLOWEST_START)
         self._slots: dict[str, Slot] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -327,9 +331,8 @@ class Hub:
 
         `on_change` is called whenever it gets ready, changes, ends, and when it has left `draining`.
         """
-        slots = self._spawns if isinstance(server.transport, Stdio) else self._starts
-        slots = asyncio.Semaphore() if opened else slots
-        instance = Instance(server, opened or self._opened, slots, on_change, self._told)
+        places = self._processes if isinstance(server.transport, Stdio) else self._elsewhere
+        instance = Instance(server, opened or self._opened, alone() if opened else places, on_change, self._told)
         self.slot(server.id).opening = instance
         return instance
 

@@ -22,6 +22,8 @@ class Stat:
     session: int
     started: int
     """Clock ticks after the system's start."""
+    ticks: int
+    """Processor time used, by all its threads."""
 
     @property
     def is_running(self) -> bool:
@@ -34,7 +36,8 @@ def stat_of(pid: int) -> Stat | None:
         fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+    ticks = int(fields[11]) + int(fields[12])
+    return Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]), ticks)
 
 
 def session_of(pid: int) -> int:

@@ -26,6 +26,9 @@ CLIENT_CAPABILITIES: Mapping[str, Any] = {"elicitation": {"form": {}, "url": {}}
 RESUMED = "streams/resumed"
 """Told like a notification when notifications may have been lost, besides those of changed lists."""
 
+STARTED = "processes/started"
+"""Told like a notification, with the `pid`, as soon as a process was started for the session."""
+
 
 class SessionError(Exception):
     """A session could not be opened or ended. `terminal` means that trying again changes nothing by itself.

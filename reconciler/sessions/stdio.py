@@ -20,7 +20,16 @@ from reconciler.sessions.limits import LIMITS, Limits
 from reconciler.sessions.orphans import sweep
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.questions import Answer
-from reconciler.sessions.session import DeadlineExceeded, End, Era, Notify, Resolve, SessionError, StartFailed
+from reconciler.sessions.session import (
+    STARTED,
+    DeadlineExceeded,
+    End,
+    Era,
+    Notify,
+    Resolve,
+    SessionError,
+    StartFailed,
+)
 from reconciler.sessions.stderr import LogFile, Mask, StderrDrain
 from reconciler.sessions.streams import LineReader, LineWriter
 from reconciler.sessions.subscriptions import follow_changes
@@ -150,6 +159,7 @@ async def open_stdio(
     log = LogFile(log_path, limits) if log_path else None
     session = StdioSession(launch, on_notification, answer=answer, log=log, limits=limits)
     del launch
+    on_notification(STARTED, {"pid": session.pid})
     try:
         await _start(session, era, server.timeouts.start)
     except BaseException:

@@ -16,11 +16,14 @@ from reconciler.sessions.hub import (
     MISSED_PINGS,
     PING_SECONDS,
     RELIST_SECONDS,
-    SLOT_SECONDS,
+    SLOWEST_GREETING,
+    SLOWEST_START,
+    STARTS_ELSEWHERE,
     Hub,
     Instance,
     NotLive,
 )
+from reconciler.sessions.places import places_for_processes
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
 from reconciler.sessions.stale import REPEAT_SECONDS
 from tests.clock import JUMPING, pass_by
@@ -133,40 +136,61 @@ async def test_a_server_whose_tools_cannot_be_listed_never_serves(room: Room, mo
     assert instance.failure is not None and instance.failure.code == "deadline"
 
 
-async def test_four_processes_start_at_a_time_and_ten_others(room: Room) -> None:
+async def test_so_many_processes_start_at_a_time_and_ten_others(room: Room) -> None:
     gate = room.troupe.plays["one"] = asyncio.Event()
     remote = Remote("http", Template(("http://x",)))
-    for number in range(20):
+    at_once = places_for_processes() + STARTS_ELSEWHERE
+    for number in range(at_once):
         room.hub.open(server(f"p{number}"), room.told)
         room.hub.open(server(f"r{number}", transport=remote), room.told)
     await anyio.wait_all_tasks_blocked()
-    assert room.troupe.inside == 14
+    assert room.troupe.inside == at_once
     gate.set()
     with anyio.fail_after(1):
-        while room.troupe.inside < 40:
+        while room.troupe.inside < 2 * at_once:
             room.changed.clear()
             await room.changed.wait()
 
 
-async def test_a_slow_start_gives_its_place_back(room: Room) -> None:
+@pytest.mark.parametrize(
+    ("count", "seconds", "fields"),
+    [
+        (places_for_processes(), SLOWEST_START, {}),
+        (STARTS_ELSEWHERE, SLOWEST_GREETING, {"transport": Remote("http", Template(("http://x",)))}),
+    ],
+)
+async def test_a_slow_start_gives_its_place_back(
+    room: Room, count: int, seconds: float, fields: dict[str, Any]
+) -> None:
     room.troupe.plays["slow"] = asyncio.Event()
-    for number in range(4):
-        room.hub.open(server(f"slow{number}", "slow"), room.told)
+    for number in range(count):
+        room.hub.open(server(f"slow{number}", "slow", **fields), room.told)
     began = now()
-    await room.ready(server_id="quick", spec="quick")
-    assert now() - began == SLOT_SECONDS
+    await room.ready(server_id="quick", spec="quick", **fields)
+    assert now() - began == seconds
 
 
 async def test_a_place_is_given_back_once(room: Room) -> None:
-    for number in range(30):
+    for number in range(3 * places_for_processes()):
         await room.live(server_id=f"s{number}")
     room.troupe.plays["slow"] = asyncio.Event()
     with anyio.fail_after(60):
-        await pass_by(SLOT_SECONDS + 1)
-    for number in range(10):
+        await pass_by(SLOWEST_START + 1)
+    for number in range(2 * places_for_processes()):
         room.hub.open(server(f"slow{number}", "slow"), room.told)
     await anyio.wait_all_tasks_blocked()
-    assert room.troupe.said.count("open slow") == 4
+    assert room.troupe.said.count("open slow") == places_for_processes()
+
+
+async def test_whoever_no_longer_waits_for_a_place_takes_none(room: Room) -> None:
+    room.troupe.plays["slow"] = asyncio.Event()
+    for number in range(places_for_processes()):
+        room.hub.open(server(f"slow{number}", "slow"), room.told)
+    waiting = room.hub.open(server("gone", "gone"), room.told)
+    await anyio.wait_all_tasks_blocked()
+    await waiting.close()
+    assert (await room.ready(server_id="quick", spec="quick")).state == "ready"
+    assert "open gone" not in room.troupe.said
 
 
 # Switching and draining

@@ -1,0 +1,79 @@
+"""Who starts has a place; who is at rest makes room for others, who works does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import pytest
+
+from reconciler.sessions.places import RESTING, Places
+from tests.requirements import requirement
+
+pytestmark = pytest.mark.anyio
+LONG = 1000.0
+BUSY = "while True: pass"
+BELOW = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {BUSY!r}])"
+
+
+@contextmanager
+def processes(count: int, doing: str) -> Iterator[list[int]]:
+    """So many processes that have begun, and go on with what they do."""
+    words = [sys.executable, "-S", "-c", f"print(flush=True)\n{doing}"]
+    begun = [
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        for _ in range(count)
+    ]
+    try:
+        for process in begun:
+            assert process.stdout is not None
+            process.stdout.readline()
+        yield [process.pid for process in begun]
+    finally:
+        for process in begun:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+async def filled(places: Places, pids: list[int]) -> None:
+    """Each takes a place for its start."""
+    for pid in pids:
+        (await places.take()).started(pid)
+
+
+@requirement("LIVE-2:starts-in-parallel")
+async def test_processes_that_only_wait_make_room_for_others() -> None:
+    with processes(4, "import sys; sys.stdin.read()") as mute, anyio.fail_after(10):
+        places = Places(2, LONG)
+        await filled(places, mute)
+        await places.take()
+
+
+@requirement("LIVE-2:starts-in-parallel")
+@pytest.mark.parametrize("doing", [BUSY, BELOW])
+async def test_who_works_keeps_the_place_and_so_does_who_waits_for_a_child_that_works(doing: str) -> None:
+    with processes(1, doing) as busy, anyio.fail_after(10):
+        places = Places(1, LONG)
+        await filled(places, busy)
+        await kept(places)
+
+
+@requirement("LIVE-2:starts-in-parallel")
+async def test_so_many_at_rest_and_no_more() -> None:
+    with processes(RESTING + 1, "import sys; sys.stdin.read()") as mute, anyio.fail_after(10):
+        places = Places(1, LONG)
+        await filled(places, mute)
+        await kept(places)
+
+
+async def kept(places: Places) -> None:
+    """Nobody else gets a place, however often it is looked."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.4):
+            await places.take()
