@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import __version__
+from reconciler.engine.awake import watch_clocks
 from reconciler.engine.change import Consent, apply_file, show_waiting
 from reconciler.engine.events import now_text
 from reconciler.engine.folder import Folder, FolderRefused
@@ -94,7 +95,7 @@ class Host:
         project.public_url = lambda: self.facts.url
         if project.holds.any:
             await show_waiting(project, await project.read())
-        works = (self._report(project), project.tokens.follow(), project.secrets.follow())
+        works = (self._report(project), project.tokens.follow(), project.secrets.follow(), watch_clocks(project.jumped))
         self._hosted[name] = _Hosted(lock, [asyncio.create_task(work) for work in works])
         for tell in self.added:
             tell(project)

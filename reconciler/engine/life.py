@@ -60,6 +60,11 @@ class Life:
         """Nothing is tried by itself any more."""
         self.next_at, self.next_retry_at = math.inf, None
 
+    def retime(self, now: float) -> None:
+        """Somebody set the clock on the wall: the next try comes when it would have come."""
+        if self.next_retry_at is not None:
+            self.next_retry_at = datetime.now(UTC) + timedelta(seconds=self.next_at - now)
+
     def forget_failures(self) -> None:
         """Try again at once: a person asked, or the server changed."""
         self.failures, self.failed_spec = 0, None

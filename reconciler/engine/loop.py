@@ -56,6 +56,15 @@ class Worker:
         self._fell_back = False
         self.wake()
 
+    def jumped(self, *, slept: bool) -> None:
+        """Clocks went apart. After a sleep no pause counts any more, and what serves is asked whether it is there."""
+        self.life.retime(self._now())
+        live = self._hub.slot(self.id).live
+        if slept and live is not None:
+            live.doubt()
+        if slept and self.life.next_retry_at is not None:
+            self.retry_now()
+
     def restart(self) -> None:
         """Replace the session although nothing changed: the new one first."""
         self._restart = True

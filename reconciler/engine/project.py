@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.engine.awake import Jump
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
@@ -208,7 +209,7 @@ class Project:
         """Who drives the server; None when it was never accepted."""
         return self._workers.get(server_id)
 
-    # What the workers ask (engine.loop.World) and the executor needs (engine.execute.Hands).
+    # What the workers ask (engine.world.World) and the executor needs (engine.execute.Hands).
 
     def wanted(self, server_id: str) -> Server | None:
         return self.ledger.server(server_id)
@@ -274,6 +275,12 @@ class Project:
             if forgotten:
                 self.hub.retire(server_id)
             self.retry(server_id)
+
+    def jumped(self, found: Jump) -> None:
+        """The machine slept, or its clock was set."""
+        self.events.say("wake" if found.slept else "clock", found.words)
+        for worker in self._workers.values():
+            worker.jumped(slept=found.slept)
 
     async def settled(self, server_id: str) -> SessionError | None:
         worker = self._workers.get(server_id)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 
+from reconciler.engine import awake
 from reconciler.engine.folder import Folder, FolderRefused
 from reconciler.engine.host import Host
 from reconciler.store.set_aside import set_state_aside
@@ -156,3 +159,22 @@ def test_only_what_was_done_stays_of_a_state(tmp_path: Path) -> None:
     aside = set_state_aside(state, "20260102T030405Z")
     assert (aside.name, state.path.exists()) == ("fresh-0123456789ab.removed-20260102T030405Z", False)
     assert sorted(entry.name for entry in aside.iterdir()) == ["logs", "records.db"]
+
+
+@requirement("LIVE-2:wake")
+async def test_a_sleep_of_the_machine_is_told_in_every_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, mine = Host(), folder(tmp_path)
+    monkeypatch.setattr(awake, "LOOK_SECONDS", 0.01)
+    projects = [await host.add(mine.sources(mine.write(name, ())), tmp_path / "state") for name in ("one", "two")]
+    try:
+        async with projects[0].events.listen() as one, projects[1].events.listen() as two:
+            await anyio.wait_all_tasks_blocked()  # by then the clocks were read once
+            wall = time.time()
+            monkeypatch.setattr(awake.time, "time", lambda: wall + 3600)
+            with anyio.fail_after(20):
+                told = [await queue.get() for queue in (one, two)]
+    finally:
+        monkeypatch.undo()
+        await host.stop()
+    assert {event["kind"] for event in told} == {"wake"}
+    assert all("the machine slept, or its clock was set" in event["message"] for event in told)
