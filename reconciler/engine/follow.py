@@ -82,6 +82,7 @@ class Follower:
                 return
             except OSError as error:
                 self._hold(f"the file cannot be read for the moment: {error.strerror or error}")
+                return  # it may be readable again without a change of it
             except Exception as error:  # a defect of ours must not end the following
                 name = type(error).__name__
                 self._hold(f"the save was not taken up, {name} is a defect of ours; what was applied stays")

@@ -85,13 +85,15 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, servers: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[Desk]:
-    """An engine for `folder`, stopped at the end with everything it started."""
+async def desk(
+    folder: Path, servers: dict[str, Any] | None = None, *, state: Path | None = None, **settings: Any
+) -> AsyncIterator[Desk]:
+    """An engine for `folder`, stopped at the end with everything it started. Its state is there too, or in `state`."""
     host = Host()
     file = folder / "reconciler.yaml"
     if not file.exists():
         file.write_text(json.dumps({"version": 1, **settings, "mcpServers": servers or {}}), encoding="utf-8")
-    project = await host.add(Sources(file, (), folder), folder / "state")
+    project = await host.add(Sources(file, (), folder), state or folder / "state")
     try:
         yield Desk(folder, host, project)
     finally:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import resource
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,14 +17,17 @@ from reconciler.engine.change import Applied, Held, approve
 from reconciler.engine.door import change
 from reconciler.gate.principal import Principal
 from tests.engine.desk import Desk, desk, light
+from tests.needs import MOUNTS
 from tests.requirements import requirement
+from tests.store.mounted import mounted, swap
+from tests.store.namespace import run_with_mounts
 
 pytestmark = pytest.mark.anyio
 ME = Principal("me", "operator")
 
 
-async def followed(at: Desk, auto_approve: str = "start") -> None:
-    follower = at.host.follow(at.project, auto_approve)  # type: ignore[arg-type]
+async def followed(at: Desk, auto_approve: str = "start", *, poll: bool = False) -> None:
+    follower = at.host.follow(at.project, auto_approve, poll=poll)  # type: ignore[arg-type]
     with anyio.fail_after(10):
         await follower.settled.wait()
 
@@ -147,3 +153,142 @@ async def test_what_we_wrote_is_believed_although_it_looks_like_half_of_what_was
         assert at.project.followed.held is None
         at.file.write_bytes(at.file.read_bytes()[:-8])
         await at.until(lambda: at.project.followed.held is not None)
+
+
+def held(at: Desk) -> str:
+    return at.project.followed.held or ""
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_what_is_not_believed_is_told_with_its_place_and_what_is_wrong_now(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await followed(at)
+        whole = at.file.read_text(encoding="utf-8")
+        at.write({"a": {"comand": "x"}})
+        await at.until(lambda: ': server "a" has no field "comand"' in held(at))
+        assert [problem["line"] for problem in at.status()["source"]["problems"]] == [5]
+        at.file.write_text("", encoding="utf-8")
+        await at.until(lambda: held(at) == "reconciler.yaml:1:1: it is empty")
+        at.file.write_text(f"<<<<<<< a\n>>>>>>> b\n{whole}", encoding="utf-8")
+        await at.until(lambda: held(at) == "reconciler.yaml:1:1: it has conflict markers")
+        assert [problem["code"] for problem in at.status()["source"]["problems"]] == ["merge-conflict"]
+        at.file.write_text(whole[:9], encoding="utf-8")
+        why = "it ends in line 1 of 1 of what it was, as an unfinished save does"
+        await at.until(lambda: held(at) == f"reconciler.yaml:1:10: {why}")
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_a_broken_save_is_told_while_something_is_being_applied(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await followed(at)
+        async with at.project.applying:
+            at.write({"a": {"comand": "x"}})
+            await at.until(lambda: "comand" in held(at))
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_a_file_that_cannot_be_read_for_a_moment_is_believed_without_another_save(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await followed(at)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))  # no file can be opened
+        try:
+            os.utime(at.file)
+            await at.until(lambda: held(at).endswith("Too many open files"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        await at.until(lambda: not held(at))
+
+
+@requirement("APPLY-1:watch", "APPLY-1:identity")
+@pytest.mark.parametrize("poll", [False, True])
+async def test_a_swap_of_a_config_map_goes_live(tmp_path: Path, poll: bool) -> None:
+    def saying(words: str) -> str:
+        return json.dumps({"mcpServers": {"a": light("a", description=words)}})
+
+    folder = tmp_path / "mounted"
+    mounted(folder, saying("one"))
+    async with desk(folder, state=tmp_path / "state") as at:
+        await followed(at, poll=poll)
+        await at.until(lambda: at.row("a")["status"] == "connected")
+        instance = at.row("a")["instance"]
+        for words in ("two", "three, and longer", "4"):
+            swap(folder, saying(words))
+            await at.until(lambda words=words: at.project.ledger.document.servers["a"]["description"] == words)
+        assert at.row("a")["instance"] == instance
+
+
+@requirement("APPLY-1:watch", "APPLY-3:broken-edit")
+async def test_a_directory_that_goes_takes_nothing_away_and_once_it_is_back_its_file_goes_live(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    async with desk(folder, {"a": light("a", cwd=str(tmp_path))}, state=tmp_path / "state") as at:
+        await followed(at)
+        await at.until(lambda: at.row("a")["status"] == "connected")
+        instance = at.row("a")["instance"]
+        for name in ("Anna", "Berta"):
+            shutil.rmtree(folder)
+            await at.until(lambda: "not there" in held(at))
+            folder.mkdir()
+            at.write({"a": light("a", cwd=str(tmp_path), name=name)})
+            await at.until(lambda name=name: at.row("a")["name"] == name and not held(at))
+        assert at.row("a")["instance"] == instance
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_with_a_broken_file_an_engine_begins_with_what_was_accepted(tmp_path: Path) -> None:
+    servers = {"a": light("a"), "b": light("b")}
+    async with desk(tmp_path, servers) as at:
+        await at.apply()
+    whole = at.file.read_bytes()
+    for broken in (b"mcpServers: [", b"", whole[:40], b"<<<<<<< a\n>>>>>>> b\n" + whole):
+        at.file.write_bytes(broken)
+        async with desk(tmp_path) as at:
+            await followed(at)
+            await at.until(lambda: {row["status"] for row in at.rows().values()} == {"connected"})
+            assert at.rows().keys() == servers.keys() and ("reconciler.yaml:1:" in held(at)), held(at)
+
+
+@pytest.mark.needs(MOUNTS)
+@requirement("APPLY-1:watch")
+def test_of_a_mounted_file_it_is_said_that_no_events_arrive_and_that_the_host_replaced_it(tmp_path: Path) -> None:
+    run_with_mounts(
+        tmp_path,
+        """
+        import asyncio, json
+        from reconciler.engine import watch
+        from tests.engine.desk import desk, light
+
+        def saying(name):
+            return json.dumps({"version": 1, "mcpServers": {"a": light("a", name=name)}})
+
+        async def main():
+            watch.TICK_MS = 100
+            on_host, folder = here / "host.yaml", here / "container"
+            folder.mkdir()
+            on_host.write_text(saying("A"))
+            (folder / "reconciler.yaml").touch()
+            mount("--bind", on_host, folder / "reconciler.yaml")
+            async with desk(folder, state=here / "state") as at:
+                await at.host.follow(at.project, "start").settled.wait()
+                await at.until(lambda: at.row("a")["status"] == "connected", 40)
+                instance = at.row("a")["instance"]
+                for name in ("B", "C", "D"):
+                    assert at.status()["source"]["remark"] is None
+                    on_host.write_text(saying(name))
+                    await at.until(lambda: at.row("a")["name"] == name, 40)
+                said = at.status()["source"]["remark"]
+                assert said.startswith("no events of saves arrive here") and "--poll" in said, said
+                (folder / "event").touch()
+                await at.until(lambda: at.status()["source"]["remark"] is None, 40)
+                (here / "new").write_text(saying("E"))
+                (here / "new").rename(on_host)
+                await at.until(lambda: at.status()["source"]["remark"], 40)
+                assert "mount its directory instead" in at.status()["source"]["remark"]
+                assert at.row("a")["instance"] == instance and at.row("a")["name"] == "D"
+                await at.project.events.flush()
+                said = [event["message"] for event in await at.project.records.events(0, 100, None)]
+                assert len([each for each in said if "no events of saves" in each or "host replaced" in each]) == 2
+        asyncio.run(main())
+        """,
+    )
