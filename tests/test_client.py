@@ -18,7 +18,7 @@ from typing import Any, get_type_hints, is_typeddict
 import pytest
 
 import reconciler
-from reconciler.client import ApiError, Client, NoEngine, answers, lock_answers, sealed_answers
+from reconciler.client import ApiError, Client, NoEngine, answers, call_answers, lock_answers, sealed_answers
 from reconciler.client.connection import LocalSocket, address_of
 from reconciler.faces.api.own.endpoint import root_routes, routes
 from reconciler.faces.api.own.openapi import document
@@ -413,9 +413,9 @@ def test_every_route_has_a_method() -> None:
 
 
 MODELS = {
-    answers.AnsweredCall: "Answered",
+    call_answers.AnsweredCall: "Answered",
     answers.Calls: "Calls",
-    answers.Entry: "Entry",
+    call_answers.Entry: "Entry",
     answers.Error: "Refusal",
     answers.NewToken: "TokenMade",
     answers.Result: "ResultShown",
@@ -428,7 +428,7 @@ MODELS = {
 def typed() -> Iterator[tuple[Any, str]]:
     """Every class of answers, and the name of the schema that says the same."""
     schemas = document(routes(), root_routes())["components"]["schemas"]
-    for module in (answers, lock_answers, sealed_answers):
+    for module in (answers, call_answers, lock_answers, sealed_answers):
         for name, value in vars(module).items():
             if is_typeddict(value) and value.__module__ == module.__name__:
                 known = MODELS.get(value) or next(each for each in (name, f"{name}Shown") if each in schemas)

@@ -58,6 +58,7 @@ class Source(TypedDict):
     valid: bool
     files: list[str]
     problems: list[Problem]
+    conditions: list[Condition]
     following: bool
     held: str | None
     remark: str | None
@@ -83,7 +84,7 @@ class Calls(TypedDict):
 
 
 class Condition(TypedDict):
-    """One thing that is so or not, since when, and why."""
+    """One thing that is so or not, since when, and why. `observedGeneration` is what was looked at then."""
 
     type: str
     status: Literal["True", "False"]
@@ -91,6 +92,14 @@ class Condition(TypedDict):
     message: str
     observedGeneration: int
     lastTransitionTime: str | None
+
+
+class Paused(TypedDict):
+    """Who keeps a server from running, since when, and until when where that ends by itself."""
+
+    who: str
+    since: str
+    until: str | None
 
 
 class Server(TypedDict):
@@ -105,7 +114,9 @@ class Server(TypedDict):
     status: Literal["connecting", "connected", "disconnected", "error"]
     sync: Literal["Synced", "OutOfSync"]
     health: Literal["Healthy", "Degraded", "Progressing", "Suspended", "Missing"]
+    generation: int
     conditions: list[Condition]
+    paused: Paused | None
     reason: str | None
     pid: int | None
     instance: str | None
@@ -151,6 +162,7 @@ class Seen(TypedDict):
     down: str | None
     since: str | None
     drift: list[Drift]
+    paused: Paused | None
 
 
 class Observed(TypedDict):
@@ -316,44 +328,6 @@ class SignIn(TypedDict):
     signedIn: bool
     reason: str | None
     listens: bool
-
-
-class Call(TypedDict):
-    """A call that asked; what became of it comes along where it was asked for."""
-
-    id: str
-    server: str
-    tool: str
-    arguments: Any
-    requestedAt: str
-    expiresAt: str
-    principal: str
-    state: str
-    since: str | None
-    who: str | None
-    reason: str | None
-    awaited: bool
-
-
-AnsweredCall = TypedDict("AnsweredCall", {"id": str, "state": str, "for": str, "runs": bool, "refused": Error | None})
-"""What an answer came to: how far it goes, whether the call runs now, and why not as far as was asked."""
-
-
-class Entry(TypedDict):
-    """One decision about a call."""
-
-    id: int
-    at: str
-    principal: str
-    server: str
-    tool: str
-    arguments: str
-    decision: str
-    outcome: str
-    call: str | None
-    who: str | None
-    shown: str | None
-    reason: str | None
 
 
 class Token(TypedDict):

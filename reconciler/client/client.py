@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
-from reconciler.client import answers, lock_answers, sealed_answers
+from reconciler.client import answers, call_answers, lock_answers, sealed_answers
 from reconciler.client.connection import (
     ApiError,
     Asking,
@@ -223,6 +223,16 @@ class Client:
         answer = self._asking.answer("POST", f"/servers/{_quoted(server)}/restart", {}, timeout=None)
         return cast(answers.Server, answer)
 
+    def pause(self, server: str, *, lasting: str | None = None, who: str = "owner") -> answers.Server:
+        """Keep it from running, for a duration such as `8h` or until `resume`; answers once its session is closed."""
+        path, body = f"/servers/{_quoted(server)}/pause", {"for": lasting, "who": who}
+        return cast(answers.Server, self._asking.answer("POST", path, body, timeout=None))
+
+    def resume(self, server: str, *, who: str = "owner") -> answers.Server:
+        """End the pause of the server; answers once settled. ApiError 502: why it does not connect."""
+        path = f"/servers/{_quoted(server)}/resume"
+        return cast(answers.Server, self._asking.answer("POST", path, {"who": who}, timeout=None))
+
     def logs(self, server: str, *, lines: int = 50) -> answers.Logs:
         """The last lines of its stderr, and how its last sessions ended."""
         return cast(answers.Logs, self._asking.get(f"/servers/{_quoted(server)}/logs", lines=lines))
@@ -267,28 +277,28 @@ class Client:
 
     # Calls that ask.
 
-    def approvals(self, *, everything: bool = False) -> list[answers.Call]:
+    def approvals(self, *, everything: bool = False) -> list[call_answers.Call]:
         """The calls that wait for an answer. With `everything`, all that is kept, with what became of each."""
-        return cast(list[answers.Call], self._asking.get("/approvals", all=everything or None)["approvals"])
+        return cast(list[call_answers.Call], self._asking.get("/approvals", all=everything or None)["approvals"])
 
-    def approval(self, call: str) -> answers.Call:
+    def approval(self, call: str) -> call_answers.Call:
         """One call, with its arguments whole and what became of it. ApiError 404: unknown-call."""
-        return cast(answers.Call, self._asking.get(f"/approvals/{_quoted(call)}"))
+        return cast(call_answers.Call, self._asking.get(f"/approvals/{_quoted(call)}"))
 
     def answer_call(
         self, call: str, *, allow: bool, reach: Literal["once", "session", "always"] = "once", who: str = "owner"
-    ) -> answers.AnsweredCall:
+    ) -> call_answers.AnsweredCall:
         """Let a waiting call run, or not. ApiError 404: unknown-call. 409: too-late, changed. 503: not-recorded."""
         body = {"decision": "allow" if allow else "deny", "for": reach, "who": who}
-        return cast(answers.AnsweredCall, self._asking.post(f"/approvals/{_quoted(call)}", body))
+        return cast(call_answers.AnsweredCall, self._asking.post(f"/approvals/{_quoted(call)}", body))
 
     def forget(self, server: str, tool: str, who: str = "owner") -> bool:
         """A tool that this machine let through for always asks again; False when it did not."""
         return bool(self._asking.post("/forget", {"server": server, "tool": tool, "who": who})["forgotten"])
 
-    def audit(self, *, since: str | None = None) -> list[answers.Entry]:
+    def audit(self, *, since: str | None = None) -> list[call_answers.Entry]:
         """What was decided about calls, the oldest first."""
-        return cast(list[answers.Entry], self._asking.get("/audit", since=since)["audit"])
+        return cast(list[call_answers.Entry], self._asking.get("/audit", since=since)["audit"])
 
     # Secrets, sign-in and tokens.
 

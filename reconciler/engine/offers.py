@@ -22,7 +22,8 @@ from reconciler.sessions.session import Handshake
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What may be seen of one enabled server. `live` is false while nothing serves; then it is what was listed last."""
+    """What may be seen of one enabled server. `live` is false while nothing serves; then it is what was listed last,
+    and nothing while the server is paused."""
 
     server: Server
     handshake: Handshake | None
@@ -65,6 +66,8 @@ class Offers:
         self._listeners: list[Callable[[], None]] = []
         self.always: Callable[[str, str, Mapping[str, str]], Mapping[str, str]] = lambda *_: {}
         """Server id, spec and digests of its tools -> the tools that this machine lets through, with who said so."""
+        self.paused: Callable[[str], str | None] = lambda _: None
+        """Server id -> why nothing reaches it for now, with the way out."""
 
     def policy(self, server_id: str) -> Policy | None:
         """What the accepted document and the lock say about the server's tools; None for an unknown server."""
@@ -140,10 +143,11 @@ class Offers:
             hints = self._hints(server.id).intersection(tool["name"] for tool in listing.tools if only_reads(tool))
         policy = policy_of(self._ledger.document, server.id, hints)
         policy = replace(policy, tools=digests, blocked=locked.withheld.of("tool"), withheld=locked.withheld)
-        policy = replace(policy, remembered=self.always(server.id, spec, digests))
+        policy = replace(policy, remembered=self.always(server.id, spec, digests), paused=self.paused(server.id))
         if handshake is not None and locked.withheld.instructions:
             handshake = replace(handshake, instructions=None)
-        offer = Offer(server, handshake, _visible(locked.listing, policy), live is not None)
+        visible = Listing() if policy.paused else _visible(locked.listing, policy)
+        offer = Offer(server, handshake, visible, live is not None)
         return _Known(self.version, server, live.listing if live else None, listing, digests, policy, offer, locked)
 
     def _listed(self, server: Server, live: Instance | None) -> tuple[Listing, Handshake | None]:

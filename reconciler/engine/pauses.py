@@ -12,8 +12,6 @@ from reconciler.model.pause import Pause
 from reconciler.store.pause_rows import PauseRows
 from reconciler.store.records import Records
 
-LONGEST = timedelta(days=366)
-"""A pause that ends by itself is no longer."""
 LOOK_SECONDS = 60.0
 """How often the clock on the wall is looked at: it may have gone on while this machine slept."""
 
@@ -60,18 +58,16 @@ class Pauses:
             if server not in servers:
                 await self.forget(server)
 
-    async def add(self, server: str, who: str, seconds: float | None) -> Pause:
-        """Keep a server from running, for so many seconds or until somebody ends it; on the disk when this returns.
+    async def add(self, server: str, who: str, length: timedelta | None) -> Pause:
+        """Keep a server from running, for so long or until somebody ends it; on the disk when this returns.
 
-        A pause of before is replaced. Raises ValueError for more than LONGEST, and sqlite3.Error.
+        A pause of before is replaced. Raises sqlite3.Error; then all is as it was.
         """
         since = self._now()
-        if seconds is not None and not 0 < seconds <= LONGEST.total_seconds():
-            raise ValueError(f"a pause that ends by itself lasts more than nothing and at most {LONGEST.days} days")
-        pause = Pause(who, since, since + timedelta(seconds=seconds) if seconds is not None else None)
+        pause = Pause(who, since, since + length if length is not None else None)
         await self._rows.set(server, pause)
         self._begin(server, pause)
-        self._say("paused", str(pause), server)
+        self._say("paused", pause.begun, server)
         self._changed(server)
         return pause
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.engine.awake import Jump
+from reconciler.engine.conditions import Transitions
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
@@ -45,6 +46,7 @@ from reconciler.sessions.transports import sweep_leftovers
 from reconciler.sessions.uplink import Uplinks
 from reconciler.store.approval_rows import ApprovalRows
 from reconciler.store.audit_rows import AuditRows
+from reconciler.store.observed import read_observed
 from reconciler.store.records import Records
 from reconciler.store.refused import why_not_written
 from reconciler.store.sources import Snapshot, Sources, read_sources
@@ -95,10 +97,11 @@ class Project:
         self._hints = Hints(self.ledger, self.hub, self.records, lambda: self.offers.touch())
         self.offers = Offers(self.ledger, self.hub, self._hints.of, self.lock)
         self.remembered = Remembered(state.always, self.events.say, self.offers.touch)
-        self.offers.always = self.remembered.of
+        self.offers.always, self.offers.paused = self.remembered.of, self.pauses.why
         audit = AuditRows(self.records).add
         self.gate = Gate(self, self._approvals(audit), audit)
         self.times: dict[str, Times] = {}
+        self.transitions = Transitions()
         self.closing = False
         self._workers: dict[str, Worker] = {}
         self.tried: set[Instance] = set()
@@ -124,6 +127,7 @@ class Project:
         await self.gate.approvals.start()
         self.remembered.start()
         self.times = remembered_times(self.state, self.ledger.document.servers)
+        self.transitions.remember(read_observed(self.state))
         self.lock.look()
         self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
         for server_id in self.ledger.document.servers:
@@ -193,6 +197,7 @@ class Project:
             down,
             worker.life.since if worker else None,
             self._tool_drift(server_id) if serves else (),
+            self.pauses.of(server_id),
         )
 
     def _tool_drift(self, server_id: str) -> tuple[Drifted, ...]:
@@ -293,6 +298,7 @@ class Project:
                 continue
             if outcome.server not in self.ledger.document.servers:
                 self.times.pop(outcome.server, None)
+                self.transitions.forget(outcome.server)
                 self.lock.forget(outcome.server)
                 self._spawn(self.pauses.forget(outcome.server))
             else:
@@ -347,6 +353,8 @@ class Project:
             with suppress(TimeoutError):
                 await asyncio.wait_for(worker.settled(), RETRY_WAIT)
         if self.serving(server_id) is None:
+            if (paused := self.pauses.why(server_id)) is not None:
+                raise NotLive(paused)
             (status, reason), life = self.status_of(server_id), worker.life if worker else None
             raise NotLive(f'"{server_id}" is {status}{f": {reason}" if reason else ""}{next_try_in(life, utc_now())}')
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler import __version__
+from reconciler.engine.conditions import SOURCE, Fact, source_facts
 from reconciler.engine.life import Life
 from reconciler.engine.project import Project
+from reconciler.model.pause import Pause
 from reconciler.model.server import Remote, Server, Stdio, Uplink
 from reconciler.plan.render.lock import drift_text
 from reconciler.problems import errors
@@ -46,6 +48,7 @@ def status(project: Project, engine: EngineFacts | None) -> dict[str, Any]:
             "valid": not errors(problems),
             "files": [project.sources.shown(path) for path in project.sources.paths],
             "problems": [problem.to_json() for problem in problems],
+            "conditions": _source_conditions(project),
             "following": project.followed.on,
             "held": project.followed.held,
             "remark": project.followed.remark,
@@ -71,13 +74,12 @@ def server_status(project: Project, server_id: str) -> dict[str, Any]:
     worker, live = project.worker(server_id), project.hub.slot(server_id).live
     life = worker.life if worker else Life()
     word, reason = project.status_of(server_id)
-    times = project.times.get(server_id)
+    times, pause = project.times.get(server_id), project.pauses.of(server_id)
     waits = any(pending.server == server_id for pending in project.waiting.all)
     serves = live is not None and live.state == "ready"
-    synced = not waits and (
-        not server.enabled or life.ready_spec == server.spec or isinstance(server.transport, Uplink)
-    )
-    health = _health(server, word, life, serves)
+    opens = server.enabled and pause is None
+    as_accepted = life.ready_spec == server.spec or isinstance(server.transport, Uplink)
+    synced = not waits and (not server.enabled or (opens and as_accepted))
     return {
         "id": server_id,
         "name": server.name,
@@ -87,8 +89,10 @@ def server_status(project: Project, server_id: str) -> dict[str, Any]:
         "requireApproval": {"always": True, "never": False, "writes": "writes"}[server.approval],
         "status": word,
         "sync": "Synced" if synced else "OutOfSync",
-        "health": health,
+        "health": _health(word, life, opens=opens, serves=serves),
+        "generation": project.generation(server_id),
         "conditions": _conditions(project, server_id, life, waits=waits, synced=synced, serves=serves, reason=reason),
+        "paused": pause.to_json() if pause is not None else None,
         "reason": project.environment.hide(reason) or None,
         "pid": live.session.pid if live and live.session else None,
         "instance": live.id if live else None,
@@ -96,7 +100,7 @@ def server_status(project: Project, server_id: str) -> dict[str, Any]:
         "nextRetryAt": _text(life.next_retry_at) if life.phase in ("Backoff", "Stalled") else None,
         "toolCount": len(live.listing.tools) if live and serves else None,
         **_handshake(live if serves else None),
-        "authUrl": project.sign_ins.auth_url(server_id) if server.enabled else None,
+        "authUrl": project.sign_ins.auth_url(server_id) if opens else None,
         "createdAt": times.created if times else None,
         "updatedAt": times.updated if times else None,
         "lastConnectedAt": times.connected if times else None,
@@ -116,8 +120,8 @@ def transport_word(server: Server) -> str:
             return "mock"
 
 
-def _health(server: Server, word: str, life: Life, serves: bool) -> str:
-    if not server.enabled:
+def _health(word: str, life: Life, *, opens: bool, serves: bool) -> str:
+    if not opens:
         return "Suspended"
     if serves:
         return "Degraded" if life.failed_spec else "Healthy"
@@ -138,62 +142,66 @@ def _handshake(live: Instance | None) -> dict[str, Any]:
 def _conditions(
     project: Project, server_id: str, life: Life, *, waits: bool, synced: bool, serves: bool, reason: str
 ) -> list[dict[str, Any]]:
-    generation = project.ledger.accepted.changed.get(server_id, project.ledger.accepted.serial)
-    since = _text(life.since)
-    facts: list[tuple[str, bool, str, str]] = [
-        ("Approved", not waits, "WaitsForYes" if waits else "Accepted", ""),
-        ("Synced", synced, "Applied" if synced else "NotAsAccepted", "" if synced else reason),
-        ("Ready", serves, "Serving" if serves else life.phase, "" if serves else reason),
-        ("Reconciling", life.phase in ("Connecting", "Draining", "Backoff"), life.phase, ""),
-        ("Stalled", life.phase == "Stalled", life.phase, reason if life.phase == "Stalled" else ""),
+    pause = project.pauses.of(server_id)
+    facts = [
+        Fact("Approved", not waits, "WaitsForYes" if waits else "Accepted", ""),
+        Fact("Synced", synced, *(("Applied", "") if synced else _not_synced(pause, reason))),
+        Fact("Ready", serves, "Serving" if serves else life.phase, "" if serves else reason),
+        Fact("Reconciling", life.phase in ("Connecting", "Draining", "Backoff"), life.phase, ""),
+        Fact("Stalled", life.phase == "Stalled", life.phase, reason if life.phase == "Stalled" else ""),
     ]
+    if pause is not None:
+        facts.append(Fact("Paused", True, "Held", str(pause)))
     live = project.hub.slot(server_id).live
     if live is not None and live.session is not None:
         facts += _remarks(live, live.session)
         facts += _pinned(project, server_id)
-    return [
-        {
-            "type": kind,
-            "status": "True" if holds else "False",
-            "reason": word,
-            "message": project.environment.hide(message),
-            "observedGeneration": generation,
-            "lastTransitionTime": since,
-        }
-        for kind, holds, word, message in facts
-    ]
+    safe = [fact._replace(message=project.environment.hide(fact.message)) for fact in facts]
+    now, seen = datetime.now(UTC), life.generation
+    return project.transitions.shown(server_id, safe, generation=seen, changed=life.since, now=now)
 
 
-def _remarks(live: Instance, session: Session) -> Iterator[tuple[str, bool, str, str]]:
+def _not_synced(pause: Pause | None, reason: str) -> tuple[str, str]:
+    return ("Paused", str(pause)) if pause is not None else ("NotAsAccepted", reason)
+
+
+def _source_conditions(project: Project) -> list[dict[str, Any]]:
+    """What is so of the files; no secret is in it."""
+    serial, now = project.ledger.accepted.serial, datetime.now(UTC)
+    facts = [*source_facts(project.followed.problems, project.followed.held, serial)]
+    return project.transitions.shown(SOURCE, facts, generation=serial, changed=now, now=now)
+
+
+def _remarks(live: Instance, session: Session) -> Iterator[Fact]:
     """Conditions that are only there when there is something to say; they are false then."""
     missing = getattr(session, "missing", ())
     if missing:
-        yield "EnvironmentComplete", False, "NamesUnset", f"not set and left out: {', '.join(missing)}"
+        yield Fact("EnvironmentComplete", False, "NamesUnset", f"not set and left out: {', '.join(missing)}")
     if live.listing.withheld:
         withheld = "; ".join(f"{name}: {why}" for name, why in live.listing.withheld)
-        yield "ToolsComplete", False, "Withheld", withheld
+        yield Fact("ToolsComplete", False, "Withheld", withheld)
     if live.listing.truncated:
-        yield "ListsComplete", False, "Truncated", live.listing.truncated
+        yield Fact("ListsComplete", False, "Truncated", live.listing.truncated)
     skipped = getattr(session, "skipped", 0)
     if skipped:
         first = " | ".join(getattr(session, "bad_lines", ()))
-        yield "OutputClean", False, "LinesSkipped", f"{skipped} lines were no JSON-RPC, the first: {first}"
+        yield Fact("OutputClean", False, "LinesSkipped", f"{skipped} lines were no JSON-RPC, the first: {first}")
 
 
-def _pinned(project: Project, server_id: str) -> Iterator[tuple[str, bool, str, str]]:
+def _pinned(project: Project, server_id: str) -> Iterator[Fact]:
     """How what is live stands to the lock, where there is one that holds for the server."""
     locked, problems = project.offers.locked(server_id), project.lock.pins.problems
     server = project.wanted(server_id)
     if locked is None or server is None or project.lock.mode(server) == "off":
         return
     if problems:
-        yield "ToolsPinned", False, "LockUnusable", f"the lock file cannot be used: {problems[0].detail}"
+        yield Fact("ToolsPinned", False, "LockUnusable", f"the lock file cannot be used: {problems[0].detail}")
     elif locked.verdicts is not None and locked.verdicts.drift:
         kept = " (withheld)" if locked.withheld.accepted is not None else ""
         word = "Drift" if locked.verdicts.known else "NotInLock"
-        yield "ToolsPinned", False, word, f"{drift_text(locked.verdicts.drift)}{kept}"
+        yield Fact("ToolsPinned", False, word, f"{drift_text(locked.verdicts.drift)}{kept}")
     else:
-        yield "ToolsPinned", True, "AsPinned", ""
+        yield Fact("ToolsPinned", True, "AsPinned", "")
 
 
 def _unborn(server_id: str) -> dict[str, Any]:
@@ -213,6 +221,8 @@ def _unborn(server_id: str) -> dict[str, Any]:
         "conditions": [],
         "reason": "waits for a yes",
         "restarts": 0,
+        "generation": 0,
+        "paused": None,
         "protocolVersion": None,
         "authUrl": None,
         "createdAt": None,

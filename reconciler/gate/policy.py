@@ -45,7 +45,7 @@ class Policy:
     still is.
     `tools` has the digest of each definition as it was last listed, `blocked` those that the lock withholds, and why;
     `withheld` is all that an enforced lock keeps back, `remembered` the tools that somebody allowed for always without
-    writing it into the file, with who.
+    writing it into the file, with who. `paused` says why nothing reaches the server for now, with the way out.
     """
 
     server: Server
@@ -55,6 +55,7 @@ class Policy:
     blocked: Mapping[str, str] = field(default_factory=dict)
     withheld: Withheld = field(default_factory=Withheld)
     remembered: Mapping[str, str] = field(default_factory=dict)
+    paused: str | None = None
     _verdicts: dict[str, Verdict] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def verdict(self, tool: str) -> Verdict:

@@ -34,4 +34,6 @@ def policy_for(servers: Servers, principal: Principal, server: str) -> Policy:
         raise Refused("unknown-server", f'no server "{server}" was applied')
     if not policy.server.enabled:
         raise Refused("disabled", f'server "{server}" is disabled')
+    if policy.paused is not None:
+        raise Refused("paused", policy.paused)
     return policy

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from reconciler.model.pause import Pause
 from reconciler.model.pins import Drifted
 
 Status = Literal["connecting", "connected", "disconnected", "error"]
@@ -25,6 +26,8 @@ class ObservedServer:
     since: datetime | None = None
     drift: tuple[Drifted, ...] = ()
     """What it shows that is not as the lock has it."""
+    paused: Pause | None = None
+    """Somebody keeps it from running."""
 
 
 @dataclass(frozen=True, slots=True)

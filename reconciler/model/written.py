@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 Effect = Literal["reconnect", "enable", "policy", "display", "regroup"]
 Mark = Literal["launch", "loosen"]
 Approval: TypeAlias = bool | Literal["writes"]
-Duration: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)$")]
+DURATION = r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)$"
+Duration: TypeAlias = Annotated[str, StringConstraints(pattern=DURATION)]
 Colour: TypeAlias = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$")]
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=65536)]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from reconciler.model.document import Document
+from reconciler.model.pause import Pause
 from reconciler.model.pins import Drifted
 from reconciler.model.written import Effect, Mark
 from reconciler.plan.lock_diff import LockChange
@@ -189,7 +190,8 @@ class Plan:
     `base` is what was applied, or what `against` names (a file, `git:REF`) when that is compared with instead.
     `patch` leads from accepted to desired and `reverse` back (RFC 7396, masked). `actions` are sorted by id,
     `@project` first, and hold no no-ops; `drift` are repairs of sessions that are down although
-    nothing in the file changed. `tool_drift` is what live servers show that the lock does not have so, `lock_changes`
+    nothing in the file changed. `paused` are servers that somebody keeps from running: a plan leaves that as it is.
+    `tool_drift` is what live servers show that the lock does not have so, `lock_changes`
     how the lock differs from that of `against`; both change nothing.
     """
 
@@ -208,6 +210,7 @@ class Plan:
     source: Source = field(default_factory=Source)
     checks: tuple[Check, ...] = ()
     blocked: tuple[Blocked, ...] = ()
+    paused: Mapping[str, Pause] = field(default_factory=dict)
     tool_drift: Mapping[str, tuple[Drifted, ...]] = field(default_factory=dict)
     lock_changes: tuple[LockChange, ...] = ()
     has_state: bool = True

@@ -11,6 +11,7 @@ from reconciler.model.pins import Pins
 from reconciler.plan.actions import Check, Delete, Plan, Source
 from reconciler.plan.changes import FindPlace, Sides
 from reconciler.plan.decide import Question, decide_actions, decide_repairs
+from reconciler.plan.drift import paused_servers
 from reconciler.plan.lock_checks import lock_changes, lock_checks, seen_drift
 from reconciler.plan.patches import patches
 from reconciler.plan.pointers import Path
@@ -68,6 +69,7 @@ def make_plan(
         created=now,
         source=source,
         checks=(*checks, *lock_checks(desired, pins, actions, place)),
+        paused=paused_servers(observed, desired),
         tool_drift=seen_drift(desired, observed),
         lock_changes=lock_changes(base_pins, pins) if base_pins is not None else (),
         blocked=blocked_deletions(accepted, deleted, named_deletions, allow),

@@ -32,8 +32,8 @@ from reconciler.plan.pointers import Path, pointer
 from reconciler.problems import Place
 
 FORMAT = "reconciler.plan"
-FORMAT_VERSION = "1.1"
-_NOT_DIGESTED = frozenset({"id", "digest", "createdAt", "toolDrift"})
+FORMAT_VERSION = "1.2"
+_NOT_DIGESTED = frozenset({"id", "digest", "createdAt", "paused", "toolDrift"})
 
 
 def to_json(plan: Plan) -> str:
@@ -52,7 +52,7 @@ def plan_id(plan: Plan) -> str:
 
 
 def to_document(plan: Plan) -> dict[str, Any]:
-    """The plan document, format 1.1. The same input gives the same document but for times."""
+    """The plan document, format 1.2. The same input gives the same document but for times."""
     body = _body(plan)
     found = document_digest(body)
     return {**body, "id": id_of(found), "digest": found, "createdAt": timestamp(plan.created)}
@@ -98,6 +98,7 @@ def _body(plan: Plan) -> dict[str, Any]:
         "reverse": dict(plan.reverse),
         "actions": [_action(action) for action in plan.actions],
         "drift": [_action(repair) for repair in plan.drift],
+        "paused": [{"id": server, **pause.to_json()} for server, pause in plan.paused.items()],
         "checks": [_check(check) for check in plan.checks],
         "toolDrift": [_drifted(server, each) for server, drift in plan.tool_drift.items() for each in drift],
         "lockChanges": [

@@ -29,7 +29,7 @@ def plan_schema() -> Schema:
             format={"const": FORMAT},
             formatVersion={"type": "string", "pattern": r"^1\.[0-9]+$"},
             id={"type": "string", "pattern": "^pln-[0-9a-f]{12}$"},
-            digest=_said(_DIGEST, "Of the canonical JSON without id, digest, times and toolDrift."),
+            digest=_said(_DIGEST, "Of the canonical JSON without id, digest, times, paused and toolDrift."),
             createdAt=_TIME,
             project=_TEXT,
             source=_object(files=_list(_object(path=_TEXT, sha256=_TEXT)), git=_or_null({"type": "object"})),
@@ -39,6 +39,10 @@ def plan_schema() -> Schema:
             reverse=_said({"type": "object"}, "RFC 7396, the way back."),
             actions=_list({"$ref": "#/definitions/action"}),
             drift=_list({"$ref": "#/definitions/action"}),
+            paused=_said(
+                _list(_object(id=_TEXT, who=_TEXT, since=_TIME, until=_or_null(_TIME))),
+                "Servers that somebody keeps from running; no plan changes that.",
+            ),
             checks=_list(_check()),
             toolDrift=_said(_list(_object(**_drifted())), "What live servers show that is not as the lock has it."),
             lockChanges=_said(

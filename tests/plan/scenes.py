@@ -15,6 +15,7 @@ from reconciler.config.read import Source as Text
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer
+from reconciler.model.pause import pause_of
 from reconciler.model.pins import Drifted, Pins
 from reconciler.plan.actions import Action, Plan, Source
 from reconciler.plan.build import base_of, make_plan, nowhere
@@ -133,4 +134,5 @@ def _seen(name: str, fields: Mapping[str, Any]) -> ObservedServer:
         down=fields.get("down"),
         since=datetime.fromisoformat(since) if since else None,
         drift=tuple(Drifted(**each) for each in fields.get("drift", ())),
+        paused=pause_of(**fields["paused"]) if "paused" in fields else None,
     )

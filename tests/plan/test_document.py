@@ -44,7 +44,8 @@ MEMBERS = {
         "patch",
         "reverse",
     ),
-    *("actions", "drift", "checks", "summary", "safety", "applicable", "fingerprints", "toolDrift", "lockChanges"),
+    *("actions", "drift", "paused", "checks", "summary", "safety", "applicable", "fingerprints", "toolDrift"),
+    "lockChanges",
 }
 SERVERS = {"a": {"command": "a"}, "b": {"url": "https://b.example.com/mcp"}}
 
@@ -96,7 +97,8 @@ def test_the_same_input_gives_the_same_bytes_but_for_times() -> None:
 def test_id_and_digest_are_of_everything_else() -> None:
     plan = plan_between(document(SERVERS), document({"a": {"command": "a2"}}))
     found = to_document(plan)
-    left = {key: value for key, value in found.items() if key not in ("id", "digest", "createdAt", "toolDrift")}
+    beside = ("id", "digest", "createdAt", "paused", "toolDrift")
+    left = {key: value for key, value in found.items() if key not in beside}
     assert found["digest"] == digest(left) == document_digest(found)
     assert found["id"] == plan_id(plan) == f"pln-{found['digest'][7:19]}"
     assert document_digest({**found, "project": "else"}) != found["digest"]

@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "status": "Show what is live, what waits, and why.",
         "stop": "End the engine and every server it runs.",
         "restart": "Replace one server's session, the new one first.",
+        "pause": "Keep one server from running for a while.",
+        "resume": "Let a paused server run again.",
         "logs": "Show what a server printed, and how it ended.",
         "events": "Show what happened.",
         "open": "Open the page, by a fresh link.",

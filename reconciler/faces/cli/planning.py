@@ -12,6 +12,7 @@ from reconciler.faces.cli.context import Options
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer
+from reconciler.model.pause import pause_of
 from reconciler.model.pins import Drifted, Pins
 from reconciler.plan.actions import Plan, Source
 from reconciler.plan.build import make_plan
@@ -88,4 +89,5 @@ def observed_by(answer: Mapping[str, Any]) -> Observed:
 def _observed(row: Mapping[str, Any]) -> ObservedServer:
     since = datetime.fromisoformat(row["since"]) if row["since"] else None
     drift = tuple(Drifted(**each) for each in row.get("drift", ()))
-    return ObservedServer(row["id"], row["status"], row["instance"], row["spec"], row["down"], since, drift)
+    paused = pause_of(**row["paused"]) if row.get("paused") else None
+    return ObservedServer(row["id"], row["status"], row["instance"], row["spec"], row["down"], since, drift, paused)

@@ -24,6 +24,13 @@ def is_unhealthy(row: Row) -> bool:
     return bool(row["enabled"]) and row["health"] not in ("Healthy", "Suspended")
 
 
+def is_paused(row: Row) -> bool:
+    """Whether somebody keeps a server from running that the file has on."""
+    paused = row.get("paused")
+    over = paused and paused["until"] and datetime.fromisoformat(paused["until"]) <= datetime.now(UTC)
+    return bool(row["enabled"] and paused and not over)
+
+
 def is_out_of_sync(report: Answer) -> bool:
     """Whether something waits, or lives other than it was accepted."""
     return bool(report["pending"]) or any(row["sync"] != "Synced" for row in report["servers"])
@@ -32,12 +39,13 @@ def is_out_of_sync(report: Answer) -> bool:
 def brief_text(report: Answer) -> str:
     """`3/4 ok, 1 waiting`: for a shell prompt."""
     enabled = [row for row in report["servers"] if row["enabled"]]
-    well = sum(not is_unhealthy(row) for row in enabled)
+    paused = sum(is_paused(row) for row in enabled)
+    well = sum(not is_unhealthy(row) for row in enabled) - paused
     wrong = [word for word, holds in (("file has errors", not report["source"]["valid"]),) if holds]
     if report["engine"] is None:
         return ", ".join(["no engine", *wrong])
-    waiting = len(report["pending"])
-    return ", ".join([f"{well}/{len(enabled)} ok", *([f"{waiting} waiting"] if waiting else []), *wrong])
+    counts = ((paused, "paused"), (len(report["pending"]), "waiting"))
+    return ", ".join([f"{well}/{len(enabled)} ok", *(f"{count} {word}" for count, word in counts if count), *wrong])
 
 
 def status_lines(report: Answer, paint: Painter) -> Iterator[str]:
@@ -78,7 +86,8 @@ def _cells(row: Row, paint: Painter) -> list[tuple[str, str]]:
 def _reason(row: Row, paint: Painter) -> str:
     if not row["enabled"] and row["transport"]:
         return "disabled"
-    reason = paint.safe((row["reason"] or "").splitlines()[0]) if row["reason"] else ""
+    reason = _pause_text(row) if is_paused(row) else (row["reason"] or "")
+    reason = paint.safe(reason.splitlines()[0]) if reason else ""
     again = f"next try in {_until(row['nextRetryAt'])}" if row["nextRetryAt"] else ""
     remarks = [
         f"{_REMARKS[c['type']]}{paint.safe(c['message'])}"
@@ -86,6 +95,12 @@ def _reason(row: Row, paint: Painter) -> str:
         if c["type"] in _REMARKS and c["status"] == "False"
     ]
     return "; ".join(part for part in (reason, again, *remarks) if part)
+
+
+def _pause_text(row: Row) -> str:
+    paused = row["paused"]
+    left = f", {_until(paused['until'])} left" if paused["until"] else ""
+    return f"paused by {paused['who']} {span(paused['since'])} ago{left}"
 
 
 def pending_lines(report: Answer, paint: Painter) -> Iterator[str]:
@@ -147,6 +162,9 @@ def _facts(row: Row) -> Iterator[tuple[str, Any]]:
     info = row["serverInfo"] or {}
     yield "name", row["name"] if row["name"] != row["id"] else None
     yield "reason", row["reason"]
+    if is_paused(row):
+        until = f"in {_until(row['paused']['until'])}, or at once" if row["paused"]["until"] else "at once"
+        yield "runs again", f"{until} by `reconciler resume {row['id']}`"
     yield "next try", f"in {_until(row['nextRetryAt'])}" if row["nextRetryAt"] else None
     yield "health", f"{row['health']}, {row['sync']}"
     yield "transport", row["transport"]

@@ -31,14 +31,15 @@ async def arrival(place: Place, request: Request) -> None:
 
 
 def _awaited(place: Place, request: Request) -> str | None:
-    """The server that is to list first; None where what is asked for is listed, or its server serves, or has no part
-    in the endpoint.
+    """The server that is to list first; None where what is asked for is listed, or its server serves, is paused, or has
+    no part in the endpoint.
     """
     surface, visible = place.surface, _named(request)
     if visible is None or _is_listed(surface, request.method, visible):
         return None
-    server = place.scope.server or visible.partition(SEPARATOR)[0]
-    return server if surface.has(server) and place.scope.project.serving(server) is None else None
+    server, project = place.scope.server or visible.partition(SEPARATOR)[0], place.scope.project
+    on_its_way = project.serving(server) is None and project.paused(server) is None
+    return server if surface.has(server) and on_its_way else None
 
 
 def _named(request: Request) -> str | None:

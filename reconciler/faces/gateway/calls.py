@@ -101,18 +101,20 @@ def target_of(job: Job) -> Target:
         raise fault(INVALID_PARAMS, f'Invalid params: {job.method} needs a "name"')
     is_tool = job.method == "tools/call"
     found = job.surface.tool(name) if is_tool else job.surface.prompt(name)
-    if found is None and is_tool:
-        _check_withheld(job, name)
     if found is None:
+        _check_kept_back(job, name, is_tool=is_tool)
         raise fault(INVALID_PARAMS, f"Unknown {'tool' if is_tool else 'prompt'}: {name}")
     return found
 
 
-def _check_withheld(job: Job, visible: str) -> None:
-    """Raise Refused with the reason for a tool that a server has and that the file or the lock keeps from clients."""
+def _check_kept_back(job: Job, visible: str, *, is_tool: bool) -> None:
+    """Raise Refused with the reason for what a server has and clients do not see: while it is paused all of it, else a
+    tool that the file or the lock keeps from them."""
     server, _, name = visible.partition(SEPARATOR) if job.scope.server is None else (job.scope.server, "", visible)
     policy = job.scope.project.policy(server) if job.surface.has(server) else None
-    refusal = policy.verdict(name).refusal if policy is not None and name in policy.tools else None
+    if policy is not None and policy.paused is not None:
+        raise Refused("paused", policy.paused)
+    refusal = policy.verdict(name).refusal if is_tool and policy is not None and name in policy.tools else None
     if refusal is not None:
         raise Refused(*refusal)
 

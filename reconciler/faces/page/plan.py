@@ -176,5 +176,5 @@ def _now(found: Plan | None, id: str, around: Mapping[str, Any]) -> Part:
     shown = {"broken": False, "empty": found.empty, "id": id, "host": socket.gethostname()}
     return Part(
         lambda: markup("plan/now.html", **around, **shown, lines=plan_lines(found), runs=commands(found)),
-        (id, found.tool_drift),
+        (id, found.paused, found.tool_drift),
     )

@@ -101,7 +101,8 @@ def _row(project: Project, seen: Seen, group_on: bool, where: Callable[[tuple[st
     server = seen.server
     status, reason = project.status_of(server.id)
     live = project.serving(server.id)
-    needs_sign_in = server.enabled and live is None and project.sign_ins.auth_url(server.id) is not None
+    opens = server.enabled and project.paused(server.id) is None
+    needs_sign_in = opens and live is None and project.sign_ins.auth_url(server.id) is not None
     return Row(
         id=server.id,
         name=server.name,

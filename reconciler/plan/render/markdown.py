@@ -15,7 +15,7 @@ from reconciler.plan.render.lines import text_of
 from reconciler.plan.render.lock import difference_lines, drift_text, told_apart
 from reconciler.plan.render.text import SIGNS
 from reconciler.plan.render.values import visible
-from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, summary_text
+from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, pause_text, summary_text
 
 LIMIT = 60_000
 """Bytes; what hosts accept as a comment is a little more."""
@@ -92,6 +92,8 @@ def _notes(plan: Plan) -> Iterator[str]:
         place = f" ({code(str(check.place))})" if check.place else ""
         hint = f": {code(check.hint)}" if check.hint else ""
         yield f"- {check.severity}{about}: {code(check.message)}{place} [{check.code}]{hint}"
+    for server, pause in plan.paused.items():
+        yield f"- drift {code(server)}: {code(pause_text(server, pause, plan.created))}"
     for server, drift in plan.tool_drift.items():
         yield f"- tools {code(server)}: {code(drift_text(drift))}"
 

@@ -19,7 +19,7 @@ from reconciler.plan.actions import (
 from reconciler.plan.document import plan_id
 from reconciler.plan.render.lines import Line, Role, Row, Span, text_of, with_places
 from reconciler.plan.render.lock import difference_lines, drift_text, told_apart
-from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, summary_text
+from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, pause_text, summary_text
 from reconciler.problems import Place
 
 SIGNS: Mapping[type, tuple[str, str, Role]] = {
@@ -47,7 +47,7 @@ def plan_lines(plan: Plan, *, ascii_only: bool = False) -> list[Line]:
     """The plan as lines; a plan that changes nothing, with nothing to know beside it, is one line."""
     speaker = Speaker(plan.created, ascii_only)
     servers = [action.server for action in (*plan.actions, *plan.drift)]
-    servers += [*plan.tool_drift, *(change.server for change in plan.lock_changes)] or [""]
+    servers += [*plan.paused, *plan.tool_drift, *(change.server for change in plan.lock_changes)] or [""]
     painter = _Painter(plan, speaker, min(max(map(len, servers)), _WIDEST_NAME) + 2)
     return with_places(painter.rows())
 
@@ -70,6 +70,7 @@ class _Painter:
     def rows(self) -> Iterator[Row]:
         if self.plan.empty:
             yield Row((Span(self.speaker.plain(nothing_text(self.plan))),))
+            yield from self._section("Drift", self._drift())
             yield from self._beside()
             return
         yield from self._title()
@@ -80,6 +81,7 @@ class _Painter:
         yield from self._section("Blocked", self._blocked())
         yield Row(())
         unchanged = f" {self.dot} {self.plan.unchanged} unchanged"
+        unchanged += f" {self.dot} {len(self.plan.paused)} paused" if self.plan.paused else ""
         yield Row((Span(summary_text(self.plan)), Span(unchanged, "muted")))
 
     def _title(self) -> Iterator[Row]:
@@ -113,6 +115,9 @@ class _Painter:
         for repair in self.plan.drift:
             detail = "; ".join(self.speaker.reason(reason).text for reason in repair.because)
             yield Row((Span("  ! ", "warning"), self._id(repair.server), Span(detail)))
+        for server, pause in self.plan.paused.items():
+            said = self.speaker.plain(pause_text(server, pause, self.speaker.now))
+            yield Row((Span("  ! ", "warning"), self._id(server), Span(said)))
 
     def _beside(self) -> Iterator[Row]:
         """What changes nothing, and is to be known all the same."""

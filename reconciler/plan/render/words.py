@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
+from reconciler.model.pause import Pause
 from reconciler.plan.actions import (
     Action,
     Create,
@@ -18,7 +19,7 @@ from reconciler.plan.actions import (
     Reason,
     SessionDown,
 )
-from reconciler.plan.document import summary
+from reconciler.plan.document import summary, timestamp
 from reconciler.plan.render.values import label, shown, visible
 from reconciler.problems import Place
 
@@ -105,6 +106,13 @@ def _new_fields(written: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, ..
         yield "enabled", (False,)
 
 
+def pause_text(server_id: str, pause: Pause, now: datetime) -> str:
+    """Who keeps a server from running, for how long already, until when, and the way out."""
+    until = f", until {timestamp(pause.until)}" if pause.until else ""
+    way_out = f"`reconciler resume {server_id}` ends that"
+    return f"paused by {pause.who} {ago(pause.since, now)}{until}; {way_out}"
+
+
 def ago(since: datetime, now: datetime) -> str:
     """How long ago, in one unit: `2 m ago`."""
     seconds = max(int((now - since).total_seconds()), 0)
@@ -122,10 +130,11 @@ def summary_text(plan: Plan) -> str:
 
 def nothing_text(plan: Plan) -> str:
     """The one line of a plan that changes nothing."""
-    count = plan.unchanged
+    count = plan.unchanged - len(plan.paused)
     base = f"against {visible(plan.against)}" if plan.against else f"serial {plan.serial}"
     known = base if plan.has_state or plan.against else "no state yet"
-    return f"No changes. {count} server{'' if count == 1 else 's'} in sync ({known})."
+    paused = f", {len(plan.paused)} paused" if plan.paused else ""
+    return f"No changes. {count} server{'' if count == 1 else 's'} in sync{paused} ({known})."
 
 
 def base_text(plan: Plan) -> str:

@@ -49,6 +49,8 @@ LEAST: dict[tuple[str, str], Role] = {
     ("POST", "/follow"): "operator",
     ("POST", "/rollback"): "operator",
     ("POST", "/servers/{server}/restart"): "operator",
+    ("POST", "/servers/{server}/pause"): "operator",
+    ("POST", "/servers/{server}/resume"): "operator",
     ("GET", "/servers/{server}/auth"): "operator",
     ("POST", "/servers/{server}/auth"): "operator",
     ("DELETE", "/servers/{server}/auth"): "operator",

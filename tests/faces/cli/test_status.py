@@ -17,7 +17,7 @@ TOP = {"project", "serial", "engine", "source", "pending", "calls", "servers"}
 SERVER = {
     *("id", "name", "transport", "group", "enabled", "requireApproval", "status", "sync", "health", "conditions"),
     *("reason", "pid", "instance", "restarts", "nextRetryAt", "toolCount", "capabilities", "serverInfo"),
-    *("protocolVersion", "authUrl", "createdAt", "updatedAt", "lastConnectedAt"),
+    *("protocolVersion", "authUrl", "createdAt", "updatedAt", "lastConnectedAt", "generation", "paused"),
 }
 
 
@@ -79,7 +79,10 @@ def test_before_anything_was_applied_the_document_is_empty(desk: Desk) -> None:
     done = desk.run("status", "-o", "json")
     assert done.exit == 0
     source = {"valid": True, "files": ["reconciler.yaml"], "problems": [], "following": False}
-    source |= {"held": None, "remark": None}
+    facts = {"SourceValid": "True", "ServingLastGood": "False"}
+    shown = {"reason": "Valid", "message": "", "observedGeneration": 0, "lastTransitionTime": None}
+    conditions = [{"type": kind, "status": status, **shown} for kind, status in facts.items()]
+    source |= {"held": None, "remark": None, "conditions": conditions}
     nothing = {"project": "desk", "serial": 0, "engine": None, "pending": [], "servers": []}
     assert done.json == {**nothing, "source": source, "calls": {"free": 0, "asked": 0, "waiting": 0}}
 

@@ -80,6 +80,8 @@ async def _check_wanted(project: Project, server_id: str) -> None:
         raise HttpProblem(409, "not-uplink", f'"{server_id}" does not dial in: only a server of type uplink does')
     if not wanted.enabled:
         raise HttpProblem(409, "disabled", f'"{server_id}" is disabled')
+    if (paused := project.pauses.why(server_id)) is not None:
+        raise HttpProblem(409, "paused", paused)
 
 
 class _Ends:

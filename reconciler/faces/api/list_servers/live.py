@@ -64,6 +64,8 @@ async def _begin(request: Request, project: Project, seen: Seen) -> dict[str, st
     wanted = project.wanted(server_id)
     if wanted is None or not wanted.enabled:
         raise HttpProblem(409, "disabled", "it stays disabled: its group is", headers=headers)
+    if (paused := project.pauses.why(server_id)) is not None:
+        raise HttpProblem(409, "paused", paused, headers=headers)
     if project.status_of(server_id)[0] == "error":
         project.retry(server_id)
     return headers

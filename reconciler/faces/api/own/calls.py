@@ -40,7 +40,10 @@ class CallResult(Shown):
     isError: bool = False
 
 
-_REFUSED = ("unknown-server", "disabled", "tool-not-offered", "tool-locked", "bad-arguments", "not-recorded", "changed")
+_REFUSED = (
+    *("unknown-server", "disabled", "paused", "tool-not-offered", "tool-locked"),
+    *("bad-arguments", "not-recorded", "changed"),
+)
 _CALL = Says(
     "Call a tool",
     Lines(Progress, CallResult, {403: _REFUSED, 502: ("rpc", FAILED), 503: ("not-live",), 504: ("deadline",)}),

@@ -21,6 +21,7 @@ from reconciler.faces.api.own import (
     lock,
     metrics,
     openapi,
+    pauses,
     portable,
     process,
     readiness,
@@ -39,6 +40,7 @@ from reconciler.faces.http.problems import HttpProblem, show_problem
 NOUNS = (
     status,
     servers,
+    pauses,
     sign_in,
     configuration,
     portable,

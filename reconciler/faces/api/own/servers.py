@@ -22,7 +22,7 @@ from reconciler.sessions.session import SessionError
 
 
 class Condition(Shown):
-    """One thing that is so or not, since when, and why."""
+    """One thing that is so or not, since when, and why. `observedGeneration` is what was looked at then."""
 
     type: str
     status: Literal["True", "False"]
@@ -30,6 +30,14 @@ class Condition(Shown):
     message: str
     observedGeneration: int
     lastTransitionTime: str | None
+
+
+class PausedShown(Shown):
+    """Who keeps a server from running, since when, and until when where that ends by itself."""
+
+    who: str
+    since: str
+    until: str | None
 
 
 class ServerShown(Shown):
@@ -44,7 +52,9 @@ class ServerShown(Shown):
     status: Status
     sync: Literal["Synced", "OutOfSync"]
     health: Literal["Healthy", "Degraded", "Progressing", "Suspended", "Missing"]
+    generation: int = Field(description="The serial that changed the server last; a condition has seen it, or not yet.")
     conditions: list[Condition]
+    paused: PausedShown | None
     reason: str | None = Field(description="Why it is so, in a sentence.")
     pid: int | None
     instance: str | None
@@ -105,7 +115,7 @@ _RESTART = Says(
     "Replace the server's session, the new one first",
     ServerShown,
     body=Nothing,
-    refusals={**_UNKNOWN, 409: ("disabled",), 502: (FAILED,), 504: ("late",)},
+    refusals={**_UNKNOWN, 409: ("disabled", "paused"), 502: (FAILED,), 504: ("late",)},
 )
 _LOGS = Says("What the server wrote on stderr", Logs, query=LogsQuery, refusals=_UNKNOWN)
 
@@ -126,25 +136,37 @@ async def get_server(request: Request) -> JSONResponse:
 async def post_restart(request: Request) -> JSONResponse:
     project = project_of(request)
     server = applied_server(request, project)
-    worker, seconds = restart(project, server)
-    try:
-        failure: SessionError | None = await asyncio.wait_for(worker.settled(), seconds)
-    except TimeoutError:
-        raise HttpProblem(504, "late", f'"{server}" is still on its way') from None
+    failure = await outcome(server, *restart(project, server))
     if failure is not None:
         raise HttpProblem(502, failure.code, str(failure))
     return JSONResponse(server_status(project, server))
 
 
+async def outcome(server: str, worker: Worker, seconds: float) -> SessionError | None:
+    """Why a server could not become as it should be; None where it did. Raises HttpProblem 504."""
+    try:
+        return await asyncio.wait_for(worker.settled(), seconds)
+    except TimeoutError:
+        raise HttpProblem(504, "late", f'"{server}" is still on its way') from None
+
+
 def restart(project: Project, server: str) -> tuple[Worker, float]:
     """Begin to replace a server's session: who does it, and the seconds that it may take.
 
-    Raises HttpProblem 409 for one that is disabled.
+    Raises HttpProblem 409 for one that is disabled or paused.
     """
+    worker, seconds = enabled(project, server)
+    if (paused := project.pauses.why(server)) is not None:
+        raise HttpProblem(409, "paused", paused)
+    worker.restart()
+    return worker, seconds
+
+
+def enabled(project: Project, server: str) -> tuple[Worker, float]:
+    """Who drives a server, and the seconds that a session of it may take to open. Raises HttpProblem 409."""
     worker, wanted = project.worker(server), project.wanted(server)
     if worker is None or wanted is None or not wanted.enabled:
         raise HttpProblem(409, "disabled", f'server "{server}" is disabled')
-    worker.restart()
     return worker, wanted.timeouts.start + 30
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,8 +13,8 @@ from reconciler.engine.status import status
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.description import ProblemShown, Says, Shown
 from reconciler.faces.api.hosted import host_of, project_of
-from reconciler.faces.api.own.servers import ServerShown
-from reconciler.model.observed import Status
+from reconciler.faces.api.own.servers import Condition, PausedShown, ServerShown
+from reconciler.model.observed import ObservedServer, Status
 
 
 class EngineShown(Shown):
@@ -53,6 +53,7 @@ class SourceShown(Shown):
     valid: bool
     files: list[str]
     problems: list[ProblemShown]
+    conditions: list[Condition]
     following: bool
     held: str | None
     remark: str | None
@@ -110,6 +111,7 @@ class ObservedShown(Shown):
     down: str | None
     since: str | None
     drift: list[DriftShown]
+    paused: PausedShown | None
 
 
 class Observed(Shown):
@@ -147,5 +149,9 @@ async def get_status(request: Request) -> JSONResponse:
 
 async def get_observed(request: Request) -> JSONResponse:
     """What the engine's own plans see; a plan made elsewhere from this is the same plan, with the same id."""
-    rows: list[dict[str, Any]] = [asdict(seen) for seen in project_of(request).observed().servers.values()]
-    return JSONResponse({"servers": [{**row, "since": row["since"] and row["since"].isoformat()} for row in rows]})
+    return JSONResponse({"servers": [_as_seen(seen) for seen in project_of(request).observed().servers.values()]})
+
+
+def _as_seen(seen: ObservedServer) -> dict[str, Any]:
+    since, paused = seen.since and seen.since.isoformat(), seen.paused and seen.paused.to_json()
+    return {**asdict(replace(seen, paused=None)), "since": since, "paused": paused}

@@ -69,7 +69,7 @@ async def get_tools(request: Request) -> JSONResponse:
 def tool_rows(project: Project, server_id: str, place: FindPlace) -> list[dict[str, Any]]:
     """The tools of a server that the file offers, also those that the lock withholds; as last listed or pinned."""
     policy, locked = project.policy(server_id), project.offers.locked(server_id)
-    if policy is None or locked is None or not policy.server.enabled:
+    if policy is None or locked is None or not policy.server.enabled or policy.paused:
         return []
     states = locked.verdicts.of("tool") if locked.verdicts else {}
     return [
