@@ -64,11 +64,14 @@ class Stream:
         self.status = answer.status_code
         self._lines = answer.aiter_lines()
 
-    async def part(self, id: str) -> str:
-        """The next HTML of a part."""
+    async def part(self, id: str, words: str = "") -> str:
+        """The next HTML of a part, or the next with the words."""
         with anyio.fail_after(20):
             async for line in self._lines:
-                if line.startswith("data: ") and (sent := json.loads(line[6:]))["id"] == id:
+                if not line.startswith("data: "):
+                    continue
+                sent = json.loads(line[6:])
+                if sent["id"] == id and words in sent["html"]:
                     return str(sent["html"])
         raise AssertionError(f"the stream ended without {id}")
 
