@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import pty
 import signal
@@ -17,6 +18,7 @@ import pytest
 from tests.faces.cli.desk import SECONDS, Desk, light
 from tests.requirements import requirement
 from tests.rig.starting import argv
+from tests.waiting import becomes_true
 
 
 class Watching:
@@ -105,6 +107,40 @@ def test_a_broken_edit_is_told_with_its_place_and_touches_nothing(desk: Desk) ->
         found = status(desk)
         assert (found["source"]["valid"], found["servers"][0]["instance"]) == (False, before)
         assert "reconciler.yaml:6:" in desk.run("status").out
+
+
+def named(desk: Desk, name: str) -> bool:
+    """Whether the only server is called that, now or soon."""
+    return becomes_true(lambda: [row["name"] for row in status(desk)["servers"]] == [name], SECONDS)
+
+
+@requirement("APPLY-1:watch")
+def test_with_poll_what_is_saved_goes_live_and_what_is_broken_is_told(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    with watching(desk, "--poll", "--auto-approve=start") as watch:
+        watch.until("one is connected")
+        desk.write({"one": light("one", name="Anna")})
+        assert named(desk, "Anna")
+        desk.file.write_text("", encoding="utf-8")
+        watch.until("reconciler.yaml:1:1: it is empty")
+        desk.write({"one": light("one", name="B")})
+        assert named(desk, "B")
+
+
+@requirement("APPLY-1:watch", "OPS-1:doctor")
+def test_that_no_event_tells_of_a_save_is_said_once_and_the_doctor_agrees(desk: Desk) -> None:
+    """Of what is written into a mapped file no system tells; so it is with all files of some mounts."""
+    desk.write({"one": light("one", name="Name 0")})
+    with desk.file.open("r+b") as file, watching(desk, "--auto-approve=start") as watch:
+        watch.until("Name 0 is connected")
+        assert "in the way" in desk.run("doctor").err
+        for number in "123":
+            with mmap.mmap(file.fileno(), 0) as text:
+                text[text.find(b"Name ") + len("Name ")] = ord(number)
+            assert named(desk, f"Name {number}")
+        watch.until("no events of saves arrive here: they are found within a second; `reconciler watch --poll` looks")
+        assert "no events of saves arrive here" in desk.run("status").out
+        assert "events: no events of saves arrive here" in desk.run("doctor").out
 
 
 @requirement("PLAN-3:exit-codes", "LIVE-2:no-orphans")
