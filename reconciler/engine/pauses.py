@@ -61,8 +61,16 @@ class Pauses:
     async def add(self, server: str, who: str, length: timedelta | None) -> Pause:
         """Keep a server from running, for so long or until somebody ends it; on the disk when this returns.
 
-        A pause of before is replaced. Raises sqlite3.Error; then all is as it was.
+        A pause of before is replaced. Raises sqlite3.Error; then all is as it was. It goes on where the caller is
+        cancelled.
         """
+        return await asyncio.shield(asyncio.create_task(self._add(server, who, length)))
+
+    async def end(self, server: str, who: str) -> bool:
+        """The server may run again; False where it was not paused. Raises sqlite3.Error; then it stays paused."""
+        return await asyncio.shield(asyncio.create_task(self._end(server, who)))
+
+    async def _add(self, server: str, who: str, length: timedelta | None) -> Pause:
         since = self._now()
         pause = Pause(who, since, since + length if length is not None else None)
         await self._rows.set(server, pause)
@@ -71,8 +79,7 @@ class Pauses:
         self._changed(server)
         return pause
 
-    async def end(self, server: str, who: str) -> bool:
-        """The server may run again; False where it was not paused. Raises sqlite3.Error; then it stays paused."""
+    async def _end(self, server: str, who: str) -> bool:
         pause = self.of(server)
         if pause is None:
             return False

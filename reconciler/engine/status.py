@@ -162,7 +162,7 @@ def _conditions(
 
 
 def _not_synced(pause: Pause | None, reason: str) -> tuple[str, str]:
-    return ("Paused", str(pause)) if pause is not None else ("NotAsAccepted", reason)
+    return ("Paused", "") if pause is not None else ("NotAsAccepted", reason)
 
 
 def _source_conditions(project: Project) -> list[dict[str, Any]]:

@@ -24,16 +24,17 @@ _ROLES = {
 
 def event_line(event: Mapping[str, Any], paint: Painter, *, with_server: bool = True) -> str:
     """`12:34:56  github  is connected`; the day is named when it is not today."""
-    when = _when(event["at"])
+    when = clock(event["at"])
     server = f"{paint.safe(event['server'])}  " if with_server and event["server"] else ""
     count = event.get("count", 1)
-    times = f"  ({count} times since {_when(event['since'])})" if count > 1 else ""
+    times = f"  ({count} times since {clock(event['since'])})" if count > 1 else ""
     verb = "applying " if event["kind"] == "applying" else ""
     message = paint.role(verb + paint.safe(" ".join(event["message"].split())), _ROLES.get(event["kind"], "plain"))
     return f"{paint.role(when, 'muted')}  {paint.role(server, 'heading')}{message}{times}"
 
 
-def _when(at: str) -> str:
+def clock(at: str) -> str:
+    """A time as it is here; the day is named when it is not today."""
     moment = datetime.fromisoformat(at).astimezone()
     today = moment.date() == datetime.now().astimezone().date()
     return moment.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")

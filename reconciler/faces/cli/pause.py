@@ -38,4 +38,6 @@ def _check(length: str) -> None:
     try:
         lasting(length)
     except ValueError as error:
-        raise Stop(Exit.USAGE, "bad-duration", f'"{length}" {error}', "leave out --for and it lasts") from error
+        raise Stop(
+            Exit.USAGE, "bad-duration", f'"{length}" {error}', "without --for it lasts until `reconciler resume`"
+        ) from error

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.client import Answer
+from reconciler.faces.cli.event_text import clock
 from reconciler.faces.cli.paint import Painter
 
 Row = Mapping[str, Any]
@@ -99,8 +100,8 @@ def _reason(row: Row, paint: Painter) -> str:
 
 def _pause_text(row: Row) -> str:
     paused = row["paused"]
-    left = f", {_until(paused['until'])} left" if paused["until"] else ""
-    return f"paused by {paused['who']} {span(paused['since'])} ago{left}"
+    until = f", until {clock(paused['until'])}" if paused["until"] else ""
+    return f"paused by {paused['who']} {span(paused['since'])} ago{until}"
 
 
 def pending_lines(report: Answer, paint: Painter) -> Iterator[str]:
@@ -163,8 +164,8 @@ def _facts(row: Row) -> Iterator[tuple[str, Any]]:
     yield "name", row["name"] if row["name"] != row["id"] else None
     yield "reason", row["reason"]
     if is_paused(row):
-        until = f"in {_until(row['paused']['until'])}, or at once" if row["paused"]["until"] else "at once"
-        yield "runs again", f"{until} by `reconciler resume {row['id']}`"
+        until = f"at {clock(row['paused']['until'])}, or " if row["paused"]["until"] else ""
+        yield "runs again", f"{until}after `reconciler resume {row['id']}`"
     yield "next try", f"in {_until(row['nextRetryAt'])}" if row["nextRetryAt"] else None
     yield "health", f"{row['health']}, {row['sync']}"
     yield "transport", row["transport"]

@@ -32,7 +32,8 @@ class Row:
     """One server as the list shows it. `why` is a sentence where there is one, `tools` their number while it serves.
 
     `file` is where its switch writes to, and `badge` says what of that is of this machine alone. `group_on` is false
-    where its whole group is switched off. `waits` says what of it waits for a yes.
+    where its whole group is switched off. `waits` says what of it waits for a yes; somebody keeps it from running where
+    it is `paused`.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Row:
     approval: Approval
     enabled: bool
     group_on: bool
+    paused: bool
     waits: str
     file: str
     badge: str
@@ -115,6 +117,7 @@ def _row(project: Project, seen: Seen, group_on: bool, where: Callable[[tuple[st
         approval=server.approval,
         enabled=server.enabled,
         group_on=group_on,
+        paused=project.paused(server.id) is not None,
         waits=seen.pending.action if seen.pending is not None else "",
         file=where(("mcpServers", server.id, "enabled")),
         badge=look("mcpServers", server.id, server.enabled).badge,

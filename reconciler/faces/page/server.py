@@ -20,7 +20,7 @@ from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.api.own.servers import restart, tail
 from reconciler.faces.api.own.tools import tool_rows
 from reconciler.faces.http.problems import HttpProblem
-from reconciler.faces.page import server_lock, sign_in
+from reconciler.faces.page import pausing, server_lock, sign_in
 from reconciler.faces.page.entering import visit_of
 from reconciler.faces.page.forms import back_to, form_route
 from reconciler.faces.page.layout import base_of
@@ -45,7 +45,8 @@ MOST = 100
 def routes() -> list[BaseRoute]:
     """The view, and where its forms are sent to."""
     at = "/servers/{server}"
-    return [view_route(at, server), form_route(f"{at}/restart", start_anew), *server_lock.routes(), *sign_in.routes()]
+    forms = [*pausing.routes(), *server_lock.routes(), *sign_in.routes()]
+    return [view_route(at, server), form_route(f"{at}/restart", start_anew), *forms]
 
 
 async def server(request: Request) -> Page:
@@ -63,6 +64,7 @@ async def server(request: Request) -> Page:
         "most": MOST,
         "hide": project.environment.hide,
         "ago": ago_of,
+        "lengths": pausing.LENGTHS,
     }
     parts = {
         "server-status": Part(lambda: markup("server/status.html", **around), row),

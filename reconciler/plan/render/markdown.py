@@ -15,7 +15,16 @@ from reconciler.plan.render.lines import text_of
 from reconciler.plan.render.lock import difference_lines, drift_text, told_apart
 from reconciler.plan.render.text import SIGNS
 from reconciler.plan.render.values import visible
-from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, pause_text, summary_text
+from reconciler.plan.render.words import (
+    Speaker,
+    Words,
+    base_text,
+    files_text,
+    in_sync,
+    nothing_text,
+    pause_text,
+    summary_text,
+)
 
 LIMIT = 60_000
 """Bytes; what hosts accept as a comment is a little more."""
@@ -55,7 +64,9 @@ def _head(plan: Plan) -> list[str]:
     lines = [f"### Plan {code(plan_id(plan))} for {code(plan.project)}", ""]
     if not plan.has_state and not plan.against:
         lines += ["No state yet: nothing was applied here before, so all of the file is new.", ""]
-    return [*lines, f"{' · '.join(base)}", "", f"**{summary_text(plan)}** · {plan.unchanged} unchanged", ""]
+    paused = f" · {len(plan.paused)} paused" if plan.paused else ""
+    counts = f"**{summary_text(plan)}** · {in_sync(plan)} unchanged{paused}"
+    return [*lines, f"{' · '.join(base)}", "", counts, ""]
 
 
 def _table(plan: Plan) -> list[str]:

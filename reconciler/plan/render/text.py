@@ -19,7 +19,16 @@ from reconciler.plan.actions import (
 from reconciler.plan.document import plan_id
 from reconciler.plan.render.lines import Line, Role, Row, Span, text_of, with_places
 from reconciler.plan.render.lock import difference_lines, drift_text, told_apart
-from reconciler.plan.render.words import Speaker, Words, base_text, files_text, nothing_text, pause_text, summary_text
+from reconciler.plan.render.words import (
+    Speaker,
+    Words,
+    base_text,
+    files_text,
+    in_sync,
+    nothing_text,
+    pause_text,
+    summary_text,
+)
 from reconciler.problems import Place
 
 SIGNS: Mapping[type, tuple[str, str, Role]] = {
@@ -80,7 +89,7 @@ class _Painter:
         yield from self._beside()
         yield from self._section("Blocked", self._blocked())
         yield Row(())
-        unchanged = f" {self.dot} {self.plan.unchanged} unchanged"
+        unchanged = f" {self.dot} {in_sync(self.plan)} unchanged"
         unchanged += f" {self.dot} {len(self.plan.paused)} paused" if self.plan.paused else ""
         yield Row((Span(summary_text(self.plan)), Span(unchanged, "muted")))
 

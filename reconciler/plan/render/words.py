@@ -128,9 +128,14 @@ def summary_text(plan: Plan) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count and name != "no-op")
 
 
+def in_sync(plan: Plan) -> int:
+    """The servers to which nothing is done, but for those that are paused."""
+    return plan.unchanged - len(plan.paused.keys() - {action.server for action in plan.actions})
+
+
 def nothing_text(plan: Plan) -> str:
     """The one line of a plan that changes nothing."""
-    count = plan.unchanged - len(plan.paused)
+    count = in_sync(plan)
     base = f"against {visible(plan.against)}" if plan.against else f"serial {plan.serial}"
     known = base if plan.has_state or plan.against else "no state yet"
     paused = f", {len(plan.paused)} paused" if plan.paused else ""
