@@ -281,21 +281,30 @@ def _with_settings(project: Project, chosen: list[Pending]) -> list[Pending]:
     return [*chosen, *(p for p in together if p not in chosen)]
 
 
+async def remember_found(project: Project) -> None:
+    """Add what is accepted to a history that does not know of it: whoever applied it was killed before that."""
+    serial = project.ledger.accepted.serial
+    if serial > max([row["serial"] for row in await project.records.history()], default=0):
+        await _add_to_history(project, serial, {"who": "unknown", "plan": "", "result": "interrupted", "summary": {}})
+
+
 async def _remember(project: Project, applied: Applied, consent: Consent) -> None:
-    """Add it to the history. What the disk refuses is added later: the apply stands."""
-    parts, sealed = seal({"document": project.ledger.document.written}, project.state.ensure_key())
-    row = {
-        "serial": applied.serial,
-        "at": now_text(),
+    facts = {
         "who": consent.who,
         "plan": applied.plan_id,
         "result": "applied in part" if applied.failed else "applied",
         "summary": applied.to_json()["summary"],
     }
+    await _add_to_history(project, applied.serial, facts)
+
+
+async def _add_to_history(project: Project, serial: int, facts: Mapping[str, Any]) -> None:
+    """What the disk refuses is added later: the apply stands."""
+    parts, sealed = seal({"document": project.ledger.document.written}, project.state.ensure_key())
     try:
-        await project.records.add_history(row, {**parts, "sealed": sealed})
+        await project.records.add_history({**facts, "serial": serial, "at": now_text()}, {**parts, "sealed": sealed})
     except OSError as error:
-        project.events.say("state", f"{applied.plan_id} is not in the history yet: {why_not_written(error)}")
+        project.events.say("state", f"serial {serial} is not in the history yet: {why_not_written(error)}")
 
 
 async def _show(project: Project) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler import __version__
 from reconciler.engine.awake import watch_clocks
-from reconciler.engine.change import Consent, apply_file, show_waiting
+from reconciler.engine.change import Consent, apply_file, remember_found, show_waiting
 from reconciler.engine.events import now_text
 from reconciler.engine.folder import Folder, FolderRefused
 from reconciler.engine.follow import AutoApprove, Follower
@@ -85,6 +85,7 @@ class Host:
         project = Project(name, sources, state)
         try:
             await project.start()
+            await remember_found(project)
         except BaseException:
             with suppress(OSError):
                 await project.stop()  # of many servers some may run

@@ -8,6 +8,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -42,7 +43,7 @@ class Records:
     """The database of one project. Methods are coroutines; the work happens in one thread of its own.
 
     They raise sqlite3.Error; of what the machine refuses (a full disk) it is Refused, an OSError too. History, events,
-    exits and hints that are refused are put off, and written ahead of the next.
+    exits and hints that are refused are put off: who reads finds them there, and they are written ahead of the next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -180,7 +181,22 @@ class Records:
         return await self._run(lambda: self._now().execute(statement, _whole(values)).rowcount)
 
     async def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        return await self._run(lambda: self._now().execute(statement, values).fetchall())
+        return await self._run(lambda: self._found(statement, values))
+
+    def _found(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """The rows, among them what was put off: it is written for as long as it is read."""
+        database = self._now()
+        if not self._put_off:
+            return database.execute(statement, values).fetchall()
+        database.execute("begin immediate")
+        try:
+            for work in self._put_off:
+                with suppress(sqlite3.Error):  # it will be let go
+                    work(database)
+            return database.execute(statement, values).fetchall()
+        finally:
+            if database.in_transaction:
+                database.execute("rollback")
 
     def _now(self) -> sqlite3.Connection:
         if self._database is None:

@@ -57,6 +57,10 @@ def test_what_happened_on_a_full_disk_is_recorded_when_there_is_room(tmp_path: P
             await refuses(records.add_history(row, {}))
             await refuses(records.consume("digest", "now"))
             assert (await records.events(0, 10, None))[0]["message"] == "there was room"
+            for _ in range(2):  # what could not be written is there for whoever asks
+                assert (await records.events(0, 1, None))[0]["kind"] == "down"
+                assert (await records.exits("a"))[0]["reason"] == "died"
+                assert [each["plan"] for each in await records.history()] == ["pln-1"]
             full.unlink()
             assert (await records.add_event("now", "after", None, "there is room", "now")).times == 1
             assert [each["kind"] for each in await records.events(0, 2, None)] == ["down", "after"]
