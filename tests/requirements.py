@@ -157,6 +157,7 @@ _BUILT = {
     "LIVE-2:death-noticed": "the end of a server's process is noticed at once",
     "LIVE-2:wake": "after a sleep of the machine every session is asked at once, and every pause is over",
     "LIVE-2:starts-in-parallel": "servers that start slowly, or say nothing, hold up the start of no other",
+    "LIVE-2:reasons": "why a server is not there is one sentence, also while it starts or fails again and again",
     "LIVE-2:backoff": "a server that fails is tried again with growing pauses",
     "GATE-1:conformance": "the official conformance suite passes for servers behind the gateway and for our sessions",
     "GATE-1:real-clients": "clients that others wrote list and call through the gateway and the bridge",

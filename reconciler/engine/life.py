@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, assert_never
 
-from reconciler.engine.backoff import Wait, next_try
+from reconciler.engine.backoff import CRASH_LOOP, Wait, next_try
 from reconciler.model.observed import Status
 from reconciler.sessions.hub import Instance, Slot
-from reconciler.sessions.session import End, SessionError
+from reconciler.sessions.session import End, SessionError, with_last_words
 
 WAITS_FOR_DIAL = "waits for the server to dial in"
 """How the reason of an uplink that is not connected begins."""
@@ -79,7 +79,7 @@ def word_of(life: Life, slot: Slot, dial_at: str | None) -> tuple[Status, str]:
         case "Connecting" | "Ready":
             return "connecting", life.reason
         case "Backoff":
-            return ("connecting" if slot.opening else "error"), life.reason
+            return ("connecting" if slot.opening else "error"), f"{life.reason}{_in_a_row(life.failures)}"
         case "Stalled":
             return "error", life.reason
         case "Pending":
@@ -91,9 +91,14 @@ def word_of(life: Life, slot: Slot, dial_at: str | None) -> tuple[Status, str]:
             assert_never(never)
 
 
+def _in_a_row(failures: int) -> str:
+    return f" ({failures} times in a row)" if failures > CRASH_LOOP else ""
+
+
 def _of_the_new_version(life: Life, server_id: str) -> str:
     again = f"; a change or `reconciler restart {server_id}` has it tried again" if math.isinf(life.next_at) else ""
-    return f"the new version failed, the old one serves: {life.failure}{again}"
+    reason = life.failure.reason if life.failure else life.reason
+    return f"the new version failed, the old one serves: {reason}{again}"
 
 
 def next_try_in(life: Life | None, now: datetime) -> str:
@@ -113,10 +118,7 @@ def end_of(failure: SessionError | None) -> End:
 
 def words_of(end: End | None) -> str:
     """An ending as a sentence, with the last words of the process."""
-    if end is None:
-        return "the session ended"
-    last = [line for line in end.stderr if line.strip()][-3:]
-    return f"{end.reason}: {' | '.join(last)}" if last else end.reason
+    return "the session ended" if end is None else with_last_words(end.reason, end).removesuffix(".")
 
 
 def exit_row(instance: Instance, end: End, at: str, hide: Callable[[str], str]) -> dict[str, Any]:

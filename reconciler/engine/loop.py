@@ -23,6 +23,8 @@ from reconciler.sessions.hub import Instance
 from reconciler.sessions.session import SessionError, StartFailed
 
 RESYNC = 60.0
+SLOW = (3.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds after which a start is said to take that long."""
 
 
 class Worker:
@@ -39,6 +41,7 @@ class Worker:
         self._fell_back = False
         self._restart = False
         self._tried = ("", "")
+        self._began = 0.0
         self._task = asyncio.create_task(self._run(), name=f"worker of {server_id}")
 
     @property
@@ -144,6 +147,7 @@ class Worker:
         except Exception as error:  # one server's trouble never leaves its worker
             failure = SessionError(f"{type(error).__name__}: {error}", code="internal")
             self._failed_with(failure)
+            self._world.failed(self.id, failure.reason)
             self._answer(failure)
             return max(self.life.next_at - self._now(), 1.0)
 
@@ -266,7 +270,18 @@ class Worker:
             else:
                 self._try_again_after_all()
             return 0.0
-        return self._resync()
+        return min(self._resync(), self._say_that_it_is_slow(opening, want))
+
+    def _say_that_it_is_slow(self, opening: Instance, want: Server) -> float:
+        """Whoever looks meanwhile reads that it starts, and not how it failed before. Seconds until there is news."""
+        since = self._now() - self._began
+        passed = [after for after in SLOW if after <= since]
+        if passed and opening.server.spec == want.spec:
+            said = self._world.last_words(self.id)
+            self._phase(
+                "Connecting", f"it has been starting for more than {passed[-1]:g} s{'; ' if said else ''}{said}"
+            )
+        return min((after - since for after in SLOW if after > since), default=math.inf)
 
     def _not_opened(self, failure: SessionError, want: Server) -> None:
         self._restart = False
@@ -276,7 +291,9 @@ class Worker:
             return
         self.life.failed_spec = want.spec
         beside = want.strategy != "recreate" and self._hub.slot(self.id).live is not None
-        self._failed_with(with_way_out(failure) if beside else failure)
+        failure = with_way_out(failure) if beside else failure
+        self._failed_with(failure)
+        self._world.failed(self.id, failure.reason)
 
     def _serve(self, opening: Instance, want: Server) -> float:
         self._hub.switch(self.id)
@@ -288,7 +305,7 @@ class Worker:
             return self._serve_on(opening, want)
         if want.strategy == "recreate":  # each further try would stop what serves now
             self.life.stay()
-        self._phase("Stalled" if want.strategy == "recreate" else self.life.phase, str(self.life.failure))
+        self._phase("Stalled" if want.strategy == "recreate" else self.life.phase, self._why())
         return 0.0
 
     def _serve_on(self, live: Instance, want: Server) -> float:
@@ -315,20 +332,24 @@ class Worker:
                 self._phase("Draining", "stops before the new one starts")
                 return self._resync()
         self._fell_back = False
-        self._phase("Connecting", str(self.life.failure) if self.life.failure else "")
+        self._began = self._now()
+        self._phase("Connecting", self._why())
         self._hub.open(want, self.wake)
-        return self._resync()
+        return min(SLOW[0], self._resync())
 
     # What is remembered
 
     def _failed_with(self, failure: SessionError) -> None:
         wait = self.life.count_failure(failure, self._now(), self._chance())
-        self._phase("Stalled" if wait.stalled else "Backoff", str(failure))
+        self._phase("Stalled" if wait.stalled else "Backoff", failure.reason)
 
     def _try_again_after_all(self) -> None:
         """What the wanted version was put off for is gone."""
         if self.life.failure is not None and math.isinf(self.life.next_at):
             self.life.back_off(self.life.failure, self._now(), self._chance())
+
+    def _why(self) -> str:
+        return self.life.failure.reason if self.life.failure else ""
 
     def _phase(self, phase: Phase, reason: str) -> None:
         if (phase, reason) != (self.life.phase, self.life.reason):

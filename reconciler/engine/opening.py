@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from reconciler.engine.environment import Environment
 from reconciler.engine.ledger import Ledger
 from reconciler.engine.locked import ProjectLock
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.hub import Instance
-from reconciler.sessions.session import Era, Notify, Opened
+from reconciler.sessions.session import STARTED, Era, Notify, Opened, last_words
 from reconciler.sessions.sign_in.sign_ins import SignIns
 from reconciler.sessions.transports import Surroundings, open_session
 from reconciler.store.files import text_digest
@@ -28,6 +30,7 @@ class Opening:
         self._sign_ins = sign_ins
         self._lock = lock
         self._eras: dict[str, Era] = {}
+        self._stderr: dict[str, Callable[[], Sequence[str]]] = {}
 
     @property
     def cookie(self) -> str:
@@ -48,9 +51,22 @@ class Opening:
             auth=self._sign_ins.auth,
             pinned=self._lock.pinned,
         )
-        return open_session(server, resolve, on_notification, surroundings)
+
+        def told(method: str, params: Mapping[str, Any]) -> None:
+            if method == STARTED:
+                self._stderr[server.id] = params["stderr"]
+            on_notification(method, params)
+
+        self._stderr.pop(server.id, None)
+        return open_session(server, resolve, told, surroundings)
+
+    def last_words(self, server_id: str) -> str:
+        """What the process that was started last has printed until now, in one line."""
+        stderr = self._stderr.get(server_id)
+        return last_words(stderr()) if stderr else ""
 
     def opened(self, instance: Instance) -> None:
-        """Remember which era the server speaks: it is not asked again."""
+        """Remember which era the server speaks: it is not asked again. What it printed while it started is let go."""
+        self._stderr.pop(instance.server.id, None)
         if instance.session is not None:
             self._eras[instance.server.spec] = instance.session.handshake.era

@@ -17,7 +17,7 @@ from reconciler.engine.followed import Followed
 from reconciler.engine.hints import Hints
 from reconciler.engine.holds import Holds
 from reconciler.engine.ledger import Ledger, load_accepted
-from reconciler.engine.life import Life, exit_row, next_try_in, word_of
+from reconciler.engine.life import Life, exit_row, next_try_in, word_of, words_of
 from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.news import News
@@ -226,6 +226,9 @@ class Project:
     def generation(self, server_id: str) -> int:
         return self.ledger.accepted.changed.get(server_id, self.ledger.accepted.serial)
 
+    def last_words(self, server_id: str) -> str:
+        return self.environment.hide(self.opening.last_words(server_id))
+
     def last_ready(self, server_id: str) -> Server | None:
         return self.ledger.ready(server_id)
 
@@ -243,15 +246,15 @@ class Project:
         self._spawn(self._hints.note(self._hints.launch(server.id), instance.listing.tools))
 
     def changed(self, server_id: str) -> None:
-        worker = self._workers.get(server_id)
-        if worker is not None and worker.life.phase in ("Backoff", "Stalled"):
-            self.events.say("error", worker.life.reason, server_id)
         self.offers.touch()
         self.news.tell()
 
+    def failed(self, server_id: str, reason: str) -> None:
+        self.events.say("error", reason, server_id)
+
     def went_down(self, instance: Instance, end: End) -> None:
         self._keep_exit(instance, end)
-        self.events.say("down", end.reason, instance.server.id)
+        self.events.say("down", f"{instance.server.name} went down: {words_of(end)}", instance.server.id)
 
     def never_came(self, instance: Instance, end: End) -> None:
         self._keep_exit(instance, end)

@@ -20,5 +20,5 @@ def with_way_out(failure: SessionError) -> SessionError:
     """The failure of a new version while the old one serves, with the way out where its words are of that kind."""
     if not _TAKEN.search(str(failure)):
         return failure
-    words = f"{failure}; {ONE_AT_A_TIME}"
+    words = f"{failure.reason}; {ONE_AT_A_TIME}"
     return SessionError(words, terminal=failure.terminal, retry_after=failure.retry_after, code=failure.code)

@@ -28,6 +28,10 @@ class World(Protocol):
         """The serial of what was applied that changed the server last."""
         ...
 
+    def last_words(self, server_id: str) -> str:
+        """What the process that was started last has printed until now, in one line."""
+        ...
+
     def last_ready(self, server_id: str) -> Server | None:
         """The server as it last reached ready, when that was another spec."""
         ...
@@ -38,6 +42,10 @@ class World(Protocol):
 
     def changed(self, server_id: str) -> None:
         """Something visible of the server changed."""
+        ...
+
+    def failed(self, server_id: str, reason: str) -> None:
+        """A try to open a session came to nothing."""
         ...
 
     def went_down(self, instance: Instance, end: End) -> None:

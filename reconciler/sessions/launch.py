@@ -105,5 +105,6 @@ def find_command(command: str, path: str, directory: str) -> str:
     for candidate in candidates:
         if os.path.exists(candidate):  # noqa: PTH110 a folder that we may not enter is no error here
             raise SessionError(f"{candidate} is not an executable file.", terminal=True, code="not-executable")
-    what = f"The file {candidates[0]} was not found." if beside else f'"{command}" was not found in PATH ({path}).'
+    in_path = f'"{command}" was not found in PATH; install it, or write its full path.'
+    what = f"The file {candidates[0]} was not found." if beside else in_path
     raise SessionError(what, terminal=True, code="command-not-found")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
@@ -27,7 +27,10 @@ RESUMED = "streams/resumed"
 """Told like a notification when notifications may have been lost, besides those of changed lists."""
 
 STARTED = "processes/started"
-"""Told like a notification, with the `pid`, as soon as a process was started for the session."""
+"""Told like a notification, with the `pid`, as soon as a process was started for the session. `stderr` is a function:
+what it printed last until then."""
+
+_LAST_LINES, _SHOWN = 3, 200
 
 
 class SessionError(Exception):
@@ -43,6 +46,11 @@ class SessionError(Exception):
         self.terminal = terminal
         self.retry_after = retry_after
         self.code = code
+
+    @property
+    def reason(self) -> str:
+        """The message as part of a longer sentence."""
+        return str(self).removesuffix(".")
 
 
 class Unresolved(SessionError):
@@ -85,21 +93,36 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a session ended. `code` is an exit status (negative for a signal) where there was a process."""
+    """How a session ended. `code` is an exit status (negative for a signal) where there was a process. Where it is
+    `ours`, we ended it, and what it printed last is not why.
+    """
 
     reason: str
     code: int | None = None
     stderr: tuple[str, ...] = ()
     retry_after: float | None = None
     terminal: bool = False
+    ours: bool = False
+
+
+def last_words(stderr: Sequence[str]) -> str:
+    """What a process printed last, in one line; nothing where it printed nothing."""
+    lines = [line.strip()[:_SHOWN] for line in stderr if line.strip()][-_LAST_LINES:]
+    return f"its last words: {' | '.join(lines)}" if lines else ""
+
+
+def with_last_words(reason: str, end: End) -> str:
+    """Why a session ended, with what its process printed last, unless that is of our making."""
+    said = "" if end.ours else last_words(end.stderr)
+    return f"{reason.removesuffix('.')}; {said}" if said else reason
 
 
 class StartFailed(SessionError):
     """The process started but no session came of it; `end` tells what became of it, with its last words."""
 
     def __init__(self, error: SessionError, end: End) -> None:
-        words = f" Its last words: {end.stderr[-1]}" if end.stderr else ""
-        super().__init__(f"{error}{words}", terminal=error.terminal, retry_after=error.retry_after, code=error.code)
+        words = with_last_words(str(error), end)
+        super().__init__(words, terminal=error.terminal, retry_after=error.retry_after, code=error.code)
         self.end = end
 
 

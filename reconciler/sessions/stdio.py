@@ -98,7 +98,7 @@ class StdioSession(PipeSession):
         self._silent = True
         if error:
             limit = self._limits.line
-            self.finish(self._end(f"It sent a line of more than {limit} bytes."), "message-too-large")
+            self.finish(self._end(f"It sent a line of more than {limit} bytes.", ours=True), "message-too-large")
         elif self._child.code is not None:
             self._conclude()
         else:
@@ -112,12 +112,12 @@ class StdioSession(PipeSession):
             code = self._child.code
             self.finish(self._end(alive if code is None else _fate(code)))
 
-    def _end(self, reason: str) -> End:
+    def _end(self, reason: str, *, ours: bool = False) -> End:
         for _ in range(LAST_WORDS):
             if not self._stderr.read_some():
                 break
         terminal = self._child.code in NOT_FOUND_BY_A_SHELL and not hasattr(self, "handshake")
-        return End(reason, self._child.code, self.stderr_tail(), terminal=terminal)
+        return End(reason, self._child.code, self.stderr_tail(), terminal=terminal, ours=ours)
 
 
 def _fate(code: int) -> str:
@@ -159,7 +159,7 @@ async def open_stdio(
     log = LogFile(log_path, limits) if log_path else None
     session = StdioSession(launch, on_notification, answer=answer, log=log, limits=limits)
     del launch
-    on_notification(STARTED, {"pid": session.pid})
+    on_notification(STARTED, {"pid": session.pid, "stderr": session.stderr_tail})
     try:
         await _start(session, era, server.timeouts.start)
     except BaseException:

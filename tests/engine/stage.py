@@ -26,7 +26,9 @@ class Stage:
         self.ready: dict[str, Server] = {}
         self.pauses: dict[str, str] = {}
         self.serial = 0
+        self.words = ""
         self.ends: list[End] = []
+        self.failures: list[str] = []
         self.changes = 0
         self._chance = chance
         self._workers: list[Worker] = []
@@ -40,6 +42,9 @@ class Stage:
     def generation(self, server_id: str) -> int:
         return self.serial
 
+    def last_words(self, server_id: str) -> str:
+        return self.words
+
     def last_ready(self, server_id: str) -> Server | None:
         return self.ready.get(server_id)
 
@@ -51,6 +56,9 @@ class Stage:
 
     def changed(self, server_id: str) -> None:
         self.changes += 1
+
+    def failed(self, server_id: str, reason: str) -> None:
+        self.failures.append(reason)
 
     def went_down(self, instance: Instance, end: End) -> None:
         self.said.append(f"down {instance.server.spec}")

@@ -119,7 +119,7 @@ async def test_one_that_dials_in_is_connected_and_one_that_hangs_up_is_awaited_a
             await at.call("far", "echo")
         await at.project.events.flush()
         said = [each["message"] for each in await at.project.records.events(0, 100, "far") if each["kind"] == "down"]
-        assert said == ["The socket was closed with 1000: closing."]
+        assert said == ["far went down: The socket was closed with 1000: closing"]
         await dials.connect()
         assert await at.call("far", "echo", text="again") == "again"
 

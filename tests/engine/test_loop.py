@@ -215,7 +215,7 @@ async def test_a_server_that_fails_is_tried_again_at_once_and_then_with_growing_
     await later(2000)
     assert stage.troupe.waits("one")[:12] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0]
     assert set(stage.troupe.waits("one")[12:]) == {CRASH_LOOP_CAP}
-    assert (worker.life.phase, worker.life.reason) == ("Backoff", "It exited with status 3.")
+    assert (worker.life.phase, worker.life.reason) == ("Backoff", "It exited with status 3")
     assert worker.life.next_retry_at is not None
 
 
@@ -228,6 +228,54 @@ async def test_what_will_not_change_by_itself_is_looked_at_again_every_five_minu
     assert worker.life.phase == "Stalled"
     await later(1000)
     assert stage.troupe.waits("one") == [REPROBE, REPROBE, REPROBE]
+
+
+@requirement("LIVE-2:reasons")
+async def test_a_start_that_takes_long_says_so_with_what_was_printed_meanwhile(stage: Stage) -> None:
+    stage.troupe.plays["one"] = BROKEN
+    worker = stage.worker()
+    stage.accept(worker, ONE)
+    assert await settled(worker) is BROKEN
+    gate = stage.troupe.plays["one"] = asyncio.Event()
+    worker.restart()
+    await later(2.9)
+    assert (worker.life.phase, worker.life.reason) == ("Connecting", "It exited with status 3")
+    await later(0.2)
+    assert (worker.life.phase, worker.life.reason) == ("Connecting", "it has been starting for more than 3 s")
+    stage.words = "its last words: waiting for the database"
+    await later(7)
+    assert worker.life.reason == "it has been starting for more than 10 s; its last words: waiting for the database"
+    changes = stage.changes
+    await later(9)
+    assert stage.changes == changes
+    gate.set()
+    assert await settled(worker) is None
+    assert (worker.life.phase, worker.life.reason) == ("Ready", "")
+
+
+@requirement("LIVE-2:reasons")
+async def test_while_an_old_version_comes_back_the_reason_is_that_of_the_new_one(stage: Stage) -> None:
+    worker = await serving(stage)
+    stage.troupe.plays |= {"two": NOT_FOUND, "one": asyncio.Event()}
+    stage.accept(worker, RECREATED)
+    assert await settled(worker) is NOT_FOUND
+    await later(25)
+    assert (worker.life.phase, worker.life.reason) == ("Stalled", NOT_FOUND.reason)
+
+
+@requirement("LIVE-2:reasons")
+async def test_each_failed_try_and_each_death_is_told_once(stage: Stage) -> None:
+    stage.troupe.plays["one"] = BROKEN
+    worker = stage.worker()
+    stage.accept(worker, ONE)
+    assert await settled(worker) is BROKEN
+    assert (stage.failures, stage.ends) == ([BROKEN.reason], [])
+    stage.troupe.plays["one"] = None
+    worker.restart()
+    assert await settled(worker) is None
+    stage.troupe.last.die()
+    await later(1)
+    assert (len(stage.failures), len(stage.ends), stage.live().state) == (1, 1, "ready")
 
 
 async def test_a_stalled_server_is_tried_at_once_when_it_changes_or_a_person_asks(stage: Stage) -> None:
@@ -269,7 +317,7 @@ async def test_the_reason_of_a_death_holds_the_last_words(stage: Stage) -> None:
     stage.troupe.plays["one"] = asyncio.Event()
     stage.troupe.last.die()
     await later(1)
-    assert worker.life.reason == "it exited with status 1: one | two | last words"
+    assert worker.life.reason == "it exited with status 1; its last words: one | two | last words"
     assert worker.life.phase == "Connecting"
     assert stage.ends == [End("it exited with status 1", 1, ("one", "two", "last words"))]
 
@@ -465,7 +513,8 @@ async def test_what_serves_is_not_stopped_again_and_again_for_a_version_that_fai
     assert (worker.life.phase, worker.life.next_retry_at) == ("Stalled", None)
     assert word_of(worker.life, stage.hub.slot("a"), None) == (
         "connected",
-        f"the new version failed, the old one serves: {BROKEN}; a change or `reconciler restart a` has it tried again",
+        f"the new version failed, the old one serves: {BROKEN.reason}; "
+        "a change or `reconciler restart a` has it tried again",
     )
     worker.wake()
     assert await settled(worker) is BROKEN

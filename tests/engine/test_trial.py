@@ -69,7 +69,7 @@ async def test_a_command_that_dies_is_told_with_its_last_lines_and_without_secre
     text = "import os, sys; print('one\\n' * 30 + os.environ['KEY'], file=sys.stderr); sys.exit(3)"
     async with desk(tmp_path) as at:
         found = await tried(at, script(text, env={"KEY": "${secret:new.env.KEY}"}), {"new.env.KEY": CANARY})
-        assert found.tools is None and "It exited with status 3." in found.why
+        assert found.tools is None and "It exited with status 3; its last words: " in found.why
         assert found.stderr == (*["one"] * 19, "***")
         assert CANARY not in found.why
         assert at.project.vault.list() == ()
