@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reconciler import __version__
 from reconciler.engine.awake import watch_clocks
+from reconciler.engine.behind import catch_up
 from reconciler.engine.change import Consent, apply_file, remember_found, show_waiting
 from reconciler.engine.events import now_text
 from reconciler.engine.folder import Folder, FolderRefused
@@ -96,7 +97,8 @@ class Host:
         project.public_url = lambda: self.facts.url
         if project.holds.any:
             await show_waiting(project, await project.read())
-        works = (self._report(project), project.tokens.follow(), project.secrets.follow(), watch_clocks(project.jumped))
+        follow = (project.tokens.follow(), project.secrets.follow(), watch_clocks(project.jumped))
+        works = (self._report(project), catch_up(project), *follow)
         self._hosted[name] = _Hosted(lock, [asyncio.create_task(work) for work in works])
         for tell in self.added:
             tell(project)

@@ -35,6 +35,8 @@ class Ledger:
 
     def __init__(self, state: StateDir, accepted: Accepted) -> None:
         self.accepted = accepted
+        self.refused = False
+        """Whether the disk refused what was written last."""
         self._state = state
         self._servers: dict[str, Server] = {}
         self._version = 0
@@ -121,8 +123,9 @@ class Ledger:
         newest, accepted = self._version, self.accepted
         try:
             await asyncio.to_thread(write_accepted, self._state, accepted)
-            self._written, self._on_disk = newest, accepted
+            self._written, self._on_disk, self.refused = newest, accepted, False
         except BaseException:
+            self.refused = True
             self._written, self.accepted = self._version, self._on_disk
             self._servers.clear()
             raise

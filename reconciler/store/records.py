@@ -66,6 +66,16 @@ class Records:
         finally:
             self._thread.shutdown()
 
+    @property
+    def behind(self) -> bool:
+        """Whether something is put off."""
+        return bool(self._put_off)
+
+    async def catch_up(self) -> None:
+        """Write what was put off, if anything was. Raises Refused."""
+        if self.behind:
+            await self._run(self._catch_up)
+
     async def add_history(self, row: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         """Remember an applied plan: serial, at, who, plan, result, summary, and the sealed document after it."""
         values = (*(row[k] for k in ("serial", "at", "who", "plan", "result")), _text(row["summary"]), _text(document))

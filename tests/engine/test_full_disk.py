@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections.abc import Mapping
@@ -10,13 +11,17 @@ from typing import Any
 
 import pytest
 
+from reconciler.engine import behind
 from reconciler.engine import host as host_module
+from reconciler.engine import ledger as ledger_module
 from reconciler.engine.change import Consent, apply_file
 from reconciler.engine.host import Host
+from reconciler.model.accepted import Accepted
+from reconciler.store.accepted import read_accepted
 from reconciler.store.records import Records
 from reconciler.store.sources import Sources
 from reconciler.store.state_dir import StateDir
-from tests.engine.desk import Desk, light
+from tests.engine.desk import Desk, desk, light
 from tests.needs import MOUNTS
 from tests.requirements import requirement
 from tests.store.namespace import run_with_mounts
@@ -32,6 +37,7 @@ def test_sessions_live_on_and_what_was_saved_is_taken_up_once_there_is_room(tmp_
         """
         import asyncio, gc, json, signal
         from contextlib import suppress
+        from reconciler.engine import behind
         from reconciler.engine.host import Host
         from reconciler.store.observed import read_observed
         from reconciler.store.sources import Sources
@@ -87,12 +93,15 @@ def test_sessions_live_on_and_what_was_saved_is_taken_up_once_there_is_room(tmp_
             gc.collect()
             assert not odd, odd
 
+            behind.LOOK_SECONDS = 0.1
             fill()
             second = Host()
             at = Desk(here, second, await second.add(Sources(file, (), here), here / "state"))
             second.announce(at.project.state.socket)
-            await at.until(lambda: live(at) == {"a", "b"}, 40)
-            full.unlink()
+            await at.until(lambda: live(at) == {"a", "b"} and at.project.records.behind, 40)
+            assert "connected" in {event["kind"] for event in await at.project.records.events(0, 5, None)}
+            full.unlink()  # nothing happens now, and nobody follows the file
+            await at.until(lambda: not at.project.records.behind, 40)
             assert await second.stop() == []
             gc.collect()
             assert not odd, odd
@@ -150,3 +159,25 @@ async def test_what_the_last_report_was_refused_for_is_told(tmp_path: Path, monk
     refuse_reports(project.state, monkeypatch)
     why = "Input/output error; the disk fails: its machine's log says more"
     assert await host.stop() == [f"{project.state.observed} cannot be written: {why}"]
+
+
+@pytest.mark.anyio
+async def test_that_a_server_got_ready_is_written_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(behind, "LOOK_SECONDS", 0.05)
+    room, real = asyncio.Event(), ledger_module.write_accepted
+
+    def write(state: StateDir, accepted: Accepted) -> None:
+        if accepted.ready and not room.is_set():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(state.accepted))
+        real(state, accepted)
+
+    monkeypatch.setattr(ledger_module, "write_accepted", write)
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        assert (await at.apply()).exit == 0
+        await at.until(lambda: at.project.ledger.refused)
+        assert at.project.ledger.accepted.ready == {}
+        room.set()
+        await at.until(lambda: not at.project.ledger.refused and "a" in at.project.ledger.accepted.ready)
+    assert "a" in read_accepted(at.project.state, default_project="x").ready
