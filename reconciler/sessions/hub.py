@@ -16,6 +16,7 @@ from reconciler.model.server import Server, Stdio
 from reconciler.sessions.listing import KINDS, Listing, list_again, list_all
 from reconciler.sessions.pipes import PipeSession
 from reconciler.sessions.places import Place, Places, places_for_processes
+from reconciler.sessions.pulse import Pulse
 from reconciler.sessions.session import (
     RESUMED,
     STARTED,
@@ -37,8 +38,6 @@ Told: TypeAlias = Callable[[str, str, Mapping[str, Any]], None]
 """Takes notifications of serving sessions: server id, method, params. Changed lists come when they are read again."""
 
 DRAIN_SECONDS = 10.0
-PING_SECONDS = 30.0
-MISSED_PINGS = 3
 RELIST_SECONDS = 600.0
 SLOWEST_START, SLOWEST_GREETING = 2.0, 0.25
 """Seconds after which a process that is still starting, or a server elsewhere that has not answered, makes room for
@@ -104,7 +103,7 @@ class Instance:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stale = Stale()
-        self._patience = MISSED_PINGS
+        self._pulse = Pulse()
         self._granter: Granter | None = None
         self._granting: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._own(), name=f"owner of {server.id}")
@@ -121,7 +120,7 @@ class Instance:
         """Ask the server; see Session.request. Draining waits for requests in flight."""
         if self.session is None:
             raise NotLive("the session is not ready")
-        self.enter()
+        self.enter(timeout)
         try:
             return await self.session.request(method, params, timeout=timeout, on_progress=on_progress, caller=caller)
         finally:
@@ -143,13 +142,14 @@ class Instance:
         sent = self.session.start(method, params, timeout=timeout, caller=caller, take=taken)
         if sent is None:
             return None
-        self.enter()
+        self.enter(timeout)
         return _Started(self, sent)
 
-    def enter(self) -> None:
-        """One more request is in flight."""
+    def enter(self, timeout: float) -> None:
+        """One more request is in flight, for at most `timeout` seconds."""
         self.in_flight += 1
         self._idle.clear()
+        self._pulse.works(timeout)
 
     def leave(self) -> None:
         """One less."""
@@ -167,7 +167,7 @@ class Instance:
 
     def doubt(self) -> None:
         """It may be gone without a word, as after a sleep of the machine: one ping, at once, tells."""
-        self._patience = 1
+        self._pulse.hurry(of_a_process=self.session is not None and self.session.pid is not None)
         self._stale.hurry()
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
@@ -233,29 +233,16 @@ class Instance:
     async def _keep(self, session: Session) -> None:
         """Ping and re-read the lists, for as long as the server answers."""
         loop = asyncio.get_running_loop()
-        missed, relist_at = 0, loop.time() + RELIST_SECONDS
+        relist_at = loop.time() + RELIST_SECONDS
         while True:
-            kinds = await self._stale.due(min(loop.time() + PING_SECONDS, relist_at))
-            patience, self._patience = self._patience, MISSED_PINGS
+            kinds = await self._stale.due(min(loop.time() + self._pulse.pause, relist_at))
             if loop.time() >= relist_at:
                 kinds, relist_at = frozenset(KINDS), loop.time() + RELIST_SECONDS
                 self._stale.read(kinds)
             if kinds and await self._relist(session, kinds):
-                missed = 0
-                continue
-            missed = 0 if await self._answers(session) else missed + 1
-            if missed >= patience:
-                raise SessionError(f"no answer to {missed} ping{'s' if missed > 1 else ''}", code="ping")
-
-    async def _answers(self, session: Session) -> bool:
-        method = "ping" if session.handshake.era == "handshake" else "server/discover"
-        try:
-            await session.request(method, {}, timeout=self.server.timeouts.list)
-        except SessionError:
-            return False  # late, or refused for the moment; that the session is over `ended` tells
-        except RpcError:
-            return True  # an error is an answer
-        return True
+                self._pulse.heard()
+            else:
+                await self._pulse.ask(session, patience=self.server.timeouts.list, works=self.in_flight > 0)
 
     async def _relist(self, session: Session, kinds: frozenset[str]) -> bool:
         """Whether the server gave them; else the lists of before stay, and it is asked again later."""

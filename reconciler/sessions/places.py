@@ -15,7 +15,7 @@ from reconciler.sessions.processes import LINUX, children_of, stat_of
 LOOK = 0.03
 REST = 2
 """Looks, `LOOK` seconds apart, that find a process just as the look before: asleep, with no processor time used."""
-RESTING = 3
+RESTING = 7
 """For each place, how many may have come to rest and not be over."""
 
 

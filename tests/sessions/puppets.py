@@ -99,8 +99,10 @@ class Troupe:
             self.puppets.append(puppet)
             if played.spec in self.short_lived:
                 asyncio.get_running_loop().call_soon(puppet.die)
-            yield puppet
-            puppet.die(End("it was closed"))
+            try:
+                yield puppet
+            finally:
+                puppet.die(End("it was closed"))
         finally:
             self.inside -= 1
             self.said.append(f"close {played.spec}")

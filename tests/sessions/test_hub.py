@@ -13,8 +13,6 @@ from reconciler.model.secret import Template
 from reconciler.model.server import Remote
 from reconciler.sessions.hub import (
     DRAIN_SECONDS,
-    MISSED_PINGS,
-    PING_SECONDS,
     RELIST_SECONDS,
     SLOWEST_GREETING,
     SLOWEST_START,
@@ -24,6 +22,7 @@ from reconciler.sessions.hub import (
     NotLive,
 )
 from reconciler.sessions.places import places_for_processes
+from reconciler.sessions.pulse import AGAIN_SECONDS, MISSED_PINGS, PING_SECONDS
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
 from reconciler.sessions.stale import REPEAT_SECONDS
 from tests.clock import JUMPING, pass_by
@@ -323,7 +322,7 @@ async def test_three_unanswered_pings_are_the_end(room: Room) -> None:
     await room.until(live, "closed")
     assert live.failure is not None
     assert str(live.failure) == "no answer to 3 pings"
-    assert now() - began == 3 * PING_SECONDS
+    assert now() - began == PING_SECONDS + 2 * AGAIN_SECONDS
 
 
 @requirement("LIVE-2:wake")
@@ -360,11 +359,39 @@ async def test_an_answered_ping_forgets_the_missed_ones(room: Room) -> None:
     async def run() -> None:
         for answer in answers:
             puppet.answers["ping"] = answer
-            await pass_by(PING_SECONDS)
+            asked = puppet.asked.count("ping")
+            while puppet.asked.count("ping") == asked:
+                await pass_by(AGAIN_SECONDS)
 
     await run()
     assert live.state == "ready"
     assert puppet.asked.count("ping") >= 50
+
+
+async def test_who_works_on_a_call_may_be_silent_until_its_deadline(room: Room) -> None:
+    live = await room.live()
+    room.troupe.last.answers["ping"] = DeadlineExceeded("late")
+    began = now()
+    first = asyncio.create_task(live.request("tools/call", {}, timeout=200.0))
+    await pass_by(PING_SECONDS + 1)
+    second = asyncio.create_task(live.request("tools/call", {}, timeout=1000.0))
+    await room.until(live, "closed")
+    assert 200 <= now() - began <= 200 + AGAIN_SECONDS
+    for call in (first, second):
+        with pytest.raises(SessionError):
+            await call
+
+
+async def test_a_call_over_a_connection_that_is_doubted_gives_no_time(room: Room) -> None:
+    live = await room.live()
+    room.troupe.last.answers["ping"] = DeadlineExceeded("late")
+    call = asyncio.create_task(live.request("tools/call", {}, timeout=200.0))
+    await pass_by(1)
+    live.doubt()
+    await pass_by(1)
+    assert (live.state, str(live.failure)) == ("closed", "no answer to a ping")
+    with pytest.raises(SessionError):
+        await call
 
 
 async def test_an_error_is_an_answer_to_a_ping(room: Room) -> None:
