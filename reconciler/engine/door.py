@@ -140,7 +140,7 @@ async def _change(
             found = await prospect(
                 project, patch, if_match=if_match, principal=principal, fresh=fresh, secrets=secrets, into=into
             )
-            if expected not in (None, plan_id(found.plan)):
+            if expected is not None and expected != plan_id(found.plan):
                 raise ChangeRefused("moved", "it would do something else by now than what was shown")
             _check_may_write(project, found, patch)
             try:

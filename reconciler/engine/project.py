@@ -173,7 +173,7 @@ class Project:
         """The document of a snapshot without errors."""
         if errors(snapshot.reading.problems):
             raise ValueError("the configuration has errors")
-        return snapshot.reading.document(hide=fingerprint(self.state.key()))
+        return snapshot.reading.document(hide=fingerprint(self.state.key())).knowing(self.ledger.document)
 
     def observed(self, about: Collection[str] | None = None) -> Observed:
         """What lives, for the plan; of these servers alone where some are named."""

@@ -63,12 +63,15 @@ class Document:
 
     def with_written(self, written: Mapping[str, Any]) -> Document:
         """The same with another `written`. What was worked out of servers that are the same objects stays known."""
-        fresh = replace(self, written=written)
-        if equal(fresh.settings, self.settings):
-            same = [server_id for server_id, server in fresh.servers.items() if self.servers.get(server_id) is server]
-            for known, after in zip(self._known, fresh._known, strict=True):
+        return replace(self, written=written).knowing(self)
+
+    def knowing(self, other: Document) -> Document:
+        """Itself; what the other one worked out of servers that are the same objects needs no working out here."""
+        if other.hide is self.hide and equal(other.settings, self.settings):
+            same = [server_id for server_id, server in self.servers.items() if other.servers.get(server_id) is server]
+            for known, after in zip(other._known, self._known, strict=True):
                 after.update((server_id, known[server_id]) for server_id in same if server_id in known)
-        return fresh
+        return self
 
     @property
     def _known(self) -> tuple[dict[str, Any], ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.model.document import Path as FieldPath
-from reconciler.model.document import hidden, is_secret_path, masked_server
+from reconciler.model.document import hidden, is_secret_path
 from reconciler.model.secret import masked
 
 _NONCE = 12
@@ -17,14 +18,7 @@ _NONCE = 12
 def seal(value: Mapping[str, Any], key: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """`value` with its literal secrets as `***`, and those secrets sealed under their JSON pointers."""
     sealed: dict[str, str] = {}
-
-    def hide(text: str, path: FieldPath) -> str:
-        shown = masked(text, hidden, secret_field=_is_secret(path))
-        if shown != text:
-            sealed[_pointer(path)] = _encrypt(key, text, _pointer(path))
-        return shown
-
-    return _mapped(value, hide, ()), sealed
+    return _members(value, key, sealed, ()), sealed
 
 
 def unseal(value: dict[str, Any], sealed: Mapping[str, str], key: bytes | None) -> dict[str, Any]:
@@ -77,16 +71,42 @@ def _pointer(path: FieldPath) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
-def _mapped(value: Any, change: Callable[[str, FieldPath], str], path: FieldPath) -> Any:
+def _mapped(value: Any, key: bytes, sealed: dict[str, str], path: FieldPath) -> Any:
     if isinstance(value, str):
-        return change(value, path)
-    if path and len(path) == _server_depth(path) and masked_server(value, hidden) == value:
-        return value  # as most of many servers, it holds nothing to seal
+        shown = masked(value, hidden, secret_field=_is_secret(path))
+        if shown != value:
+            sealed[_pointer(path)] = _encrypt(key, value, _pointer(path))
+        return shown
+    if len(path) == _server_depth(path):
+        return _server(value, key, sealed, path)
+    return _members(value, key, sealed, path)
+
+
+def _members(value: Any, key: bytes, sealed: dict[str, str], path: FieldPath) -> Any:
     if isinstance(value, Mapping):
-        return {key: _mapped(member, change, (*path, key)) for key, member in value.items()}
+        return {name: _mapped(member, key, sealed, (*path, name)) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_mapped(item, change, (*path, index)) for index, item in enumerate(value)]
+        return [_mapped(item, key, sealed, (*path, index)) for index, item in enumerate(value)]
     return value
+
+
+_SERVERS: dict[tuple[int, bytes, FieldPath], tuple[Any, str, Mapping[str, str]]] = {}
+_MOST_SERVERS = 1 << 14
+
+
+def _server(server: Any, key: bytes, sealed: dict[str, str], path: FieldPath) -> Any:
+    """Remembered: of many servers most are the same objects from one state to the next."""
+    known = _SERVERS.get((id(server), key, path))
+    if known is None or known[0] is not server:
+        if len(_SERVERS) >= _MOST_SERVERS:
+            _SERVERS.clear()
+        own: dict[str, str] = {}
+        shown = json.dumps(_members(server, key, own, path))
+        known = _SERVERS[id(server), key, path] = (server, shown, own)
+    if not known[2]:
+        return server  # as most of many, it holds nothing to seal
+    sealed.update(known[2])
+    return json.loads(known[1])  # another one each time: what was sealed in it may be put back
 
 
 def _cipher(key: bytes) -> Any:

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -207,8 +208,12 @@ def _mark(path: Path | str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
+@lru_cache(8)
 def fingerprint(key: bytes | None) -> Fingerprint:
-    """What stands for a literal secret in digests: `***` alone without a key, else with 12 hex of HMAC-SHA-256."""
+    """What stands for a literal secret in digests: `***` alone without a key, else with 12 hex of HMAC-SHA-256.
+
+    One for each key, since what was hidden by it is remembered under it.
+    """
     if key is None:
         return hidden
 

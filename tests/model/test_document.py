@@ -320,6 +320,13 @@ def test_what_is_known_of_servers_goes_on_to_a_document_where_it_still_holds(set
     assert (second, second.digest) == (fresh, fresh.digest)
 
 
+def test_what_was_hidden_in_another_way_is_not_taken_over() -> None:
+    written = {"mcpServers": {"a": {"command": "npx", "env": {"K": "literal"}}}}
+    first, other = Document(written, "p", fingerprint), Document(written, "p", hidden)
+    assert first.launch_digest("a") != other.knowing(first).launch_digest("a")
+    assert Document(written, "p", fingerprint).knowing(first).facts("a") is first.facts("a")
+
+
 @requirement("API-3:holds")
 def test_what_a_server_would_run_is_known_also_while_it_is_off_or_mocked() -> None:
     plain = {"command": "x", "args": ["y"]}

@@ -57,6 +57,26 @@ def test_what_was_sealed_opens_to_what_it_was(state: dict[str, Any]) -> None:
     assert unseal(json.loads(json.dumps(parts)), sealed, KEY) == state == before
 
 
+def test_a_server_that_did_not_change_is_sealed_once_and_what_is_put_back_into_it_is_in_no_other_state() -> None:
+    state = document(env={"TOKEN": "hunter2"}, args=["x"])
+    parts, sealed = seal(state, KEY)
+    assert unseal(parts, sealed, KEY) == state
+    again, sealed_again = seal({"document": {"mcpServers": state["document"]["mcpServers"], "groups": {}}}, KEY)
+    assert (again["document"]["mcpServers"]["a"]["env"]["TOKEN"], sealed_again) == (HIDDEN, sealed)
+    assert seal({"document": {"mcpServers": {"b": state["document"]["mcpServers"]["a"]}}}, KEY)[1].keys() == {
+        PLACE.replace("/a/", "/b/")
+    }
+    assert seal(state, OTHER_KEY)[1][PLACE] != sealed[PLACE]
+
+
+def test_what_is_remembered_of_sealed_servers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.store.sealed._MOST_SERVERS", 2)
+    monkeypatch.setattr("reconciler.store.sealed._SERVERS", known := {})
+    for number in range(7):
+        seal(document(env={"TOKEN": f"hunter{number}"}), KEY)
+    assert len(known) <= 2
+
+
 @requirement("API-4:secrets-never-render")
 def test_no_literal_of_a_secret_field_is_left() -> None:
     written = canary_written()
@@ -75,9 +95,9 @@ def test_a_literal_that_looks_like_a_secret_is_sealed_wherever_it_stands() -> No
     assert unseal(parts, sealed, KEY) == state
 
 
-def test_the_same_secret_never_looks_the_same_twice() -> None:
-    state = document(env={"ONE": "hunter2", "TWO": "hunter2"})
-    assert len({*seal(state, KEY)[1].values(), *seal(state, KEY)[1].values()}) == 4
+def test_the_same_secret_never_looks_the_same_in_two_places_or_servers() -> None:
+    states = [document(env={"ONE": "hunter2", "TWO": "hunter2"}) for _ in range(2)]
+    assert len({text for state in states for text in seal(state, KEY)[1].values()}) == 4
 
 
 def test_a_reference_is_no_secret() -> None:
