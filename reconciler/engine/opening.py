@@ -11,7 +11,8 @@ from reconciler.engine.ledger import Ledger
 from reconciler.engine.locked import ProjectLock
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.hub import Instance
-from reconciler.sessions.session import STARTED, Era, Notify, Opened, last_words
+from reconciler.sessions.last_words import last_words
+from reconciler.sessions.session import STARTED, Era, Notify, Opened
 from reconciler.sessions.sign_in.sign_ins import SignIns
 from reconciler.sessions.transports import Surroundings, open_session
 from reconciler.store.files import text_digest

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from reconciler.model.secret import SecretRef
 from reconciler.model.server import Server
+from reconciler.sessions.last_words import last_words
 
 Era = Literal["handshake", "stateless"]
 """handshake: up to 2025-11-25 with `initialize`; stateless: 2026-07-28 with `server/discover`."""
@@ -29,8 +30,6 @@ RESUMED = "streams/resumed"
 STARTED = "processes/started"
 """Told like a notification, with the `pid`, as soon as a process was started for the session. `stderr` is a function:
 what it printed last until then."""
-
-_LAST_LINES, _SHOWN = 3, 200
 
 
 class SessionError(Exception):
@@ -103,12 +102,6 @@ class End:
     retry_after: float | None = None
     terminal: bool = False
     ours: bool = False
-
-
-def last_words(stderr: Sequence[str]) -> str:
-    """What a process printed last, in one line; nothing where it printed nothing."""
-    lines = [line.strip()[:_SHOWN] for line in stderr if line.strip()][-_LAST_LINES:]
-    return f"its last words: {' | '.join(lines)}" if lines else ""
 
 
 def with_last_words(reason: str, end: End) -> str:

@@ -317,7 +317,7 @@ async def test_the_reason_of_a_death_holds_the_last_words(stage: Stage) -> None:
     stage.troupe.plays["one"] = asyncio.Event()
     stage.troupe.last.die()
     await later(1)
-    assert worker.life.reason == "it exited with status 1; its last words: one | two | last words"
+    assert worker.life.reason == "it exited with status 1; its last words: last words"
     assert worker.life.phase == "Connecting"
     assert stage.ends == [End("it exited with status 1", 1, ("one", "two", "last words"))]
 

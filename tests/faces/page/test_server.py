@@ -170,7 +170,7 @@ async def test_a_server_that_fails_shows_why_and_its_last_words_without_secrets(
     async with hosted(tmp_path, servers) as engine, visiting(engine.host) as visitor:
         await applied(engine)
         page = await page_with(visitor, "s", "logs", "the key is missing")
-        assert "its last words: " in page.one("p", class_="reason").text
+        assert "its last words: the key is missing" in page.one("p", class_="reason").text
         await engine.ask("POST", "/api/v1/call", "operator", _words("first\x1b[31m\nsecond"))
         page = await page_with(visitor, "t", "logs", "second")
         assert "first\\x1b[31m\nsecond" in page.one("pre", id="stderr").text
