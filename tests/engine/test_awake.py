@@ -14,7 +14,7 @@ import pytest
 from reconciler.engine.awake import AHEAD, LOOK_SECONDS, Clocks, Jump, jump, read_clocks, watch_clocks
 from reconciler.engine.backoff import REPROBE
 from reconciler.engine.loop import Worker
-from reconciler.sessions.hub import PING_SECONDS
+from reconciler.sessions.pulse import PING_SECONDS
 from reconciler.sessions.session import DeadlineExceeded, SessionError
 from tests.clock import JUMPING, pass_by
 from tests.engine.stage import Stage, staged
@@ -128,7 +128,7 @@ async def test_what_went_away_during_the_sleep_is_replaced_after_one_silence(sta
     worker.jumped(slept=True)
     await later(0.001)
     assert stage.said == ["open one", "ready one", "close one", "down one", "open one", "ready one"]
-    assert [end.reason for end in stage.ends] == ["no answer to 1 ping"]
+    assert [end.reason for end in stage.ends] == ["no answer to a ping"]
 
 
 @pytest.mark.parametrize("failure", [BROKEN, NOT_FOUND])

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from reconciler.gate.gate import Refused
-from reconciler.sessions import hub
+from reconciler.sessions import pulse
 from reconciler.sessions.hub import NotLive
 from reconciler.sessions.uplink import AlreadyHere, Link
 from tests.engine.desk import OWNER, Desk, desk, light
@@ -270,7 +270,8 @@ async def test_whoever_dials_in_with_other_tools_is_held_against_the_lock(tmp_pa
 
 
 async def test_one_that_stops_answering_pings_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "PING_SECONDS", 0.05)
+    for name in ("PING_SECONDS", "AGAIN_SECONDS"):
+        monkeypatch.setattr(pulse, name, 0.05)
     deaf = False
 
     def reply(method: str, params: Mapping[str, Any]) -> Any:
