@@ -41,6 +41,10 @@ class MovedOn(Exception):
     """The server shows something else than what was to be accepted."""
 
 
+class ReadOnly(Exception):
+    """The lock would be another one, and this engine writes no file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standings:
     """One server against the lock. `shows` is what would be pinned now, None while it is not live; `why` says why."""
@@ -187,7 +191,7 @@ async def accept(
     """Write what live sessions show into the lock, of every server or of `only` one.
 
     `expected` are the `offered` digests that somebody looked at. Raises UnknownServer, Unusable (a lock that cannot be
-    used can only be written whole), MovedOn, OSError and LockTooLarge; then the file is as it was.
+    used can only be written whole), MovedOn, ReadOnly, OSError and LockTooLarge; then the file is as it was.
     """
     async with project.pinning:
         standings = await survey(project, only, wait=wait)
@@ -214,6 +218,9 @@ async def _write(project: Project, standings: list[Standings], pins: dict[str, S
     removed = tuple(sorted(before.keys() - pins.keys()))
     there = project.lock.pins.digest
     written = text_digest(lock_text(pins).encode()) != there and bool(pins or there)  # none is as good as an empty one
+    if written and project.read_only:
+        lock = project.sources.shown(project.sources.lock)
+        raise ReadOnly(f"{lock} is not changed from here (--read-only): `reconciler lock` in a checkout, and commit it")
     if written:
         await asyncio.to_thread(write_lock, project.sources.lock, pins)
         project.refresh_lock()

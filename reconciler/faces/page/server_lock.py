@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from reconciler.engine.pinning import MovedOn, UnknownServer, Unusable, accept, stand
+from reconciler.engine.pinning import MovedOn, ReadOnly, UnknownServer, Unusable, accept, stand
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import require
 from reconciler.faces.api.hosted import applied_server, project_of
@@ -60,7 +60,7 @@ async def accept_shown(request: Request, form: FormData) -> Response:
         else:
             await accept(project, server_id, expected={server_id: str(offered)}, wait=0)
             said = "The lock has what it shows now."
-    except (UnknownServer, Unusable, MovedOn, LockTooLarge) as error:
+    except (UnknownServer, Unusable, MovedOn, ReadOnly, LockTooLarge) as error:
         said = f"Nothing was written: {error}."
     except OSError as error:
         said = f"Nothing was written: {project.sources.shown(project.sources.lock)}: {error.strerror or error}."

@@ -8,7 +8,17 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from reconciler.engine.pinning import Accepted, MovedOn, Standing, Standings, UnknownServer, Unusable, accept, survey
+from reconciler.engine.pinning import (
+    Accepted,
+    MovedOn,
+    ReadOnly,
+    Standing,
+    Standings,
+    UnknownServer,
+    Unusable,
+    accept,
+    survey,
+)
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.asked import body_of, query_of
@@ -111,6 +121,7 @@ _ACCEPT = Says(
     AcceptedShown,
     body=AcceptBody,
     refusals={
+        403: ("read-only",),
         404: ("unknown-server",),
         409: ("stale",),
         413: ("lock-too-large",),
@@ -163,6 +174,8 @@ async def post_lock(request: Request) -> JSONResponse:
         raise unusable(error.problems) from error
     except MovedOn as error:
         raise HttpProblem(409, "stale", str(error)) from error
+    except ReadOnly as error:
+        raise HttpProblem(403, "read-only", str(error)) from error
     except LockTooLarge as error:
         raise HttpProblem(413, "lock-too-large", str(error)) from error
     except OSError as error:

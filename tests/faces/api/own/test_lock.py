@@ -13,6 +13,7 @@ from reconciler.faces.api.own import lock
 from reconciler.store import lock_file
 from tests.engine.listing import lay, listed
 from tests.faces.api.own.test_endpoint import SILENT, engine, off
+from tests.faces.cli.hosted import hosted
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +75,23 @@ async def test_what_cannot_be_done_is_said_with_a_status(tmp_path: Path, monkeyp
         assert (await off(client.lock))["lock"]["problems"][0]["code"] == "lock-unreadable"
         assert await answer(client.accept_lock, "s", {}, wait=0) == (422, "lock-unusable")
         assert await answer(client.accept_lock, None, {}, wait=0) == (503, "not-written")
+
+
+@requirement("API-3:refused")
+async def test_an_engine_that_writes_no_file_writes_no_lock_either(tmp_path: Path) -> None:
+    lay(tmp_path, "s", tools=[ECHO])
+    async with hosted(tmp_path, {"s": listed(tmp_path, "s")}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all", "wait": 10})
+        project = engine.host.root
+        project.read_only = True
+        answer = await engine.ask("POST", "/api/v1/lock", "operator", {"wait": 20})
+        assert (answer.status, answer.json["error"]["code"]) == (403, "read-only")
+        assert "commit it" in answer.json["error"]["message"]
+        assert not project.sources.lock.exists()
+        project.read_only = False
+        assert (await engine.ask("POST", "/api/v1/lock", "operator", {})).json["written"]
+        project.read_only = True
+        assert not (await engine.ask("POST", "/api/v1/lock", "operator", {})).json["written"], "it says that already"
 
 
 @requirement("GATE-1:roles")
