@@ -26,8 +26,8 @@ pytestmark = pytest.mark.anyio
 ME = Principal("me", "operator")
 
 
-async def followed(at: Desk, auto_approve: str = "start", *, poll: bool = False) -> None:
-    follower = at.host.follow(at.project, auto_approve, poll=poll)  # type: ignore[arg-type]
+async def followed(at: Desk, auto_approve: str = "start") -> None:
+    follower = at.host.follow(at.project, auto_approve)  # type: ignore[arg-type]
     with anyio.fail_after(10):
         await follower.settled.wait()
 
@@ -201,18 +201,17 @@ async def test_a_file_that_cannot_be_read_for_a_moment_is_believed_without_anoth
 
 
 @requirement("APPLY-1:watch", "APPLY-1:identity")
-@pytest.mark.parametrize("poll", [False, True])
-async def test_a_swap_of_a_config_map_goes_live(tmp_path: Path, poll: bool) -> None:
+async def test_a_swap_of_a_config_map_goes_live(tmp_path: Path) -> None:
     def saying(words: str) -> str:
         return json.dumps({"mcpServers": {"a": light("a", description=words)}})
 
     folder = tmp_path / "mounted"
     mounted(folder, saying("one"))
     async with desk(folder, state=tmp_path / "state") as at:
-        await followed(at, poll=poll)
+        await followed(at)
         await at.until(lambda: at.row("a")["status"] == "connected")
         instance = at.row("a")["instance"]
-        for words in ("two", "three, and longer", "4"):
+        for words in ("two", "three, longer", "four, and longer still"):
             swap(folder, saying(words))
             await at.until(lambda words=words: at.project.ledger.document.servers["a"]["description"] == words)
         assert at.row("a")["instance"] == instance

@@ -5,8 +5,9 @@ with 1 when something is not as it must be:
 
 damaged  every save is damaged or mends what was: no session changes, no call fails, and the place is told: 60 saves,
          long 500 and at least 1 000 calls
-seen     every save is a small edit, and live before the next: 10, long 1 000
-flood    500 saves a second, for 2 s, long 10: few are applied, the last of them for good
+seen     every save is a small edit, and live before the next: 6, long 1 000
+races    every save is followed while two others apply it and a second engine wants the project: 10, long 1 000
+flood    500 saves a second, for 1 s, long 10: few are applied, the last of them for good
 """
 
 from __future__ import annotations
@@ -26,21 +27,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
 
+from reconciler.engine.change import Applied, Consent, apply_file
+from reconciler.engine.host import Host
 from reconciler.engine.watch import judge
 from reconciler.problems import errors
 from reconciler.store.sources import Sources, read_sources
+from reconciler.store.state_dir import StateBusy
 from tests.engine.desk import LIGHT, Desk, desk
+from tests.rig.damages import DAMAGES, mended
 from tests.waiting import come_true
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*/reconciler.yaml"))
 SERVERS = 20
 CALLERS = 4
 IN_TIME = 2.0
 """Seconds within which a damage is told and a mended file is believed."""
 LATEST = 60.0
 Save: TypeAlias = Callable[[Path, bytes], None]
-Damage: TypeAlias = Callable[[bytes, random.Random], bytes]
 
 # How files are saved
 
@@ -83,75 +86,6 @@ SAVES: Sequence[Save] = (
     *(write_in_place, rename_over, keep_a_backup),
     *(delete_and_recreate, truncate_and_append, swap_hard_link),
 )
-
-# How they are damaged
-
-
-def flip(text: bytes, chance: random.Random) -> bytes:
-    """Some bytes are others."""
-    damaged = bytearray(text)
-    for _ in range(chance.randint(1, 3)):
-        damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-    return bytes(damaged)
-
-
-def cut(text: bytes, chance: random.Random) -> bytes:
-    return text[: chance.randrange(len(text))]
-
-
-def empty(_: bytes, chance: random.Random) -> bytes:
-    return b" \n" * chance.randrange(3)
-
-
-def conflict(text: bytes, chance: random.Random) -> bytes:
-    lines = text.splitlines(keepends=True)
-    begin = chance.randrange(len(lines))
-    end = chance.randrange(begin, len(lines))
-    theirs = [b"<<<<<<< HEAD\n", *lines[begin:end], b"=======\n", b"  theirs: {}\n", b">>>>>>> other\n"]
-    return b"".join([*lines[:begin], *theirs, *lines[end:]])
-
-
-def nul(text: bytes, chance: random.Random) -> bytes:
-    at = chance.randrange(len(text))
-    return text[:at] + b"\0" * chance.randint(1, 9) + text[at:]
-
-
-def twice(text: bytes, chance: random.Random) -> bytes:
-    """A server is there twice."""
-    blocks = text.split(b"\n  s")
-    return text + b"  s" + chance.choice(blocks[1:]).rstrip(b"\n") + b"\n"
-
-
-def tab(text: bytes, chance: random.Random) -> bytes:
-    lines = text.split(b"\n")
-    indented = [number for number, line in enumerate(lines) if line.startswith(b"    ")]
-    for number in chance.sample(indented, 2):
-        lines[number] = b"\t" + lines[number].lstrip()
-    return b"\n".join(lines)
-
-
-def other_encoding(text: bytes, chance: random.Random) -> bytes:
-    return text.decode().encode(chance.choice(["utf-16", "latin-1"]), "replace")
-
-
-def of_an_example(_: bytes, chance: random.Random) -> bytes:
-    """Another file, damaged."""
-    return chance.choice([flip, cut, conflict, nul])(chance.choice(EXAMPLES).read_bytes(), chance)
-
-
-DAMAGES: Sequence[Damage] = (flip, cut, empty, conflict, nul, twice, tab, other_encoding, of_an_example)
-
-
-def mended(whole: bytes, chance: random.Random) -> bytes:
-    """A text that means the same: as it was, with other ends of lines, with more said about it, with less."""
-    lines = whole.replace(b"\r\n", b"\n").splitlines(keepends=True)
-    lines = [line for line in lines if not line.startswith(b"# ")]
-    if chance.random() < 0.5:
-        lines.insert(0, b"# %d words\n" % chance.randrange(10**6))
-    if chance.random() < 0.3:
-        lines = [line.replace(b"\n", b"\r\n") if chance.random() < 0.5 else line for line in lines]
-    return b"".join(lines)
-
 
 # What is live
 
@@ -316,7 +250,7 @@ async def _until(holds: Callable[[], bool]) -> float:
 
 
 async def seen(at: Desk, found: Found, chance: random.Random, *, long: bool) -> None:
-    for number in range(1000 if long else 10):
+    for number in range(1000 if long else 6):
         chance.choice(SAVES)(at.file, document(f"edit {number:05}"))
         found.saves += 1
         found.back.append(await _live(at, f"edit {number:05}"))
@@ -327,9 +261,27 @@ async def _live(at: Desk, mark: str) -> float:
     return await _until(lambda: at.project.ledger.document.servers["s00"]["description"] == mark)
 
 
+async def races(at: Desk, found: Found, chance: random.Random, *, long: bool) -> None:
+    """Each save is applied once, whoever comes first; the others find nothing to do. Nobody else gets in."""
+    for number in range(1000 if long else 10):
+        serial = at.project.ledger.accepted.serial
+        chance.choice(SAVES)(at.file, document(f"race {number:05}"))
+        found.saves += 1
+        applies = [apply_file(at.project, Consent(f"caller {each}", None), lambda _: None) for each in (1, 2)]
+        results = await asyncio.gather(_second_engine(at), *applies, return_exceptions=True)
+        found.back.append(await _live(at, f"race {number:05}"))
+        odd = [result for result in results if not isinstance(result, StateBusy | Applied)]
+        if odd or at.project.ledger.accepted.serial != serial + 1:
+            found.failed.append(f"race {number}: serial {serial}, {results}")
+
+
+async def _second_engine(at: Desk) -> None:
+    await Host().add(at.project.sources, at.project.state.path.parent)
+
+
 async def flood(at: Desk, found: Found, _: random.Random, *, long: bool) -> None:
     """Somebody else saves, who does not wait for anything."""
-    words = (sys.executable, "-m", "tests.rig.saves", "--flood", str(at.file), "10" if long else "2")
+    words = (sys.executable, "-m", "tests.rig.saves", "--flood", str(at.file), "10" if long else "1")
     began, used = time.monotonic(), time.process_time()
     saving = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE, cwd=ROOT)
     said, _errors = await saving.communicate()
@@ -350,8 +302,8 @@ def _flood(file: Path, seconds: float) -> None:
 
 
 Campaign: TypeAlias = Callable[..., Awaitable[None]]
-CAMPAIGNS: dict[str, Campaign] = {"damaged": damaged, "seen": seen, "flood": flood}
-MOST_APPLIES = {"damaged": 0, "seen": 1000, "flood": 20}
+CAMPAIGNS: dict[str, Campaign] = {"damaged": damaged, "seen": seen, "races": races, "flood": flood}
+MOST_APPLIES = {"damaged": 0, "seen": 1000, "races": 1000, "flood": 20}
 
 
 async def run_all(names: Sequence[str], seed: int, *, long: bool) -> bool:
