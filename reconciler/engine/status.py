@@ -17,7 +17,9 @@ from reconciler.model.server import Remote, Server, Stdio, Uplink
 from reconciler.plan.render.lock import drift_text
 from reconciler.problems import errors
 from reconciler.sessions.hub import Instance
+from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import Session
+from reconciler.sessions.stale import REFRESH_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,13 @@ def _remarks(live: Instance, session: Session) -> Iterator[Fact]:
     if skipped:
         first = " | ".join(getattr(session, "bad_lines", ()))
         yield Fact("OutputClean", False, "LinesSkipped", f"{skipped} lines were no JSON-RPC, the first: {first}")
+    unlogged = getattr(session, "unlogged", 0)
+    if unlogged:
+        kept = f"it prints more than {LIMITS.log_per_second // 1024} KiB a second on standard error"
+        yield Fact("LogComplete", False, "StderrDropped", f"{kept}: {unlogged} bytes are not in its log")
+    if live.storm:
+        told = f"it said {live.storm} times within {REFRESH_SECONDS:g} s that its lists changed"
+        yield Fact("ListsSteady", False, "Storming", f"{told}: they are read again only once in that time")
 
 
 def _pinned(project: Project, server_id: str) -> Iterator[Fact]:

@@ -157,6 +157,11 @@ class Instance:
         if self.in_flight == 0:
             self._idle.set()
 
+    @property
+    def storm(self) -> int:
+        """See Stale.storm."""
+        return self._stale.storm
+
     def wish(self, wishes: Wishes) -> None:
         """What is wished of the server from now on, all of it; the same again does nothing. For a ready session."""
         if self._granter is None and self.session is not None and wishes != NONE and self.state == "ready":

@@ -14,6 +14,10 @@ REPEAT_SECONDS = 10.0
 """A list that could not be read is asked for again after this time."""
 
 
+STORM, REMEMBERED = 20, 60.0
+"""More changes told within REFRESH_SECONDS are a storm, and so long afterwards it is still spoken of."""
+
+
 class Stale:
     """Lists by kind: tools, prompts, resources (with their templates). Used from one event loop."""
 
@@ -22,11 +26,24 @@ class Stale:
         self._next = dict.fromkeys(KINDS, -math.inf)
         self._marked = asyncio.Event()
         self._hurried = False
+        self._told, self._told_since = 0, -math.inf
+        self._storm, self._storm_until = 0, -math.inf
 
     def mark(self, kind: str) -> None:
         """The server said that this list changed."""
         self._kinds.add(kind)
         self._marked.set()
+        now = asyncio.get_running_loop().time()
+        if now - self._told_since >= REFRESH_SECONDS:
+            self._told, self._told_since = 0, now
+        self._told += 1
+        if self._told > STORM:
+            self._storm, self._storm_until = self._told, now + REMEMBERED
+
+    @property
+    def storm(self) -> int:
+        """How many changes were told within REFRESH_SECONDS when it was too many, of late; else 0."""
+        return self._storm if asyncio.get_running_loop().time() < self._storm_until else 0
 
     def hurry(self) -> None:
         """Whoever waits for what is due goes on at once."""

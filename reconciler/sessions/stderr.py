@@ -53,6 +53,11 @@ class StderrDrain:
             self._log.write(data, self._hide, self._loop.time())
         return True
 
+    @property
+    def unlogged(self) -> int:
+        """Bytes that the log file has not got, because there were too many at a time."""
+        return self._log.unlogged if self._log else 0
+
     def tail(self, lines: int) -> tuple[str, ...]:
         """The last lines, decoded with replacement characters, without secrets, each at most 1000 characters."""
         shown = self._hide(self._ring.decode("utf-8", "replace")).splitlines()
@@ -93,12 +98,12 @@ class LogFile:
         self._ration = Ration(limits.log_per_second, 4 * limits.log_per_second)
         self._partial = b""
         self._dropped = 0
+        self.unlogged = 0
 
     def write(self, data: bytes, hide: Hide, now: float) -> None:
         """Append the whole lines in `data`; the last part waits for its end. Beyond the ration all of it is dropped."""
         if not self._ration.take(len(data), now):
-            self._dropped += len(data)
-            self._partial = b""
+            self._drop(len(data))
             return
         if self._dropped:
             self._partial = b"[%d bytes were not written here]\n" % self._dropped
@@ -107,7 +112,12 @@ class LogFile:
         self._partial = rest
         self._append(hide((whole + newline).decode("utf-8", "replace")))
         if len(rest) > LONGEST_PARTIAL:  # not written in pieces: a secret might stand across two
-            self._dropped, self._partial = self._dropped + len(rest), b""
+            self._drop(len(rest))
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        self.unlogged += size
+        self._partial = b""
 
     def flush(self, hide: Hide) -> None:
         """Write the part of a line that never ended, as a line: the next process begins another."""

@@ -70,6 +70,11 @@ class StdioSession(PipeSession):
         """The last lines that it printed on standard error."""
         return self._stderr.tail(lines)
 
+    @property
+    def unlogged(self) -> int:
+        """Bytes of standard error that are not in its log file."""
+        return self._stderr.unlogged
+
     async def close(self, patience: Patience) -> None:
         """End the process and everything it started. Goes through even when the caller is cancelled meanwhile."""
         ending = asyncio.ensure_future(self._close(patience))
