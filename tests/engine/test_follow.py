@@ -159,6 +159,11 @@ def held(at: Desk) -> str:
     return at.project.followed.held or ""
 
 
+async def until_said(at: Desk, **fields: str) -> None:
+    """Until that is accepted of the server."""
+    await at.until(lambda: fields.items() <= at.project.ledger.document.servers["a"].items())
+
+
 @requirement("APPLY-3:broken-edit")
 async def test_what_is_not_believed_is_told_with_its_place_and_what_is_wrong_now(tmp_path: Path) -> None:
     async with desk(tmp_path, {"a": light("a")}) as at:
@@ -213,7 +218,7 @@ async def test_a_swap_of_a_config_map_goes_live(tmp_path: Path) -> None:
         instance = at.row("a")["instance"]
         for words in ("two", "three, longer", "four, and longer still"):
             swap(folder, saying(words))
-            await at.until(lambda words=words: at.project.ledger.document.servers["a"]["description"] == words)
+            await until_said(at, description=words)
         assert at.row("a")["instance"] == instance
 
 
@@ -230,7 +235,8 @@ async def test_a_directory_that_goes_takes_nothing_away_and_once_it_is_back_its_
             await at.until(lambda: "not there" in held(at))
             folder.mkdir()
             at.write({"a": light("a", cwd=str(tmp_path), name=name)})
-            await at.until(lambda name=name: at.row("a")["name"] == name and not held(at))
+            await until_said(at, name=name)
+            assert not held(at)
         assert at.row("a")["instance"] == instance
 
 
