@@ -15,6 +15,9 @@ from reconciler.store.records import Records
 LOOK_SECONDS = 60.0
 """How often the clock on the wall is looked at: it may have gone on while this machine slept."""
 
+_NEVER_EARLY = 0.001
+"""Clocks are rounded: what is left of a pause after its time is never waited for in ever smaller pieces."""
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -118,7 +121,7 @@ class Pauses:
             left = min(at - loop.time(), (until - self._now()).total_seconds())
             if left <= 0:
                 break
-            await asyncio.sleep(min(left, LOOK_SECONDS))
+            await asyncio.sleep(min(left + _NEVER_EARLY, LOOK_SECONDS))
         del self._ends[server]  # from here on nobody breaks this off
         self._over(server, f"the pause is over; it was {pause}")
         with suppress(sqlite3.Error):  # its time is over all the same, also for the next start
