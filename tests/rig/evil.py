@@ -2,7 +2,7 @@
 
 hang            reads nothing, answers nothing          deaf            stops reading after the handshake
 flood N         N bytes without a line end              garbage N       N log lines before it serves
-noise           bytes that are no text or no JSON       storm           announces changed lists without end
+noise N         N times bytes that are no text or JSON  storm           announces changed lists without end
 stderr N        N bytes on standard error               exit N          says why on standard error and exits
 discover        dies of the unknown method              mute            ignores methods it does not know
 eof | term      ignores end of input | and SIGTERM      silent          closes its output and stays
@@ -145,7 +145,7 @@ def prepare(mode, number):
     elif mode == "garbage":
         write(b"a log line\n" * number)
     elif mode == "noise":
-        write(b"".join(NOISE))
+        write(b"".join(NOISE) * max(number, 1))
     elif mode == "exit":
         sys.stderr.write("first words\nthe key is missing\n")
         sys.exit(number)

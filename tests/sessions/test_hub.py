@@ -24,7 +24,7 @@ from reconciler.sessions.hub import (
 from reconciler.sessions.places import places_for_processes
 from reconciler.sessions.pulse import AGAIN_SECONDS, MISSED_PINGS, PING_SECONDS
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
-from reconciler.sessions.stale import REPEAT_SECONDS
+from reconciler.sessions.stale import REMEMBERED, REPEAT_SECONDS, STORM
 from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
 from tests.sessions.puppets import Puppet, Troupe, server, tool
@@ -409,6 +409,21 @@ async def test_a_storm_of_changed_lists_is_one_refresh_in_two_seconds(room: Room
             puppet.notify_client("notifications/tools/list_changed", {})
         await pass_by(0.1)
     assert 1 + 5 <= puppet.asked.count("tools/list") <= 1 + 6
+
+
+@requirement("LIVE-2:neighbours")
+async def test_a_storm_is_spoken_of_for_a_minute(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    for count in range(STORM + 5):
+        assert live.storm == (count if count > STORM else 0)
+        puppet.notify_client("notifications/tools/list_changed", {})
+    await pass_by(REMEMBERED - 1)
+    assert live.storm == STORM + 5
+    for _ in range(STORM):
+        puppet.notify_client("notifications/tools/list_changed", {})
+    await pass_by(2)
+    assert live.storm == 0
 
 
 async def test_a_storm_of_one_list_does_not_hold_up_another(room: Room) -> None:

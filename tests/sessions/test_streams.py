@@ -163,6 +163,7 @@ def test_a_log_beyond_its_ration_says_how_much_is_missing(tmp_path: Path) -> Non
     log.write(b"lost\n", str, 1000.0)
     log.write(b"back\n", str, 1001.0)
     assert (tmp_path / "log").read_text() == "x" * 39 + "\n[5 bytes were not written here]\nback\n"
+    assert log.unlogged == 5
 
 
 def test_a_log_writes_whole_lines_so_that_no_secret_is_cut(tmp_path: Path) -> None:
