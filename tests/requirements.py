@@ -163,6 +163,7 @@ _BUILT = {
     "LIVE-2:wake": "after a sleep of the machine every session is asked at once, and every pause is over",
     "LIVE-2:starts-in-parallel": "servers that start slowly, or say nothing, hold up the start of no other",
     "LIVE-2:neighbours": "a server that attacks slows no other, costs little memory, and status says what it does",
+    "LIVE-2:bad-networks": "a connection that breaks, or leads nowhere, is noticed in time, and calls say so",
     "LIVE-2:reasons": "why a server is not there is one sentence, also while it starts or fails again and again",
     "LIVE-2:resync": "every server is looked at once a minute, also where nothing told of it",
     "LIVE-2:backoff": "a server that fails is tried again with growing pauses",
