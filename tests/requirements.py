@@ -142,6 +142,7 @@ _BUILT = {
     "APPLY-1:identity": "a host that swaps what lies behind a file changes neither its project nor its state",
     "APPLY-1:full-disk": "a disk without room is named with the way out; sessions live on, and work goes on with room",
     "APPLY-1:no-home": "a user without name and home is told what to name, and has state that nobody else reads",
+    "APPLY-1:no-home": "a user without name and home is told what to name, and has state that nobody else reads",
     "APPLY-1:kills": "an engine killed at any moment of an apply loses nothing it acknowledged, and the next converges",
     "APPLY-2:make-before-break": "the new session is ready before the old one closes",
     "APPLY-2:failed-change-keeps-old": "a change that cannot be made leaves the old session serving",

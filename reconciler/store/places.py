@@ -66,15 +66,15 @@ class Sources:
             return str(path)
 
 
-def find_file(start: Path, home: Path) -> Path | None:
+def find_file(start: Path, home: Path | None) -> Path | None:
     """The configuration that holds in `start`: upwards to the root of the git checkout, then the user-wide one."""
     for directory in (start, *start.parents):
         if os.path.isfile(directory / FILE_NAME):  # noqa: PTH113 a folder that we may not enter is no error here
             return directory / FILE_NAME
         if os.path.lexists(directory / ".git"):
             break
-    wide = user_wide(home)
-    return wide if os.path.isfile(wide) else None  # noqa: PTH113
+    wide = user_wide(home) if home is not None else None
+    return wide if wide is not None and os.path.isfile(wide) else None  # noqa: PTH113
 
 
 def user_wide(home: Path) -> Path:

@@ -17,11 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from reconciler.model.document import hidden
 from reconciler.model.secret import HIDDEN, Fingerprint
 from reconciler.store.files import remove_half_written, write_whole
+from reconciler.store.home import NoHome, user_state
 from reconciler.store.standing import standing
 
 _LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
@@ -112,7 +111,7 @@ class StateDir:
 
     def ensure(self) -> None:
         """Make the directory, for its owner alone. Raises OSError, also when somebody else made the socket's first."""
-        for directory in (self.path, self.server_logs, self.socket.parent):
+        for directory in (self.path.parent, self.path, self.server_logs, self.socket.parent):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.socket.parent != self.path and not _is_ours(self.socket.parent):
             raise PermissionError(errno.EPERM, "belongs to somebody else", str(self.socket.parent))
@@ -189,8 +188,14 @@ def _is_ours(directory: Path) -> bool:
 
 
 def base_directory(chosen: Path | None) -> Path:
-    """`--state-dir` (or RECONCILER_STATE_DIR, already folded in by the caller), else this user's state directory."""
-    return chosen or Path(platformdirs.user_state_dir("reconciler"))
+    """`--state-dir` (or RECONCILER_STATE_DIR, already folded in by the caller), else this user's state directory.
+
+    Raises NoHome.
+    """
+    base = chosen or user_state()
+    if base is None:
+        raise NoHome
+    return base
 
 
 def state_dir_of(main: Path, project: str, base: Path) -> StateDir:

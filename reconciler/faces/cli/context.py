@@ -12,6 +12,7 @@ import click
 
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.paint import Painter, standard_painters
+from reconciler.store.home import home
 from reconciler.store.places import FILE_NAME, Sources, find_file
 from reconciler.store.state_dir import StateDir, base_directory, state_dir_of
 
@@ -45,7 +46,7 @@ class Options:
         if self.files:
             main, *overlays = (path.absolute() for path in self.files)
             return Sources(main, tuple(overlays), root)
-        found = find_file(root, Path.home())
+        found = find_file(root, home())
         return Sources(found, (), root) if found else None
 
     def needed_sources(self) -> Sources:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from reconciler.faces.cli.paste import SHOW_TOKEN
 from reconciler.faces.cli.reach import connect
 from reconciler.faces.cli.settle import end_engine
 from reconciler.faces.cli.talk import tell
+from reconciler.store.home import user_name
 from reconciler.store.places import Sources
 
 
@@ -57,4 +57,4 @@ def tell_it_listens(client: Client, listening: Listening) -> None:
 
 def who() -> str:
     """Who gives a yes, for the history: `user@host`."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return f"{user_name()}@{socket.gethostname()}"

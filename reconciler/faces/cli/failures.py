@@ -20,8 +20,9 @@ from reconciler.faces.cli.talk import data_json, tell
 from reconciler.model.document import hidden
 from reconciler.model.secret import masked
 from reconciler.store.accepted import StateDamaged
+from reconciler.store.home import NoHome, user_state
 from reconciler.store.refused import way_out
-from reconciler.store.state_dir import StateBusy, base_directory
+from reconciler.store.state_dir import StateBusy
 from reconciler.store.vault_file import VaultError
 
 _OF_STATUS = {404: Exit.SYSTEM, 409: Exit.STALE, 422: Exit.INVALID, 423: Exit.BUSY}
@@ -93,6 +94,9 @@ def _as_stop(error: BaseException) -> Stop:
         case VaultError():
             exit_code = Exit.SYSTEM if error.code.startswith("vault") else Exit.USAGE
             return Stop(exit_code, error.code, str(error), error.hint)
+        case NoHome():
+            hint = "set HOME, or name a place for the state with --state-dir (or RECONCILER_STATE_DIR)"
+            return Stop(Exit.SYSTEM, "no-home", str(error), hint)
         case StartFailed():
             exit_code = Exit.BUSY if error.exit_code == Exit.BUSY else Exit.SYSTEM
             return Stop(exit_code, "engine-not-started", str(error), "`reconciler doctor` looks for the cause")
@@ -119,8 +123,8 @@ def _write_down(error: BaseException) -> str:
     lines = "".join(traceback.format_exception(error)).splitlines()
     text = "\n".join(masked(line, hidden, secret_field=False) for line in lines)
     chosen = os.environ.get("RECONCILER_STATE_DIR")
-    base = base_directory(Path(chosen) if chosen else None)
-    folder = base if os.access(base, os.W_OK) else Path(tempfile.gettempdir())
+    base = Path(chosen) if chosen else user_state()
+    folder = base if base is not None and os.access(base, os.W_OK) else Path(tempfile.gettempdir())
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     with tempfile.NamedTemporaryFile(
         "w", prefix=f"reconciler-bug-{moment}-", suffix=".txt", dir=folder, delete=False, encoding="utf-8"

@@ -54,7 +54,7 @@ def start_in_background(
     """
     state = state_dir_of(sources.main, sources.project, base)
     state.ensure()
-    with state.log.open("ab") as log:
+    with os.fdopen(os.open(state.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as log:
         begin = log.tell()
         process = subprocess.Popen(
             [*_command(sources, base, follow=follow, auto_approve=auto_approve, poll=poll), *listening],

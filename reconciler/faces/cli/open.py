@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from reconciler.client import Answer, ApiError, Client
@@ -15,6 +13,7 @@ from reconciler.faces.cli.init import first_text
 from reconciler.faces.cli.reach import find, running
 from reconciler.faces.cli.talk import data, data_json, tell
 from reconciler.store.files import write_whole
+from reconciler.store.home import NoHome, home
 from reconciler.store.link_page import write_link_page
 from reconciler.store.places import Sources, user_wide
 from reconciler.store.state_dir import StateDir
@@ -59,7 +58,10 @@ def _start(options: Options, state: StateDir, sources: Sources) -> Client:
 
 
 def _write_first_file() -> None:
-    path = user_wide(Path.home())
+    where = home()
+    if where is None:
+        raise NoHome
+    path = user_wide(where)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, first_text(path), mode=0o644)
     tell(f"wrote {path}, which holds where no other file does")

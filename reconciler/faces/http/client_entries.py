@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.store.state_dir import base_directory
+from reconciler.store.home import user_state
 
 PLACEHOLDER = "<token>"
 
@@ -29,5 +29,5 @@ def bridge_entry(file: Path, base: Path) -> dict[str, Any]:
 def whose(file: Path, base: Path) -> list[str]:
     """The arguments by which our commands find a project. `base` is where state is kept: said where it is not the usual
     place."""
-    elsewhere = [] if base == base_directory(None) else ["--state-dir", str(base)]
+    elsewhere = [] if base == user_state() else ["--state-dir", str(base)]
     return ["-f", str(file), *elsewhere]
