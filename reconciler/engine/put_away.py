@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.config.rules_values import fits_header
 from reconciler.config.words import named
 from reconciler.model.document import hidden, is_secret_path, masked_text
-from reconciler.model.secret import HIDDEN, BadReference, SecretRef, parse_template
+from reconciler.model.secret import HIDDEN, BadReference, SecretRef, known_secrets_in, literal, parse_template
 from reconciler.plan.pointers import Path
 from reconciler.problems import Problem
 
@@ -19,6 +19,9 @@ _LONGEST = 110
 """Characters of a name before the number that makes it another one's."""
 _SHOWN_WHOLE = frozenset({"command", "args", "cwd", "env", "url", "headers", "oauth", "azure"})
 """Fields of a server where a text with `***` in it can only have come from what was shown."""
+_MAY_HOLD_SOME = ("args", "url")
+"""Fields of a server of which only what is a secret of a known kind goes into the vault."""
+_DECIDES = ("env", *_MAY_HOLD_SOME)
 _KEEP = object()
 
 FindUses = Callable[[], Mapping[str, Collection[Path]]]
@@ -47,8 +50,8 @@ def put_away(
     """`stored` is the document that the patch changes; `taken` are the names of the vault.
 
     A literal becomes a new version of the secret that stands at its place, where that was named for the place and
-    stands nowhere else; else it gets a name of its own. With `anew` one in `env` always does: what decides what a
-    program does is then never changed behind a launch that somebody said yes to.
+    stands nowhere else; else it gets a name of its own. With `anew` one in `env`, `args` or `url` always does: what
+    decides what a program does is then never changed behind a launch that somebody said yes to.
     """
     made = _Walk(uses, taken, anew)
     made.result.patch = made.members(dict(patch), dict(stored), ())
@@ -129,17 +132,41 @@ class _Walk:
             if text == HIDDEN or (path[0] == "mcpServers" and path[2:3] and path[2] in _SHOWN_WHOLE):
                 self._refuse_nothing_stored(path)
                 return text
-        literal = _literal(text) if is_secret_path(_in_server(path)) else None
-        return self._reference(literal, stored, path) if literal else text
+        if _in_server(path)[:1] and path[2] in _MAY_HOLD_SOME:
+            return self._without_known(text, stored, path)
+        whole = _literal(text) if is_secret_path(_in_server(path)) else None
+        return self._reference(whole, stored, path) if whole else text
 
-    def _reference(self, literal: str, stored: Any, path: Path) -> str:
-        """The literal goes into the vault; what is put into its place."""
-        if path[2] == "headers" and not fits_header(literal):
+    def _without_known(self, text: str, stored: Any, path: Path) -> str:
+        """The text with a reference for each secret of a known kind: the one that is there, where the rest is too."""
+        pieces, before = _pieces(text), _parts(stored) if isinstance(stored, str) else ()
+        if not any(isinstance(piece, _Found) for piece in pieces):
+            return text
+        references = [part for part in before if isinstance(part, SecretRef)]
+        same = len(before) == len(pieces) and len(references) == len(set(references))
+        same = same and all(
+            isinstance(old, SecretRef) if isinstance(new, _Found) else new == old
+            for new, old in zip(pieces, before, strict=True)
+        )
+        told = ""
+        for place, piece in enumerate(pieces):
+            match piece:
+                case _Found():
+                    told += self._reference(piece.text, str(before[place]) if same else None, path)
+                case SecretRef():
+                    told += str(piece)
+                case _:
+                    told += literal(piece)
+        return told
+
+    def _reference(self, value: str, stored: Any, path: Path) -> str:
+        """The value goes into the vault; what is put into its place."""
+        if path[2] == "headers" and not fits_header(value):
             self._refuse("bad-header-value", "Not a usable header value", path, "holds what no header can")
-        elif "\0" in literal:
+        elif "\0" in value:
             self._refuse("control-character", "A character that is not for text", path, "holds U+0000")
         name = self._name(stored, path)
-        self.result.values[name] = literal
+        self.result.values[name] = value
         self.result.servers |= {str(path[1])}
         return str(SecretRef("secret", name))
 
@@ -152,7 +179,7 @@ class _Walk:
             named_so = (
                 re.fullmatch(rf"{re.escape(wished)}(-[0-9]+)?", name) and str(SecretRef("secret", name)) == stored
             )
-            if named_so and set(self._uses[name]) <= {path} and not (self._anew and path[2] == "env"):
+            if named_so and set(self._uses[name]) <= {path} and not (self._anew and path[2] in _DECIDES):
                 return name
         number, name = 1, wished
         while name in self._taken or name in self._uses:
@@ -177,6 +204,36 @@ def _in_server(path: Path) -> Path:
 
 def _shown(text: str, path: Path) -> str:
     return masked_text(text, hidden, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A secret of a known kind, in a text."""
+
+    text: str
+
+
+def _parts(text: str) -> tuple[str | SecretRef, ...]:
+    """None of a text whose references are wrong, which is said elsewhere."""
+    try:
+        return parse_template(text).parts
+    except BadReference:
+        return ()
+
+
+def _pieces(text: str) -> list[str | SecretRef | _Found]:
+    """A text cut at its references and at what is a secret."""
+    pieces: list[str | SecretRef | _Found] = []
+    for part in _parts(text):
+        if isinstance(part, SecretRef):
+            pieces.append(part)
+            continue
+        end = 0
+        for start, stop in known_secrets_in(part):
+            pieces += [part[end:start], _Found(part[start:stop])]
+            end = stop
+        pieces.append(part[end:])
+    return [piece for piece in pieces if piece != ""]
 
 
 def _literal(text: str) -> str | None:

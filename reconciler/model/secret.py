@@ -144,6 +144,11 @@ def secrets_in(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(_united(sorted(sure + random)) if random else sure)
 
 
+def known_secrets_in(text: str) -> tuple[tuple[int, int], ...]:
+    """The spans of `text` that are secrets of known kinds."""
+    return tuple(found.span() for found in _SURELY_SECRET.finditer(text))
+
+
 def known_secrets_hidden(text: str) -> str:
     """`text` without secrets of known kinds. An id that nobody could guess is none of them, and stays."""
     return _SURELY_SECRET.sub(HIDDEN, text)

@@ -116,6 +116,52 @@ def test_what_decides_a_launch_is_named_anew_where_that_is_asked_for() -> None:
     assert put.values == {"a.env.K": "1"}
 
 
+GITHUB, OPENAI = "ghp_" + "a1" * 12, "sk-" + "q7" * 20
+
+
+@pytest.mark.parametrize(
+    ("fields", "stays", "values"),
+    [
+        ({"args": ["-t", GITHUB]}, {"args": ["-t", "${secret:a.args.1}"]}, {"a.args.1": GITHUB}),
+        (
+            {"args": ["$$x ${env:P} --token=" + GITHUB]},
+            {"args": ["$$x ${env:P} --token=${secret:a.args.0}"]},
+            {"a.args.0": GITHUB},
+        ),
+        (
+            {"args": [f"{GITHUB},{OPENAI}$$"]},
+            {"args": ["${secret:a.args.0},${secret:a.args.0-2}$$"]},
+            {"a.args.0": GITHUB, "a.args.0-2": OPENAI},
+        ),
+        (
+            {"url": "https://me:pass-word@example.com/mcp?api_key=0123456789"},
+            {"url": "https://${secret:a.url}@example.com/mcp?api_key=${secret:a.url-2}"},
+            {"a.url": "me:pass-word", "a.url-2": "0123456789"},
+        ),
+        ({"url": "https://me:${env:P}@example.com/"}, {"url": "https://me:${env:P}@example.com/"}, {}),
+        ({"args": ["image@sha256:" + "0a1b2c3d" * 8, "${open"]}, None, {}),
+        ({"description": GITHUB, "metadata": {"args": GITHUB}}, None, {}),
+    ],
+)
+def test_secrets_of_known_kinds_leave_arguments_and_addresses(fields: Any, stays: Any, values: Any) -> None:
+    put = away({"a": fields})
+    assert (servers(put), put.values) == ({"a": stays or fields}, values)
+
+
+def test_the_same_arguments_again_change_nothing_but_for_who_needs_a_yes() -> None:
+    stored = {"a": {"command": "x", "args": ["--token=${secret:a.args.0}", "${secret:a.args.1}"]}}
+    again, vault = {"a": {"args": [f"--token={GITHUB}", "y"]}}, ("a.args.0", "a.args.1")
+    put = away(again, stored, vault)
+    assert (servers(put)["a"]["args"], put.values) == (["--token=${secret:a.args.0}", "y"], {"a.args.0": GITHUB})
+    assert away(again, stored, vault, anew=True).values == {"a.args.0-2": GITHUB}
+    assert away({"a": {"args": [f"--key={GITHUB}"]}}, stored, vault).values == {"a.args.0-2": GITHUB}
+    twice = {"a": {"args": ["${secret:a.args.0},${secret:a.args.0}"]}}
+    assert away({"a": {"args": [f"{GITHUB},{OPENAI}"]}}, twice, vault).values == {
+        "a.args.0-2": GITHUB,
+        "a.args.0-3": OPENAI,
+    }
+
+
 def test_asterisks_keep_what_is_stored_where_it_is_written() -> None:
     stored = {
         "a": {

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.secret import BadReference, SecretRef, Template, masked, parse_template, secrets_in, tells_secret
+from reconciler.model.secret import (
+    BadReference,
+    SecretRef,
+    Template,
+    known_secrets_in,
+    masked,
+    parse_template,
+    secrets_in,
+    tells_secret,
+)
 from tests.requirements import requirement
 
 RANDOM_WORD = "q7Zr2Kx9Lm4Np8Vt3Bw6Hd1Fj5Gs0Yc2"
@@ -165,3 +174,9 @@ def test_references_stay_and_only_their_literals_and_defaults_are_hidden() -> No
 @given(st.text(min_size=1))
 def test_no_literal_of_a_secret_field_is_ever_shown(text: str) -> None:
     assert masked(text.replace("$", "$$"), lambda _: "", secret_field=True) == ""
+
+
+def test_secrets_of_known_kinds_are_told_from_words_that_only_look_random() -> None:
+    digest, token = "image@sha256:" + "0a1b2c3d" * 8, "ghp_" + "a1" * 12
+    assert secrets_in(digest)
+    assert known_secrets_in(f"{digest} {token}") == ((len(digest) + 1, len(digest) + 1 + len(token)),)
