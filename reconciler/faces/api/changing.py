@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from reconciler.engine.door import Changed, ChangeRefused, change
+from reconciler.engine.door import NO_SECRETS, Changed, ChangeRefused, change
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import principal
+from reconciler.faces.http.preconditions import expected
 from reconciler.faces.http.problems import HttpProblem
 
 PLAN_HEADER = "x-reconciler-plan"
@@ -32,15 +33,19 @@ async def change_file(
     project: Project,
     patch: Mapping[str, Any],
     *,
-    if_match: str | None = None,
     fresh: Collection[str] = (),
+    secrets: Mapping[str, str] = NO_SECRETS,
+    further: bool = False,
 ) -> Changed:
-    """Write a merge patch in the name of whoever asks; `fresh` are servers that must not be there yet.
+    """Write a merge patch in the name of whoever asks, of the version that their If-Match names where it names one;
+    a `further` write of the same request goes on from the first.
 
-    Raises HttpProblem where the file stays as it is.
+    `fresh` are servers that must not be there yet, `secrets` values that come along, by name. Raises HttpProblem where
+    the file stays as it is.
     """
+    who, if_match = principal(request), None if further else expected(request, (await project.read()).etag)
     try:
-        return await change(project, patch, if_match=if_match, principal=principal(request), wait=0, fresh=fresh)
+        return await change(project, patch, if_match=if_match, principal=who, wait=0, fresh=fresh, secrets=secrets)
     except ChangeRefused as refused:
         if refused.problems:
             raise InvalidChange(refused, project.environment.hide) from refused

@@ -27,7 +27,7 @@ from reconciler.faces.api.on_file import FileNow, file_now
 from reconciler.faces.http.access import principal_of
 from reconciler.faces.http.body import json_body
 from reconciler.faces.http.face import Face
-from reconciler.faces.http.preconditions import entity_tag, expected
+from reconciler.faces.http.preconditions import entity_tag
 from reconciler.faces.http.problems import HttpProblem, as_problem
 from reconciler.merge_patch import apply
 from reconciler.sessions.sign_in.sign_ins import CALLBACK
@@ -98,9 +98,7 @@ async def patch_config(request: Request) -> JSONResponse:
     if patch.get("mcpServers", {}) is None:
         message = "mcpServers: null would remove every server at once; name each one that goes with null"
         raise HttpProblem(400, "too-much", message)
-    before = await file_now(project)
-    if_match = expected(request, before.etag)
-    changed = await change_file(request, project, meant(patch, before.document), if_match=if_match)
+    changed = await change_file(request, project, meant(patch, (await file_now(project)).document))
     return _whole(await file_now(project), changed)
 
 

@@ -116,7 +116,7 @@ async def _settled(request: Request, draft: Draft) -> dict[str, Any]:
         asked = Draft(draft.project, draft.server_id)
         asked.fields["oauth"] = True
         with suppress(HttpProblem):
-            await write(request, draft.project, draft.server_id, asked)
+            await write(request, draft.project, draft.server_id, asked, further=True)
             await settle(draft.project, draft.server_id)
             found = await find_entry(draft.project, draft.server_id)
     return connection(found or Entry(draft.project, draft.server_id, draft.fields, accepted=False), host_of(request))

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 
+from reconciler.engine.door import NO_SECRETS
 from reconciler.engine.host import Host
 from reconciler.engine.project import Project
 from reconciler.faces.api.changing import PLAN_HEADER, change_file
@@ -21,7 +22,6 @@ from reconciler.faces.api.connect.status import wanted_input
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.merge_patch import diff
 from reconciler.model.secret import SecretRef, literal
-from reconciler.store.vault import VaultError
 
 SETTLE_SECONDS = 15.0
 """How long an answer to a write waits for the first session: clients read in it whether a sign-in is needed."""
@@ -58,22 +58,19 @@ class Draft:
         return str(SecretRef("secret", name))
 
 
-async def write(request: Request, project: Project, server_id: str, draft: Draft | None) -> Mapping[str, str]:
+async def write(
+    request: Request, project: Project, server_id: str, draft: Draft | None, *, further: bool = False
+) -> Mapping[str, str]:
     """Change one server, or take it away; the headers of the answer. Raises HttpProblem where the file stays as it is.
 
     A 409 of this dialect means another target and nothing else: its command line answers one by deleting the
     connection and making it anew.
     """
-    secrets = draft.secrets if draft is not None else {}
+    patch = {"mcpServers": {server_id: draft.fields if draft else None}}
+    secrets = draft.secrets if draft is not None else NO_SECRETS
     try:
-        if secrets:
-            await asyncio.to_thread(project.vault.put_all, secrets)
-        changed = await change_file(request, project, {"mcpServers": {server_id: draft.fields if draft else None}})
-    except VaultError as error:
-        raise HttpProblem(503, "vault", f"{error}; {error.hint}") from error
+        changed = await change_file(request, project, patch, secrets=secrets, further=further)
     except HttpProblem as problem:
-        for name in secrets:
-            await asyncio.to_thread(project.vault.remove, name)
         if problem.status == _CONFLICT:
             problem.status = _LOCKED
         raise

@@ -26,6 +26,7 @@ from reconciler.faces.api.own.configuration import (
     not_changed,
 )
 from reconciler.faces.api.own.status import PendingShown
+from reconciler.faces.http.preconditions import expected
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.document import hidden, masked_document
 from reconciler.plan.document import to_document
@@ -91,7 +92,7 @@ _IMPORT = Says(
     Imported,
     query=ImportQuery,
     body=Incoming,
-    refusals={**NOT_CHANGED, 400: ("nothing-to-bring",), 409: (*NOT_CHANGED[409], "exists")},
+    refusals={**NOT_CHANGED, 400: ("nothing-to-bring", "bad-if-match"), 409: (*NOT_CHANGED[409], "exists")},
     more="Nothing that is here changes: where an id is taken, the server comes as `<id>-v2` with the name "
     '"Name (v2)". Of what an editor brings, all that runs, contacts or allows more waits for a yes.',
 )
@@ -161,6 +162,7 @@ async def _plan(request: Request, project: Project, found: Brought) -> dict[str,
 
 async def _write(request: Request, project: Project, found: Brought) -> dict[str, Any]:
     asks = principal(request)
-    changed = await change(project, found.patch, if_match=None, principal=asks, wait=0, fresh=found.fresh)
+    if_match = expected(request, (await project.read()).etag)
+    changed = await change(project, found.patch, if_match=if_match, principal=asks, wait=0, fresh=found.fresh)
     pending = [each.to_json() for each in changed.waits]
     return {**_EMPTY, "applied": {**changed.applied.to_json(), "id": changed.plan_id}, "pending": pending}
