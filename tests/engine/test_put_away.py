@@ -139,7 +139,7 @@ GITHUB, OPENAI = "ghp_" + "a1" * 12, "sk-" + "q7" * 20
             {"a.url": "me:pass-word", "a.url-2": "0123456789"},
         ),
         ({"url": "https://me:${env:P}@example.com/"}, {"url": "https://me:${env:P}@example.com/"}, {}),
-        ({"args": ["image@sha256:" + "0a1b2c3d" * 8, "${open"]}, None, {}),
+        ({"args": ["image@sha256:" + "0a1b2c3d4e5f6789" * 4, "${open"]}, None, {}),
         ({"description": GITHUB, "metadata": {"args": GITHUB}}, None, {}),
     ],
 )
