@@ -224,6 +224,7 @@ class Instance:
         waits = [asyncio.create_task(wait) for wait in (session.ended(), self._stop.wait(), self._keep(session))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            self.state = "draining"  # whoever asks while what is left of it is put away waits for the next session
             ended, _, kept = waits
             if ended.done():
                 self.end = ended.result()  # type: ignore[assignment]  # the first of the three answers an End
