@@ -207,6 +207,8 @@ class Project:
     def status_of(self, server_id: str) -> tuple[Status, str]:
         """The seeds' word for a server and a sentence: why it is so."""
         worker, base = self._workers.get(server_id), self.public_url()
+        if (paused := self.paused(server_id)) is not None and self.serving(server_id) is None:
+            return "disconnected", paused  # also while it finishes the calls in flight
         dial_at = f"ws{base[4:]}/connect/{self.name}/{server_id}" if base else None
         return word_of(worker.life if worker else Life(), self.hub.slot(server_id), dial_at)
 

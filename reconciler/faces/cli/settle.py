@@ -34,6 +34,7 @@ def unsettled(report: Mapping[str, Any]) -> list[str]:
         row["id"]
         for row in report["servers"]
         if row["enabled"]
+        and not row.get("paused")
         and row["transport"] != "uplink"
         and row["status"] in ("connecting", "disconnected")
         and not (row["id"] in held and row["status"] == "disconnected")

@@ -130,7 +130,7 @@ async def test_a_server_that_nobody_knows_is_not_found(tmp_path: Path) -> None:
         assert (page.status, 'has no server "s"' in page.text) == (404, True)
         async with watching(visitor, "servers/s") as stream:
             assert stream.status == 404
-        for below in ("restart", "lock", "sign-in", "sign-in/forget"):
+        for below in ("restart", "pause", "resume", "lock", "sign-in", "sign-in/forget"):
             assert (await visitor.send(f"servers/s/{below}")).status == 404
 
 
@@ -216,6 +216,32 @@ async def test_a_restart_takes_another_session_and_says_so(tmp_path: Path) -> No
         page = await visitor.page("servers/off")
         assert "Enabled no" in part(page, "status") and not page.has("button", id="restart")
         refused = await visitor.send("servers/off/restart")
+        assert refused.one(id="said").text == 'Nothing was done: server "off" is disabled.'
+
+
+@requirement("LIVE-2:pause")
+async def test_a_server_is_paused_and_resumed_without_a_script(tmp_path: Path) -> None:
+    servers = {"s": light("s"), "off": light("off", enabled=False)}
+    async with hosted(tmp_path, servers) as engine, visiting(engine.host) as visitor:
+        await applied(engine)
+        form = (await visitor.page("servers/s")).form("/pause")
+        offered = [option.attributes["value"] for option in form.all("option")]
+        assert (offered, form.fields[1]) == (["", "30m", "1h", "8h"], ("for", ""))
+        page = await visitor.send("servers/s/pause", **{"for": "8h"})
+        assert page.one(id="said").text.startswith("Paused for 8 hours: ")
+        page = await page_with(visitor, "s", "status", "disconnected Suspended")
+        assert "paused by visitor since " in part(page, "status") and " until 20" in part(page, "status")
+        assert not page.has("button", id="restart") and not page.has("button", id="pause")
+        assert "Paused yes Held paused by visitor" in part(page, "conditions")
+        badge = (await visitor.page("")).one("a", id="paused-s")
+        assert (badge.text, badge.attributes["href"]) == ("paused", "/ui/servers/s")
+        assert "No changes. 1 server in sync, 1 paused" in (await visitor.page("plan")).text
+        page = await visitor.press(page, "/resume")
+        assert page.one(id="said").text == "Resumed: a new session is on its way."
+        page = await page_with(visitor, "s", "logs", "resumed by visitor")
+        assert (await visitor.send("servers/s/resume")).one(id="said").text == "It was not paused."
+        assert (await visitor.send("servers/s/pause", **{"for": "2d"})).status == 400
+        refused = await visitor.send("servers/off/pause", **{"for": ""})
         assert refused.one(id="said").text == 'Nothing was done: server "off" is disabled.'
 
 
@@ -306,7 +332,7 @@ async def test_who_may_not_operate_changes_nothing(tmp_path: Path) -> None:
     async with hosted(tmp_path, {"s": light("s")}) as engine, visiting(engine.host, "editor") as visitor:
         await applied(engine)
         before = engine.host.root.serving("s")
-        for below in ("restart", "lock", "sign-in", "sign-in/forget"):
+        for below in ("restart", "pause", "resume", "lock", "sign-in", "sign-in/forget"):
             refused = await visitor.send(f"servers/s/{below}")
             assert (refused.status, "needs operator" in refused.text) == (403, True)
         assert engine.host.root.serving("s") is before and not engine.host.root.sources.lock.exists()
