@@ -47,17 +47,21 @@ def start_in_background(
     auto_approve: str = "no",
     poll: bool = False,
     listening: Sequence[str] = (),
+    directory: Path | None = None,
 ) -> Client:
     """Start an engine that outlives this command, and wait until it answers. Raises StartFailed.
 
-    `listening` are further arguments, of faces.cli.listening.
+    `listening` are further arguments, of faces.cli.listening. With `directory` it hosts all that is and comes there.
     """
     state = state_dir_of(sources.main, sources.project, base)
     state.ensure()
     with os.fdopen(os.open(state.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as log:
         begin = log.tell()
         process = subprocess.Popen(
-            [*_command(sources, base, follow=follow, auto_approve=auto_approve, poll=poll), *listening],
+            [
+                *_command(_files(sources, directory), base, follow=follow, auto_approve=auto_approve, poll=poll),
+                *listening,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -87,8 +91,13 @@ def _is_coming(report: Answer) -> bool:
     return any(row["status"] == "connecting" for row in report["servers"])
 
 
-def _command(sources: Sources, base: Path, *, follow: bool, auto_approve: str, poll: bool) -> list[str]:
-    files = [argument for path in (sources.main, *sources.overlays) for argument in ("-f", str(path.absolute()))]
+def _files(sources: Sources, directory: Path | None) -> list[str]:
+    if directory is not None:
+        return [str(directory.absolute())]
+    return [argument for path in (sources.main, *sources.overlays) for argument in ("-f", str(path.absolute()))]
+
+
+def _command(files: Sequence[str], base: Path, *, follow: bool, auto_approve: str, poll: bool) -> list[str]:
     command = [sys.executable, "-m", "reconciler", "watch", *files, "--state-dir", str(base.absolute()), "--background"]
     if not follow:
         command.append("--no-follow")

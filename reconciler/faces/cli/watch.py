@@ -58,26 +58,26 @@ def command(
 ) -> int:
     """Make it so whenever the file is saved.
 
-    A DIR stands for its reconciler.yaml and every *.reconciler.yaml in it; in the foreground for those that come later
-    too. What would run a new command or loosen a rule waits for a yes, `reconciler approve`, while the rest of the
+    A DIR stands for its reconciler.yaml and every *.reconciler.yaml in it, and for those that come later too. What
+    would run a new command or loosen a rule waits for a yes, `reconciler approve`, while the rest of the
     same save goes live.
 
     An engine that runs already is told to follow the file. Ctrl-C ends the engine and every server it runs.
     """
     auto = "all" if yes_to_all else "start" if yes_at_start else "no"
-    projects = _projects(options, targets)
+    projects, directory = _projects(options, targets), _directory(targets)
+    how: Any = {"poll": poll, "directory": directory}
     if background:
-        return run_engine(projects, options.base, listening, follow=not no_follow, auto_approve=auto, poll=poll)
+        return run_engine(projects, options.base, listening, follow=not no_follow, auto_approve=auto, **how)
     if auto == "no":
         auto = _ask_at_start(options, projects)
     if detach:
-        return _detach(options, listening, projects, auto, poll)
+        return _detach(options, listening, projects, {"auto_approve": auto, **how})
     free = [sources for sources in projects if not _follow_running(options, listening, sources, auto)]
     if not free:
         return Exit.DONE
     teller = Teller(options.paint_talk, [sources.shown(sources.main) for sources in free])
-    how: Any = {"follow": True, "auto_approve": auto, "poll": poll, "directory": _directory(targets)}
-    return run_engine(free, options.base, listening, on_ready=teller.listen, **how)
+    return run_engine(free, options.base, listening, follow=True, auto_approve=auto, on_ready=teller.listen, **how)
 
 
 def _projects(options: Options, targets: tuple[Path, ...]) -> list[Sources]:
@@ -151,12 +151,13 @@ def _follow_running(options: Options, listening: Listening, sources: Sources, au
     return True
 
 
-def _detach(options: Options, listening: Listening, projects: list[Sources], auto: Any, poll: bool) -> int:
+def _detach(options: Options, listening: Listening, projects: list[Sources], how: dict[str, Any]) -> int:
+    if any(connect(options.state(sources)) for sources in projects):
+        how["directory"] = None  # what is hosted already stays where it is
     for sources in projects:
-        if not _follow_running(options, listening, sources, auto):
-            wanted: Any = {"auto_approve": auto, "poll": poll, "listening": listening.arguments}
-            client = start_in_background(sources, options.base, follow=True, **wanted)
-            client.follow(on=True, auto_approve=auto)  # returns when the file as it is now was looked at
+        if not _follow_running(options, listening, sources, how["auto_approve"]):
+            client = start_in_background(sources, options.base, follow=True, listening=listening.arguments, **how)
+            client.follow(on=True, auto_approve=how["auto_approve"])  # returns when the file as it is now was looked at
             tell(f"an engine follows {sources.shown(sources.main)} in the background; `reconciler stop` ends it")
             tell_clients(client)
         client = connect(options.state(sources)) or client

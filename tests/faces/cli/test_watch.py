@@ -219,6 +219,24 @@ def test_a_directory_is_all_its_files(desk: Desk) -> None:
         assert [row["id"] for row in status(desk)["servers"]] == ["two"]
 
 
+def test_a_directory_is_hosted_in_the_background_by_one_engine_that_takes_in_what_comes(desk: Desk) -> None:
+    desk.write({"one": light("one")}, project="first")
+    other, later = desk.folder / "other.reconciler.yaml", desk.folder / "later.reconciler.yaml"
+    desk.file.rename(other)
+    desk.write({"two": light("two")}, project="second")
+    try:
+        done = desk.process("watch", str(desk.folder), "--detach", "--auto-approve", "--listen", "127.0.0.1:0")
+        assert (done.exit, done.out) == (0, "second: 1/1 ok\nfirst: 1/1 ok\n"), done.err
+        engines = [desk.run("status", "-f", str(file), "-o", "json").json["engine"] for file in (desk.file, other)]
+        assert engines[0]["pid"] == engines[1]["pid"]
+        later.write_text("version: 1\nproject: third\nmcpServers: {m: {mock: {tools: []}}}\n", encoding="utf-8")
+        becomes_true(lambda: desk.run("status", "-f", str(later), "-o", "json").json.get("engine") is not None, SECONDS)
+        again = desk.process("watch", str(desk.folder), "--detach")
+        assert (again.exit, sorted(again.out.splitlines())) == (0, ["first: 1/1 ok", "second: 1/1 ok", "third: 1/1 ok"])
+    finally:
+        assert desk.process("stop").exit == 0
+
+
 def test_an_empty_directory_is_refused_with_the_way_out(desk: Desk) -> None:
     done = desk.run("watch", ".")
     assert (done.exit, "`reconciler init -f " in done.err) == (3, True)
