@@ -249,9 +249,13 @@ async def apply_file(
 ) -> Applied | Invalid | Plan:
     """Plan the files and apply; the plan itself comes back unapplied when its digest is not the `expected` id."""
     async with project.applying:
-        plan = await plan_file(project, allow=consent.allow)
-        if isinstance(plan, Invalid) or (expected is not None and plan_id(plan) != expected):
+        snapshot = await project.read()
+        if errors(snapshot.reading.problems):
+            return Invalid(snapshot.reading.problems)
+        plan = plan_to(project, project.desired(snapshot), snapshot, allow=consent.allow)
+        if expected is not None and plan_id(plan) != expected:
             return plan
+        project.followed.believe(snapshot.digests)
         return await apply_plan(project, plan, consent, report, on_failure=on_failure, wait=wait)
 
 

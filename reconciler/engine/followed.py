@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from reconciler.problems import Problem
@@ -18,11 +19,15 @@ class Followed:
     held: str | None = None
     problems: list[Problem] = field(default_factory=list)
     ours: frozenset[str] = frozenset()
-    """Digests of the texts that we wrote last: they are whole, whatever they look like."""
+    """Digests of the texts that we wrote, or that somebody applied, last: they are whole, whatever they look like."""
     replaced: bool = False
     """Whether the file that is mounted is no longer the one that the host has."""
     deaf: bool = False
     """Whether saves are found although no event told of them."""
+
+    def believe(self, digests: Iterable[tuple[str, str]]) -> None:
+        """Somebody applies these texts: who does that looked at them."""
+        self.ours, self.held = frozenset(digest for _, digest in digests), None
 
     @property
     def remark(self) -> str | None:

@@ -139,6 +139,24 @@ async def test_half_a_file_that_is_valid_is_held_and_no_yes_makes_it_true(tmp_pa
 
 
 @requirement("APPLY-3:broken-edit")
+async def test_what_somebody_applies_is_believed_although_it_looks_like_half_of_what_was_there(tmp_path: Path) -> None:
+    async with desk(tmp_path, {}) as at:
+        whole = "mcpServers:\n  a: {type: uplink}\n  b: {type: uplink}\n"
+        at.file.write_text(whole, encoding="utf-8")
+        await followed(at)
+        half = whole.partition("  b:")[0]
+        at.file.write_text(half, encoding="utf-8")
+        await at.until(lambda: held(at).startswith("reconciler.yaml:2:"))
+        await at.apply()
+        assert (at.rows().keys(), held(at)) == ({"a"}, "")
+        at.file.write_text(f"{half}    # with a word\n", encoding="utf-8")
+        at.file.write_text(half, encoding="utf-8")
+        at.file.write_text(f"{half[:-2]}, name: Anna}}\n", encoding="utf-8")
+        await until_said(at, name="Anna")
+        assert held(at) == ""
+
+
+@requirement("APPLY-3:broken-edit")
 async def test_what_we_wrote_is_believed_although_it_looks_like_half_of_what_was_there(tmp_path: Path) -> None:
     async with desk(tmp_path, {}) as at:
         at.file.write_text(
