@@ -109,6 +109,11 @@ def next_try_in(life: Life | None, now: datetime) -> str:
     return f"; the next try is in {max(math.ceil(seconds), 0)} s"
 
 
+def waits_for_dial(failure: SessionError | None) -> str:
+    """The reason of an uplink that is not connected; `failure` is that of the last one that came."""
+    return f"{WAITS_FOR_DIAL}; the last one that did was turned away: {failure}" if failure else WAITS_FOR_DIAL
+
+
 def end_of(failure: SessionError | None) -> End:
     """The end of a session that failed instead of ending."""
     if failure is None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TypeGuard
 
 from reconciler.engine.backoff import STABLE
-from reconciler.engine.life import WAITS_FOR_DIAL, Life, Phase, end_of, words_of
+from reconciler.engine.life import Life, Phase, end_of, waits_for_dial, words_of
 from reconciler.engine.rivals import with_way_out
 from reconciler.engine.world import World
 from reconciler.model.server import Server, Uplink
@@ -37,6 +37,7 @@ class Worker:
         self._hub = world.hub
         self._chance = chance
         self._wake = asyncio.Event()
+        self._looked = asyncio.Event()
         self._waiting: set[asyncio.Future[SessionError | None]] = set()
         self._fell_back = False
         self._restart = False
@@ -62,8 +63,7 @@ class Worker:
     def jumped(self, *, slept: bool) -> None:
         """Clocks went apart. After a sleep no pause counts any more, and what serves is asked whether it is there."""
         self.life.retime(self._now())
-        live = self._hub.slot(self.id).live
-        if slept and live is not None:
+        if slept and (live := self._hub.slot(self.id).live) is not None:
             live.doubt()
         if slept and self.life.next_retry_at is not None:
             self.retry_now()
@@ -83,6 +83,11 @@ class Worker:
             return await future
         finally:
             self._waiting.discard(future)
+
+    async def served(self) -> None:
+        """Wait until something serves, or nothing is on its way that could."""
+        while not self.done and self._is_on_its_way():
+            await self._looked.wait()
 
     async def stop(self) -> None:
         """End the worker; its sessions are the hub's to close."""
@@ -107,6 +112,15 @@ class Worker:
             return slot.live is None and slot.opening is None and not slot.draining
         return self._serves(want) or self.life.failed_spec == want.spec
 
+    def _is_on_its_way(self) -> bool:
+        slot = self._hub.slot(self.id)
+        if slot.live is not None:
+            return slot.live.state != "ready"  # it is over, and the next look will say what comes
+        if slot.opening is not None or self._wake.is_set():
+            return True
+        due = self.life.phase in ("Connecting", "Draining", "Backoff") and self.life.next_at <= self._now()
+        return _is_opened_by_us(self._want()) and due
+
     def _serves(self, want: Server) -> bool:
         live = self._hub.slot(self.id).live
         return live is not None and live.state == "ready" and live.server.spec == want.spec
@@ -130,11 +144,14 @@ class Worker:
     async def _run(self) -> None:
         try:
             while (seconds := self._look()) is not None:
+                self._looked.set()
+                self._looked = asyncio.Event()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):  # wait_for loses a cancellation that comes with the wake
                         await self._wake.wait()
         finally:
             self._answer(SessionError("the engine stops", code="stopped"))
+            self._looked.set()
 
     def _look(self) -> float | None:
         """Take one step. The seconds after which to look again unprompted, None when the server is gone."""
@@ -162,6 +179,8 @@ class Worker:
         if (want.spec, want.strategy) != self._tried:  # what failed before says nothing about a changed server
             self._tried, self._fell_back = (want.spec, want.strategy), False
             self.life.forget_failures()
+            if want.strategy == "recreate" and slot.live is not None:
+                self._hub.abandon(self.id)  # it was to be proven beside the one that goes first now
         if slot.live is not None and slot.live.state == "closed":
             self._lost(slot.live, want)
         if slot.opening is not None:
@@ -198,7 +217,7 @@ class Worker:
         if slot.live is not None:
             return self._serve_on(slot.live, want)
         if slot.opening is None:
-            self._phase("Pending", _waits_for_dial(self.life.failure))
+            self._phase("Pending", waits_for_dial(self.life.failure))
         return self._resync()
 
     def _leave_others(self, want: Server) -> None:
@@ -376,7 +395,3 @@ def _dials_in(want: Server | None) -> TypeGuard[Server]:
 def _dialled_in(instance: Instance, want: Server) -> bool:
     """Whether this is a session of `want` that the server began."""
     return instance.server.spec == want.spec and isinstance(instance.server.transport, Uplink)
-
-
-def _waits_for_dial(failure: SessionError | None) -> str:
-    return f"{WAITS_FOR_DIAL}; the last one that did was turned away: {failure}" if failure else WAITS_FOR_DIAL

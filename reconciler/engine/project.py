@@ -354,9 +354,9 @@ class Project:
     async def ready(self, server_id: str) -> None:
         """Calls wait only where a new session is on its way; otherwise NotLive is raised at once, with the reason."""
         worker = self._workers.get(server_id)
-        if worker is not None and (worker.life.phase == "Connecting" or worker.life.failures <= 1):
+        if worker is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(worker.settled(), RETRY_WAIT)
+                await asyncio.wait_for(worker.served(), RETRY_WAIT)
         if self.serving(server_id) is None:
             if (paused := self.pauses.why(server_id)) is not None:
                 raise NotLive(paused)

@@ -476,6 +476,20 @@ async def test_another_strategy_is_another_try_of_a_version_that_failed(stage: S
 
 
 @requirement("APPLY-2:recreate")
+async def test_a_try_beside_the_old_version_says_nothing_about_one_after_it(stage: Stage) -> None:
+    worker = await serving(stage)
+    gate = stage.troupe.plays["two"] = asyncio.Event()
+    stage.accept(worker, TWO)
+    await later(1)
+    stage.accept(worker, RECREATED)
+    await later(1)
+    assert stage.said[-3:] == ["close two", "close one", "open two"]
+    gate.set()
+    assert await settled(worker) is None
+    assert (stage.live().server.spec, stage.troupe.inside) == ("two", 1)
+
+
+@requirement("APPLY-2:recreate")
 @pytest.mark.parametrize("words", ["listen EADDRINUSE: :::3000", "database is locked", "the lock is held by pid 7"])
 async def test_one_that_cannot_run_beside_the_old_one_hears_of_the_way_out(stage: Stage, words: str) -> None:
     worker = await serving(stage)
@@ -757,6 +771,60 @@ async def test_a_restart_brings_a_stalled_server_back(stage: Stage) -> None:
 
 
 # Waiting for it
+
+
+@requirement("APPLY-2:no-call-dropped")
+async def test_who_needs_a_session_waits_for_the_first_retry_and_no_further(stage: Stage) -> None:
+    stage.troupe.plays["one"] = BROKEN
+    worker = stage.worker()
+    stage.accept(worker, ONE)
+    with anyio.fail_after(0.1):
+        await worker.served()
+    assert (len(stage.troupe.times["one"]), worker.life.failures) == (2, 2)
+    gate = stage.troupe.plays["one"] = asyncio.Event()
+    await later(1)
+    waiting = asyncio.create_task(worker.served())
+    await later(5)
+    assert not waiting.done()
+    gate.set()
+    with anyio.fail_after(0.1):
+        await waiting
+    assert stage.live().state == "ready"
+
+
+@requirement("APPLY-2:no-call-dropped", "APPLY-2:recreate")
+async def test_who_needs_a_session_waits_for_the_old_version_that_comes_back(stage: Stage) -> None:
+    worker = await serving(stage)
+    gate = stage.troupe.plays["one"] = asyncio.Event()
+    stage.troupe.plays["two"] = BROKEN
+    stage.accept(worker, RECREATED)
+    waiting = asyncio.create_task(worker.served())
+    assert await settled(worker) is BROKEN
+    await later(1)
+    assert not waiting.done()
+    gate.set()
+    with anyio.fail_after(0.1):
+        await waiting
+    assert await stage_call(stage) == "one"
+
+
+@requirement("APPLY-2:no-call-dropped")
+@pytest.mark.parametrize("wanted", [server(enabled=False), server(transport=Uplink()), None])
+async def test_who_needs_a_session_where_none_will_come_does_not_wait(stage: Stage, wanted: Server | None) -> None:
+    worker = await serving(stage)
+    stage.accept(worker, wanted)
+    assert await settled(worker) is None
+    with anyio.fail_after(0.1):
+        await worker.served()
+    assert stage.hub.slot("a").live is None
+    await worker.stop()
+    with anyio.fail_after(0.1):
+        await worker.served()
+
+
+async def stage_call(stage: Stage) -> str:
+    stage.troupe.last.hold.set()
+    return await stage.call()
 
 
 async def test_everybody_who_waits_hears_the_same(stage: Stage) -> None:

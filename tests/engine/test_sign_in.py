@@ -666,7 +666,7 @@ async def test_what_is_no_token_is_not_taken_for_one(tmp_path: Path, token: dict
 @pytest.mark.parametrize("issuer", ["nowhere", "ftp://x", "https://", "http://["])
 async def test_an_issuer_that_is_no_url_is_said(tmp_path: Path, issuer: str) -> None:
     async with OAuthServer() as server, applied(tmp_path, server, issuer=issuer) as here:
-        assert here.row("there")["reason"] == "The issuer under `oauth` is not a URL." and server.counts == {}
+        assert here.row("there")["reason"] == "The issuer under `oauth` is not a URL" and server.counts == {}
 
 
 @requirement("AUTH-1:page")
