@@ -21,6 +21,7 @@ ROW = Row(
     approval="always",
     enabled=True,
     group_on=True,
+    paused=False,
     waits="",
     file="reconciler.yaml",
     badge="",
