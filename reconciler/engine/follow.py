@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -170,6 +171,7 @@ class Follower:
             self._believed = texts
             self._release(project.sources.main)
             plan = plan_to(project, project.desired(snapshot), snapshot)
+            plan = replace(plan, drift=tuple(each for each in plan.drift if not _stays(project, each.server)))
             if plan.actions or plan.drift or project.waiting.all or project.holds.servers:
                 everything = self._auto == "all" or (self._auto == "start" and self._first)
                 consent = Consent("watch", None if everything else frozenset())
@@ -234,3 +236,9 @@ def _bytes_of(path: Path) -> bytes | None:
 
 def _ignore(_: Outcome | tuple[str, str]) -> None:
     """Under `watch` progress is told as events."""
+
+
+def _stays(project: Project, server_id: str) -> bool:
+    """Whether a repair would stop what serves for a version that failed: a save of something else asks for no such."""
+    worker = project.worker(server_id)
+    return worker is not None and worker.life.stays

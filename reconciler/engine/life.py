@@ -57,8 +57,13 @@ class Life:
         return wait
 
     def stay(self) -> None:
-        """Nothing is tried by itself any more."""
+        """What serves would be stopped by a further try: there is none by itself."""
         self.next_at, self.next_retry_at = math.inf, None
+
+    @property
+    def stays(self) -> bool:
+        """Whether something serves that only a change of the server, or a person, may have stopped for another try."""
+        return math.isinf(self.next_at)
 
     def retime(self, now: float) -> None:
         """Somebody set the clock on the wall: the next try comes when it would have come."""
@@ -96,7 +101,7 @@ def _in_a_row(failures: int) -> str:
 
 
 def _of_the_new_version(life: Life, server_id: str) -> str:
-    again = f"; a change or `reconciler restart {server_id}` has it tried again" if math.isinf(life.next_at) else ""
+    again = f"; a change or `reconciler restart {server_id}` has it tried again" if life.stays else ""
     reason = life.failure.reason if life.failure else life.reason
     return f"the new version failed, the old one serves: {reason}{again}"
 

@@ -364,7 +364,7 @@ class Worker:
 
     def _try_again_after_all(self) -> None:
         """What the wanted version was put off for is gone."""
-        if self.life.failure is not None and math.isinf(self.life.next_at):
+        if self.life.failure is not None and self.life.stays:
             self.life.back_off(self.life.failure, self._now(), self._chance())
 
     def _why(self) -> str:

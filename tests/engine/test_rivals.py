@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler.engine.rivals import ONE_AT_A_TIME
-from tests.engine.desk import LIGHT, desk
+from tests.engine.desk import LIGHT, desk, light
 from tests.requirements import requirement
 
 pytestmark = [pytest.mark.anyio, requirement("APPLY-2:recreate")]
@@ -43,3 +43,8 @@ async def test_the_way_out_is_said_and_taken_and_what_fails_then_stops_nothing_f
         assert (await applying).exit != 0
         assert at.row("s")["reason"].endswith("; a change or `reconciler restart s` has it tried again")
         assert at.row("s")["nextRetryAt"] is None
+        serves = at.row("s")["pid"]
+        at.host.follow(at.project, "all")
+        at.write({"s": broken, "other": light("other")})
+        await at.until(lambda: "other" in at.rows() and at.row("other")["status"] == "connected")
+        assert at.row("s")["pid"] == serves, "what is saved of another server stops nothing"
