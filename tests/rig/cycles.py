@@ -142,7 +142,11 @@ def engine(folder: Path, modes: Sequence[str], *before: str) -> Iterator[Engine]
     words = ["watch", str(file), "--state-dir", str(folder / "state"), "--auto-approve", "--listen", "none"]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [*before, sys.executable, "-m", "reconciler", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [*before, sys.executable, "-m", "reconciler", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # what it leaves is an orphan of its own session, and collected as such
         )
     try:
         yield Engine(process)
