@@ -16,7 +16,8 @@ _ROLES = {
     "approved": "good",
     "error": "bad",
     "failed": "bad",
-    "ended": "warning",
+    "down": "bad",
+    "wake": "warning",
     "connected": "good",
     "source": "warning",
 }
