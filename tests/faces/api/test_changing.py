@@ -44,3 +44,16 @@ async def test_a_lost_update_is_found_by_every_route_that_writes(
         good = (await engine.ask("GET", "/api/config", "viewer")).headers["etag"]
         assert (await engine.ask(method, path, "operator", body, if_match=good)).status in (200, 201)
         assert project.sources.main.read_bytes() != before
+
+
+@requirement("API-3:refused")
+async def test_an_engine_that_writes_no_file_answers_every_write_with_the_patch(tmp_path: Path) -> None:
+    async with hosted(tmp_path, SERVERS) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all", "wait": 10})
+        project = engine.host.root
+        project.read_only, before = True, project.sources.main.read_bytes()
+        for method, path, body in WRITES:
+            refused = await engine.ask(method, path, "operator", body)
+            assert (refused.status, "--read-only" in str(refused.json)) == (403, True), (path, refused.body)
+            assert refused.json["patch"]["mcpServers"], path
+            assert (project.sources.main.read_bytes(), project.vault.list()) == (before, ())

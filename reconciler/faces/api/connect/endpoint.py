@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.engine.host import Host
 from reconciler.faces.api.access import with_all_methods
+from reconciler.faces.api.changing import by_hand
 from reconciler.faces.api.connect import connections, mcp, namespaces, tokens, tools, triggers, uplink
 from reconciler.faces.api.connect.holders import strongest
 from reconciler.faces.api.connect.mcp import Mcp
@@ -77,7 +78,7 @@ async def _show(_: Request, error: Exception) -> Response:
 
 def _said(problem: HttpProblem) -> Response:
     """Clients repeat some answers unless they are told not to; a tool call that failed must not be made twice."""
-    body = {"error": problem.body["error"]["code"], "message": str(problem)}
+    body = {"error": problem.body["error"]["code"], "message": str(problem), **by_hand(problem)}
     again = problem.status < 500 and problem.status not in _CLIENTS_REPEAT
     headers = problem.headers if again else {"x-should-retry": "false", **problem.headers}
     return JSONResponse(body, problem.status, headers)
