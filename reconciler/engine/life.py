@@ -10,6 +10,7 @@ from typing import Any, Literal, assert_never
 
 from reconciler.engine.backoff import CRASH_LOOP, Wait, next_try
 from reconciler.model.observed import Status
+from reconciler.model.server import Server, Stdio
 from reconciler.sessions.hub import Instance, Slot
 from reconciler.sessions.session import End, SessionError, with_last_words
 
@@ -117,6 +118,13 @@ def next_try_in(life: Life | None, now: datetime) -> str:
 def waits_for_dial(failure: SessionError | None) -> str:
     """The reason of an uplink that is not connected; `failure` is that of the last one that came."""
     return f"{WAITS_FOR_DIAL}; the last one that did was turned away: {failure}" if failure else WAITS_FOR_DIAL
+
+
+def words_of_slow_start(server: Server, seconds: float, said: str) -> str:
+    """What is told of a server that is not there yet after so many seconds, and of what its process `said` meanwhile."""
+    doing = "starting" if isinstance(server.transport, Stdio) else "connecting"
+    words = f"it has been {doing} for more than {seconds:g} s of {server.timeouts.start:g} s"
+    return f"{words}; {said}" if said else words
 
 
 def end_of(failure: SessionError | None) -> End:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TypeGuard
 
 from reconciler.engine.backoff import STABLE
-from reconciler.engine.life import Life, Phase, end_of, waits_for_dial, words_of
+from reconciler.engine.life import Life, Phase, end_of, waits_for_dial, words_of, words_of_slow_start
 from reconciler.engine.rivals import with_way_out
 from reconciler.engine.world import World
 from reconciler.model.server import Server, Uplink
@@ -296,10 +296,7 @@ class Worker:
         since = self._now() - self._began
         passed = [after for after in SLOW if after <= since]
         if passed and opening.server.spec == want.spec:
-            said = self._world.last_words(self.id)
-            self._phase(
-                "Connecting", f"it has been starting for more than {passed[-1]:g} s{'; ' if said else ''}{said}"
-            )
+            self._phase("Connecting", words_of_slow_start(want, passed[-1], self._world.last_words(self.id)))
         return min((after - since for after in SLOW if after > since), default=math.inf)
 
     def _not_opened(self, failure: SessionError, want: Server) -> None:

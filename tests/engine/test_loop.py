@@ -241,10 +241,13 @@ async def test_a_start_that_takes_long_says_so_with_what_was_printed_meanwhile(s
     await later(2.9)
     assert (worker.life.phase, worker.life.reason) == ("Connecting", "It exited with status 3")
     await later(0.2)
-    assert (worker.life.phase, worker.life.reason) == ("Connecting", "it has been starting for more than 3 s")
+    assert (worker.life.phase, worker.life.reason) == ("Connecting", "it has been starting for more than 3 s of 30 s")
     stage.words = "its last words: waiting for the database"
     await later(7)
-    assert worker.life.reason == "it has been starting for more than 10 s; its last words: waiting for the database"
+    assert (
+        worker.life.reason
+        == "it has been starting for more than 10 s of 30 s; its last words: waiting for the database"
+    )
     changes = stage.changes
     await later(9)
     assert stage.changes == changes
