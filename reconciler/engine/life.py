@@ -121,7 +121,7 @@ def waits_for_dial(failure: SessionError | None) -> str:
 
 
 def words_of_slow_start(server: Server, seconds: float, said: str) -> str:
-    """What is told of a server that is not there yet after so many seconds, and of what its process `said` meanwhile."""
+    """What is told of a server that is not there yet after so many seconds; its process `said` something meanwhile."""
     doing = "starting" if isinstance(server.transport, Stdio) else "connecting"
     words = f"it has been {doing} for more than {seconds:g} s of {server.timeouts.start:g} s"
     return f"{words}; {said}" if said else words
