@@ -19,6 +19,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.faces.http.one_write import OneWrite
+from reconciler.faces.http.turns import PIECE, Turns
+from reconciler.faces.http.unread import Unread
 from reconciler.store.peer import peer_uid
 
 
@@ -29,6 +31,8 @@ class Limits:
     head_seconds: float = 10.0
     body_seconds: float = 60.0
     idle_seconds: float = 30.0
+    unread_seconds: float = 30.0
+    """How long a client may read nothing of what waits for it."""
     connections: int = 512
     crowded_seconds: float = 1.0
     """How long a connection is kept that asks nothing while others find no place."""
@@ -57,6 +61,7 @@ class Guard(asyncio.Protocol):
     config: Any
     connections: set[Any]
     cycle: Any
+    flow: Turns
     transport: Any
     scope: Any
     server_state: Any
@@ -78,19 +83,24 @@ class Guard(asyncio.Protocol):
         elif len(self.connections) >= self._limits.connections and not self._make_room():
             self._refuse(b"503 Service Unavailable")
         else:
-            whole: Any = OneWrite(transport)
+            self._unread = Unread(transport, self._limits.unread_seconds)
+            whole: Any = OneWrite(transport, self._unread)
             super().connection_made(whole)
+            self.flow = Turns(self, self._unread)
             self._since = self.loop.time()
             self._look(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_for(None)
         super().connection_lost(exc)
+        if self.flow is not None:  # it was let in
+            self.flow.end()
+            self._unread.end()
 
     @property
     def silent_since(self) -> float | None:
         """When its last request came, or it did without one; None while one is under way. Pieces of a head are none."""
-        return self._since if self._awaits_head() else None
+        return self._since if self._awaits_head() and not self.waits else None
 
     @property
     def asked(self) -> bool:
@@ -107,9 +117,22 @@ class Guard(asyncio.Protocol):
             return False
         self.connections.discard(one)
         one._give_up()
+        if one.transport.get_write_buffer_size():
+            one.transport.abort()
         return True
 
     def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            self.flow.add(data)
+
+    def on_response_complete(self) -> None:
+        """What came behind the request has its turn; the deadline of a head that has begun runs from now on."""
+        super().on_response_complete()  # type: ignore[misc]
+        if self._reads_head():
+            self._look(self._head_size)
+        self.flow.go_on()
+
+    def parse(self, data: bytes) -> None:
         """A head may come in pieces, until its deadline and up to its size."""
         if self._refused:
             return
@@ -118,16 +141,20 @@ class Guard(asyncio.Protocol):
         if in_head and size > self._limits.head_bytes:
             self._receive_long(data, self._limits.head_bytes - self._head_size)
             return
+        before = self.cycle
         super().data_received(data)
+        if self.cycle is not before:  # a head ended in it, and another may have begun
+            size = len(data)
         self._look(size if in_head else 0)
 
     def _receive_long(self, data: bytes, room: int) -> None:
         """More than a head may have: it must end within what there is room for. The next one is measured anew."""
         before = self.cycle
-        super().data_received(data[:room])
+        if room:  # h11 takes no bytes for the end
+            super().data_received(data[:room])
         if self._reads_head() and self.cycle is not before:
             self._head_size = 0
-            Guard.data_received(self, data[room:])
+            Guard.parse(self, data[room:])
         elif self._reads_head():
             self._refuse(b"431 Request Header Fields Too Large")
         elif not self.transport.is_closing():
@@ -152,6 +179,7 @@ class Guard(asyncio.Protocol):
             return
         self._refused = True
         self._wait_for(None)
+        self.flow.end()
         self.connections.discard(self)
         module: Any = importlib.import_module("reconciler.faces.http.websocket")  # 20 ms that most engines never need
         module.WebSocket(self.config, self.server_state, self.transport, _upgraded(self.scope, self._target())).begin()
@@ -166,7 +194,9 @@ class Guard(asyncio.Protocol):
         if self.cycle is not self._counted:
             self._counted, self._since = self.cycle, self.loop.time()
         awaited: Literal["head", "body"] | None = None
-        if self._awaits_head():
+        if self.waits:
+            pass
+        elif self._awaits_head():
             awaited = "head"
         elif self.cycle.more_body:
             awaited = "body"
@@ -175,6 +205,17 @@ class Guard(asyncio.Protocol):
 
     def _awaits_head(self) -> bool:
         return self.cycle is None or self.cycle.response_complete or self._reads_head()
+
+    @property
+    def piece(self) -> int:
+        """Bytes that are parsed at a time."""
+        return PIECE
+
+    @property
+    def waits(self) -> bool:
+        """Whether a whole request was not answered yet, or nothing more is wanted: nothing is parsed before that."""
+        under_way = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        return under_way or self._refused or self.transport.is_closing()
 
     def _reads_head(self) -> bool:
         """Whether a head has begun and not ended."""
@@ -202,8 +243,15 @@ class Guard(asyncio.Protocol):
         self.transport.close()
 
 
-class PlainGuard(Guard, H11Protocol):
+class PlainGuard(Guard, H11Protocol):  # type: ignore[misc]  # its flow is ours
     """Around h11, where httptools is not installed."""
+
+    def parse(self, data: bytes) -> None:
+        """uvicorn cannot say that a request is bad where its answer has begun."""
+        try:
+            super().parse(data)
+        except h11.LocalProtocolError:
+            self.transport.close()
 
     def _reads_head(self) -> bool:
         return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])

@@ -24,8 +24,6 @@ class HotGuard(FastGuard):
     _hot: Begun | None = None
     """What the app took and has not answered yet."""
     _request: bytes = b""
-    _later: bytes = b""
-    """What came behind it meanwhile."""
     _handed: Begun | None = None
     _hot_at = 0.0
 
@@ -35,13 +33,15 @@ class HotGuard(FastGuard):
         since = super().silent_since
         return None if since is None or self._hot is not None or self._part is not None else max(since, self._hot_at)
 
+    @property
+    def waits(self) -> bool:
+        return self._hot is not None or super().waits
+
     def data_received(self, data: bytes) -> None:
-        if self._hot is not None:
-            self._wait_behind(data)
-        elif self._part is not None:
+        if self._part is not None:
             self._go_on(self._part, data)
         elif not (self._heads and self._is_between() and self._take(data)):
-            self._parse(data)
+            super().data_received(data)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -58,7 +58,6 @@ class HotGuard(FastGuard):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What a client that goes away means for its request is known in the usual way."""
-        self._later = b""
         self._go_usual()
         super().connection_lost(exc)
 
@@ -73,7 +72,7 @@ class HotGuard(FastGuard):
         if self._hot is not None:
             self._hot.hand_over()
         elif part is not None:
-            self._parse(bytes(part))
+            super().data_received(bytes(part))
 
     def timeout_keep_alive_handler(self) -> None:
         """Requests that went past the parser count as well."""
@@ -94,30 +93,26 @@ class HotGuard(FastGuard):
             head += name + b": " + value + b"\r\n"
         head += b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
         self.transport.writelines((head, body))
-        if self._later:
-            later, self._later = self._later, b""
-            self.data_received(later)
+        self.flow.go_on()
 
     def hand_over(self, begun: Begun) -> None:
         """As `hot.Line` wants it."""
-        request, later = self._request, self._later
+        request, self._request = self._request, b""
         self._hot, self._handed = None, begun
-        self._request = self._later = b""
         self._seen = None
-        super().data_received(request)
+        super().parse(request)
         if self._handed is not None:  # the connection is closing: nobody took it up
             self._handed = None
             begun.drop()
-        if later:
-            self.data_received(later)
+        self.flow.go_on()
 
-    def _parse(self, data: bytes) -> None:
+    def parse(self, data: bytes) -> None:
         """The usual way, where something may be learnt."""
         seen = bytearray() if self._is_between() else self._seen
         self._seen = seen if seen is not None and len(seen) + len(data) <= MOST_SEEN else None
         if self._seen is not None:
             self._seen += data
-        super().data_received(data)
+        super().parse(data)
 
     def _take(self, data: bytes) -> bool:
         """Whether `data` begins a request with a known head, that goes on here."""
@@ -141,19 +136,13 @@ class HotGuard(FastGuard):
         self._wait_for(None)
         whole = bytes(part)
         if len(whole) > end or self._known is None or not self._begin(self._known, whole, start):
-            self._parse(whole)
+            super().data_received(whole)
 
     def _begin(self, known: Known, request: bytes, start: int) -> bool:
         """Whether the app takes a whole request."""
         self._hot = known.begin(request[start:], self)
         self._request = request if self._hot is not None else b""
         return self._hot is not None
-
-    def _wait_behind(self, data: bytes) -> None:
-        """The next requests wait, and are not read without end."""
-        self._later += data
-        if len(self._later) > self._limits.head_bytes:
-            self._go_usual()
 
     def _learn(self, seen: bytearray, known: Known) -> None:
         head = learnt(seen, known)
@@ -163,5 +152,7 @@ class HotGuard(FastGuard):
 
     def _is_between(self) -> bool:
         """Whether nothing is under way: no request, no part of one, and nothing that the client has not read."""
+        if self._hot is not None:
+            return False
         idle = self.cycle is None or (self.cycle.response_complete and not self._waiting_for and not self.pipeline)
         return bool(idle) and not self._reads_head() and not self.flow.write_paused and not self._refused

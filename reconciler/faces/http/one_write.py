@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from reconciler.faces.http.unread import Unread
+
 
 class OneWrite:
     """A transport that keeps a head back until more comes, at most to the end of this turn of the loop."""
 
-    __slots__ = ("_head", "_transport", "is_closing", "writelines")
+    __slots__ = ("_head", "_transport", "_unread", "is_closing", "writelines")
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, unread: Unread) -> None:
         self._transport = transport
+        self._unread = unread
         self._head: bytes | None = None
         self.is_closing = transport.is_closing
         self.writelines = transport.writelines
@@ -29,9 +32,11 @@ class OneWrite:
             self._transport.write(data)
 
     def close(self) -> None:
-        """As a transport's: what was written goes out first."""
+        """As a transport's: what was written goes out first, as long as it is read."""
         self._flush()
-        self._transport.close()
+        if not self.is_closing():  # whoever closes asyncio's TLS twice can ask it nothing any more
+            self._transport.close()
+            self._unread.watch()
 
     def _flush(self) -> None:
         if self._head is not None:

@@ -8,6 +8,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from reconciler.faces.http.one_write import OneWrite
+from reconciler.faces.http.unread import Unread
 from tests.requirements import requirement
 
 pytestmark = [requirement("GATE-1:connections"), pytest.mark.anyio]
@@ -33,13 +34,16 @@ class Transport:
     def is_closing(self) -> bool:
         return self.closed
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def get_extra_info(self, name: str) -> str:
         return f"the {name}"
 
 
 async def test_a_head_and_its_body_go_out_in_one_write() -> None:
     transport = Transport()
-    whole = OneWrite(transport)
+    whole = OneWrite(transport, Unread(transport, 1.0))
     whole.write(HEAD)
     assert transport.writes == []
     whole.write(b"body")
@@ -50,7 +54,7 @@ async def test_a_head_and_its_body_go_out_in_one_write() -> None:
 
 async def test_a_head_without_a_body_waits_for_no_more_than_a_turn_of_the_loop() -> None:
     transport = Transport()
-    whole = OneWrite(transport)
+    whole = OneWrite(transport, Unread(transport, 1.0))
     whole.write(HEAD)
     await checkpoint()
     assert transport.writes == [HEAD]
@@ -60,4 +64,5 @@ async def test_a_head_without_a_body_waits_for_no_more_than_a_turn_of_the_loop()
 
 
 async def test_everything_else_is_the_transport_s_own() -> None:
-    assert OneWrite(Transport()).get_extra_info("socket") == "the socket"
+    transport = Transport()
+    assert OneWrite(transport, Unread(transport, 1.0)).get_extra_info("socket") == "the socket"
