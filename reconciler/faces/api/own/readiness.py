@@ -47,4 +47,5 @@ def _missing(project: Project) -> Iterator[str]:
     for server_id in sorted(project.ledger.document.servers):
         server = project.wanted(server_id)
         if server is not None and server.required and server.enabled and project.serving(server_id) is None:
-            yield f'the required server "{server_id}" is {project.status_of(server_id)[0]}'
+            word = "paused" if project.paused(server_id) else project.status_of(server_id)[0]
+            yield f'the required server "{server_id}" is {word}'

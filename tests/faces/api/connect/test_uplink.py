@@ -197,6 +197,21 @@ async def test_where_no_server_is_to_dial_in_the_answer_says_so(
         assert (found, said in body.decode()) == (status, True)
 
 
+@requirement("LIVE-2:pause")
+async def test_a_server_that_is_paused_is_hung_up_on_and_turned_away(tmp_path: Path) -> None:
+    async with waiting(tmp_path) as desk:
+        async with laptop(desk.engine, LAYOUTS[0]):
+            await connected(desk.engine)
+            paused = await desk.engine.ask("POST", "/api/v1/servers/far/pause", "operator", {})
+            assert (paused.json["status"], paused.json["health"]) == ("disconnected", "Suspended")
+        found, body = await refusal(desk.engine.address, "/desk/far", additional_headers=bearer(desk.engine))
+        assert (found, "paused by operator-token" in body.decode()) == (409, True)
+        assert (await desk.ask("GET", "/far")).json["status"] == {"state": "disconnected"}
+        await desk.engine.ask("POST", "/api/v1/servers/far/resume", "operator", {})
+        async with laptop(desk.engine, LAYOUTS[0]):
+            await connected(desk.engine)
+
+
 # Hostile ones
 
 

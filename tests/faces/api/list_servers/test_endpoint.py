@@ -238,6 +238,14 @@ async def test_connect_and_disconnect_are_enabled_in_the_file(tmp_path: Path) ->
         assert (await post(engine, "/servers/a/connect")).json == connected
         assert engine.host.root.ledger.document.servers["a"]["enabled"] is True
         assert (await post(engine, "/connect", {"id": "a"})).json == {**connected, "message": "Already connected"}
+        await engine.ask("POST", "/api/v1/servers/a/pause", "operator", {})
+        assert (await listed(engine))["a"]["status"] == "disconnected"
+        for answer in (
+            await post(engine, "/connect", {"id": "a"}),
+            await engine.ask("GET", "/api/mcp/a/tools", "viewer"),
+        ):
+            assert "`reconciler resume a` ends that" in answer.json["message"] and answer.json["success"] is False
+        await engine.ask("POST", "/api/v1/servers/a/resume", "operator", {})
         assert (await post(engine, "/disconnect", {"id": "a"})).json == {"success": True}
         assert (await listed(engine))["a"]["status"] == "disconnected"
         failed = await post(engine, "/b/connect")

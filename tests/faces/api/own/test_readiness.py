@@ -50,6 +50,8 @@ async def test_an_engine_is_ready_when_what_is_required_is(tmp_path: Path) -> No
         )
         await apply(engine)
         assert await reasons(engine) == ['desk: the required server "gone" is error']
+        await engine.ask("POST", "/api/v1/servers/gone/pause", "operator", {})
+        assert await reasons(engine) == ['desk: the required server "gone" is paused']
 
 
 async def test_files_with_errors_are_not_ready_and_nothing_of_them_is_told(tmp_path: Path) -> None:
