@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from reconciler.config.events import MAX_BYTES
 from reconciler.engine.change import Consent, apply_file, apply_plan, plan_to
 from reconciler.engine.execute import Outcome
 from reconciler.engine.project import Project
@@ -22,7 +23,7 @@ from reconciler.engine.watch import (
     replaced_by_host,
 )
 from reconciler.problems import Place, errors
-from reconciler.store.files import text_digest
+from reconciler.store.files import read_at_most, text_digest
 from reconciler.store.refused import try_room
 from reconciler.store.sources import Snapshot, all_paths
 
@@ -230,7 +231,7 @@ def _wrong(snapshot: Snapshot) -> str | None:
 
 def _bytes_of(path: Path) -> bytes | None:
     with suppress(FileNotFoundError, NotADirectoryError):
-        return path.read_bytes()
+        return read_at_most(path, MAX_BYTES + 1)
     return None
 
 

@@ -53,6 +53,17 @@ def _replace(target: Path, data: bytes, mode: int | None, expected: str | None) 
     _sync_directory(target.parent)
 
 
+def read_at_most(path: Path, size: int) -> bytes:
+    """The first `size` bytes. A pipe into which nobody writes is empty; nobody is waited for. Raises OSError."""
+
+    def at_once(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NONBLOCK)
+
+    with open(path, "rb", opener=at_once) as file:
+        os.set_blocking(file.fileno(), True)
+        return file.read(size)
+
+
 def remove_half_written(path: Path) -> None:
     """Remove what whoever was killed while it wrote `path` whole has left beside it. For files with one writer."""
     for left in path.parent.glob(f".{path.name}.????????"):

@@ -9,7 +9,7 @@ from reconciler.config.codes import problem
 from reconciler.config.events import MAX_BYTES
 from reconciler.config.read import Reading, Source, read
 from reconciler.problems import Place, Problem
-from reconciler.store.files import text_digest
+from reconciler.store.files import read_at_most, text_digest
 from reconciler.store.places import FILE_NAME, Sources, all_paths, find_file, local_overlay
 
 __all__ = [
@@ -70,8 +70,7 @@ def project_name(sources: Sources) -> str:
 
 def _read_text(path: Path, shown: str, problems: list[Problem]) -> tuple[str, str] | None:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_at_most(path, MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             detail = f"{shown} has more than {MAX_BYTES // 1024 // 1024} MiB"
             problems.append(problem("file-too-large", detail, Place(shown, 1, 1)))

@@ -223,6 +223,33 @@ async def test_a_file_that_cannot_be_read_for_a_moment_is_believed_without_anoth
         await at.until(lambda: not held(at))
 
 
+@requirement("APPLY-3:broken-edit")
+async def test_a_pipe_or_a_directory_in_place_of_the_file_holds_nobody_up(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await followed(at)
+        kept = at.file.rename(tmp_path / "kept")
+        os.mkfifo(at.file)
+        await at.until(lambda: held(at) == "reconciler.yaml:1:1: it is empty")
+        at.file.unlink()
+        at.file.mkdir()
+        await at.until(lambda: held(at).endswith("Is a directory"))
+        at.file.rmdir()
+        kept.rename(at.file)
+        await at.until(lambda: not held(at))
+
+
+@requirement("APPLY-1:watch")
+async def test_that_something_waits_is_said_once_and_not_at_every_save(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a")}) as at:
+        await followed(at)
+        for number in range(3):
+            at.write({"a": light("a", name=f"name {number}"), "new": light("new")})
+            await until_said(at, name=f"name {number}")
+        await at.project.events.flush()
+        said = await at.project.records.events(0, 100, "new", "waiting")
+        assert [event["count"] for event in said] == [1]
+
+
 @requirement("APPLY-1:watch", "APPLY-1:identity")
 async def test_a_swap_of_a_config_map_goes_live(tmp_path: Path) -> None:
     def saying(words: str) -> str:
