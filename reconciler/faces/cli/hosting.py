@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -142,17 +141,3 @@ def run_engine(
     running = serve(projects, base, listening, on_ready=on_ready, **how)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(running)
-
-
-def bind(path: Path) -> socket.socket:
-    """A listening unix socket for its owner alone; whatever a killed engine left there is replaced."""
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    listener.setblocking(False)
-    return listener

@@ -17,12 +17,11 @@ from reconciler.faces.api.list_servers import endpoint as list_servers
 from reconciler.faces.api.own import endpoint as own
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.front import Front
-from reconciler.faces.cli.hosting import bind as bind_local
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.paths import FaceName
 from reconciler.faces.gateway.endpoint import Gateway
 from reconciler.faces.http.access import LOCAL, Door, Failures
-from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT, HIGHEST_PORT, Address, bind
+from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT, HIGHEST_PORT, Address, bind, bind_local
 from reconciler.faces.http.face import Face
 from reconciler.faces.http.listener import LAST_WORDS, Listener, Tls
 from reconciler.faces.page import face as page

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7717
@@ -84,3 +86,17 @@ def bind(address: Address) -> tuple[socket.socket, Address]:
         bound.close()
         raise
     return bound, Address(address.host, bound.getsockname()[1])
+
+
+def bind_local(path: Path) -> socket.socket:
+    """A listening unix socket for its owner alone; whatever a killed engine left there is replaced."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
