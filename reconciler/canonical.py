@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _SAFE_INTEGER = 2**53 - 1
@@ -23,6 +24,7 @@ def _refuse_long(text: str) -> int:
     return int(text)
 
 
+_QUOTE: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
 _ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _CHECK_NUMBERS = json.JSONDecoder(parse_float=_refuse, parse_int=_refuse_long, parse_constant=_refuse).decode
 """Raises ValueError where a number may have another canonical form than the one it has."""
@@ -45,6 +47,16 @@ def canonical(value: Any) -> str:
     return text if text.isascii() or max(text) < _FIRST_SURROGATE else _canonical(value)
 
 
+def canonical_object(members: Mapping[str, str]) -> str:
+    """The canonical object whose members are canonical texts already."""
+    return "{" + ",".join(f"{_QUOTE(name)}:{members[name]}" for name in sorted(members, key=_units)) + "}"
+
+
+def _units(name: str) -> bytes:
+    """What members are sorted by."""
+    return name.encode("utf-16-be", "surrogatepass")
+
+
 def _canonical(value: Any) -> str:
     match value:
         case None | bool() | str():
@@ -52,15 +64,19 @@ def _canonical(value: Any) -> str:
         case int() | float():
             return _number(value)
         case dict():
-            members = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
-            return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_canonical(v)}" for k, v in members) + "}"
+            return canonical_object({name: _canonical(member) for name, member in value.items()})
         case _:  # a list or a tuple: the encoder has refused everything else
             return "[" + ",".join(map(_canonical, value)) + "]"
 
 
 def digest(value: Any) -> str:
     """`sha256:` and the hex SHA-256 of the canonical JSON."""
-    return "sha256:" + hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return digest_of_canonical(canonical(value))
+
+
+def digest_of_canonical(text: str) -> str:
+    """The digest of a value whose canonical JSON is known."""
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _number(value: int | float) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from reconciler.canonical import digest
+from reconciler.canonical import canonical, canonical_object, digest, digest_of_canonical
 from reconciler.merge_patch import equal
 from reconciler.model.secret import HIDDEN, BadReference, Fingerprint, masked, parse_template, secrets_in
 from reconciler.model.server import Server, is_mocked, seconds, server_of
@@ -183,7 +183,12 @@ class Document:
     @cached_property
     def digest(self) -> str:
         """What plans and state know this document by: the digest of `masked()`."""
-        return digest(self.masked())
+        settings = masked_document(self.settings, self.hide)
+        members = {name: canonical(value) for name, value in settings.items()}
+        if "mcpServers" in self.written:
+            servers = {server_id: _canonical_server(server, self.hide) for server_id, server in self.servers.items()}
+            members["mcpServers"] = canonical_object(servers)
+        return digest_of_canonical(canonical_object(members))
 
 
 def _effective(document: Document, written: Mapping[str, Any], server_id: str) -> Facts:
@@ -291,20 +296,31 @@ def is_secret_path(path: Path) -> bool:
     )
 
 
-_MASKED: dict[tuple[int, Fingerprint], tuple[Any, Any]] = {}
+_Remembered: TypeAlias = dict[tuple[int, Fingerprint], tuple[Any, Any]]
+_MASKED: _Remembered = {}
+_CANONICAL: _Remembered = {}
 _MOST_MASKED = 1 << 15
 
 
 def masked_server(server: Any, hide: Fingerprint) -> Any:
     """`masked_fields`, remembered: of many servers most are the same objects from one document to the next."""
-    known = _MASKED.get((id(server), hide))
-    if known is not None and known[0] is server:
-        return known[1]
-    if len(_MASKED) >= _MOST_MASKED:
-        _MASKED.clear()
-    masked = masked_fields(server, hide)
-    _MASKED[id(server), hide] = (server, masked)
-    return masked
+    return _remembered(_MASKED, server, hide, masked_fields)
+
+
+def _canonical_server(server: Any, hide: Fingerprint) -> str:
+    text: str = _remembered(_CANONICAL, server, hide, lambda *_: canonical(masked_server(server, hide)))
+    return text
+
+
+def _remembered(known: _Remembered, server: Any, hide: Fingerprint, make: Callable[[Any, Fingerprint], Any]) -> Any:
+    found = known.get((id(server), hide))
+    if found is not None and found[0] is server:
+        return found[1]
+    if len(known) >= _MOST_MASKED:
+        known.clear()
+    made = make(server, hide)
+    known[id(server), hide] = (server, made)
+    return made
 
 
 def masked_fields(server: Any, hide: Fingerprint) -> Any:

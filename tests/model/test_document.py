@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.canonical import digest
 from reconciler.model.document import (
     Document,
     hidden,
@@ -318,6 +319,33 @@ def test_what_is_known_of_servers_goes_on_to_a_document_where_it_still_holds(set
         assert second.launch_digest(server_id) == fresh.launch_digest(server_id)
         assert second.launch(server_id) == fresh.launch(server_id)
     assert (second, second.digest) == (fresh, fresh.digest)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {},
+        {"version": 1},
+        {"version": 1, "mcpServers": {}},
+        {"mcpServers": None, "envFile": "sk-" + "q7" * 20},
+        {
+            "mcpServers": {
+                "\U0001f600": {"command": "a"},
+                "\ufffd": {"command": "b"},
+                'q"': {"mock": {"n": 1.0, "m": 1e30}},
+            }
+        },
+        {
+            "a": [1, 2.5],
+            "mcpServers": {"a": {"command": "x", "env": {"K": "literal"}}, "B": "no server"},
+            "z": "\u00e9",
+        },
+    ],
+)
+def test_the_digest_is_that_of_what_may_be_shown(written: Any) -> None:
+    for hide in (hidden, fingerprint):
+        made = Document(written, "p", hide)
+        assert made.digest == digest(made.masked()) == Document(written, "p", hide).digest
 
 
 def test_what_was_hidden_in_another_way_is_not_taken_over() -> None:
