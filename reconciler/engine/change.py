@@ -169,7 +169,6 @@ async def apply_plan(
         plan = replace(plan, actions=chosen, drift=())
     before = project.ledger.accepted.serial
     outcomes = await _take_up(project, plan, known, waiting, report, on_failure, wait)
-    told = {pending.key for pending in project.waiting.all}
     project.waiting.update(plan, known, waiting, now_text(), project.holds.writer)
     if whole:
         await project.holds.settle(plan.desired, project.ledger.accepted)
@@ -177,10 +176,10 @@ async def apply_plan(
     if _taken(plan, waiting) and applied.serial > before:
         await _remember(project, applied, consent)
         await _show(project)
-    for pending in project.waiting.all:
-        if pending.key not in told:
-            words = f"{pending.action} waits for a yes: reconciler approve {pending.plan}"
-            project.events.say("waiting", words, pending.server)
+    for pending in project.waiting.unsaid():
+        project.events.say(
+            "waiting", f"{pending.action} waits for a yes: reconciler approve {pending.plan}", pending.server
+        )
     project.news.tell()
     return applied
 

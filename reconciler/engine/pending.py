@@ -48,6 +48,7 @@ class Waiting:
     def __init__(self) -> None:
         self._pending: dict[str, Pending] = {}
         self._denied: set[str] = set()
+        self._said: set[str] = set()
 
     @property
     def all(self) -> list[Pending]:
@@ -73,6 +74,12 @@ class Waiting:
                 else Pending(plan_id, server, word(action), marks[server], now, key, writer(server))
             )
         self._pending = pending
+
+    def unsaid(self) -> list[Pending]:
+        """Those that wait and were not answered here before: each is told once, for as long as it waits."""
+        unsaid = [pending for pending in self.all if pending.key not in self._said]
+        self._said = {pending.key for pending in self.all}
+        return unsaid
 
     def chosen(self, plan_id: str, servers: Iterable[str]) -> list[Pending]:
         """The waiting actions of a plan id, all of them or only those of `servers`."""
