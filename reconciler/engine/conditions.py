@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class _Known:
 
 
 class Transitions:
-    """When each condition last came to hold, or to hold no more. Who looks tells; somebody looks at every change."""
+    """When each condition last came to hold, or to hold no more, as far as somebody looked or noted it."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
@@ -50,6 +50,14 @@ class Transitions:
     def forget(self, server_id: str) -> None:
         """The server is gone; one that comes later under the same id is another."""
         self._known.pop(server_id, None)
+
+    def note(self, about: str, facts: Iterable[Fact], at: datetime) -> None:
+        """These are so now, `at` the moment at which they came to be; the others are looked at later."""
+        known = self._known.get(about) or _Known({}, datetime.min.replace(tzinfo=UTC))
+        changed = {
+            fact.type: (fact.holds, at) for fact in facts if known.facts.get(fact.type, (None,))[0] != fact.holds
+        }
+        self._known[about] = _Known(known.facts | changed, known.looked)
 
     def shown(
         self, about: str, facts: Sequence[Fact], *, generation: int, changed: datetime, now: datetime
@@ -77,6 +85,13 @@ def shown(fact: Fact, generation: int, since: datetime | None) -> dict[str, Any]
         "observedGeneration": generation,
         "lastTransitionTime": since.isoformat(timespec="milliseconds").replace("+00:00", "Z") if since else None,
     }
+
+
+def phase_facts(phase: str, reason: str, *, serves: bool) -> Iterator[Fact]:
+    """What is so of a server by what its worker has come to; `serves` where a session takes calls."""
+    yield Fact("Ready", serves, "Serving" if serves else phase, "" if serves else reason)
+    yield Fact("Reconciling", phase in ("Connecting", "Draining", "Backoff"), phase, "")
+    yield Fact("Stalled", phase == "Stalled", phase, reason if phase == "Stalled" else "")
 
 
 def source_facts(problems: Sequence[Problem], held: str | None, serial: int) -> Iterator[Fact]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.engine.awake import Jump
-from reconciler.engine.conditions import Transitions
+from reconciler.engine.conditions import Transitions, phase_facts
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
 from reconciler.engine.execute import Outcome
@@ -248,6 +248,9 @@ class Project:
         self._spawn(self._hints.note(self._hints.launch(server.id), instance.listing.tools))
 
     def changed(self, server_id: str) -> None:
+        if (worker := self._workers.get(server_id)) is not None:
+            facts = phase_facts(worker.life.phase, "", serves=self.serving(server_id) is not None)
+            self.transitions.note(server_id, facts, worker.life.since)
         self.offers.touch()
         self.news.tell()
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler import __version__
-from reconciler.engine.conditions import SOURCE, Fact, source_facts
+from reconciler.engine.conditions import SOURCE, Fact, phase_facts, source_facts
 from reconciler.engine.life import Life
 from reconciler.engine.project import Project
 from reconciler.model.pause import Pause
@@ -148,9 +148,7 @@ def _conditions(
     facts = [
         Fact("Approved", not waits, "WaitsForYes" if waits else "Accepted", ""),
         Fact("Synced", synced, *(("Applied", "") if synced else _not_synced(pause, reason))),
-        Fact("Ready", serves, "Serving" if serves else life.phase, "" if serves else reason),
-        Fact("Reconciling", life.phase in ("Connecting", "Draining", "Backoff"), life.phase, ""),
-        Fact("Stalled", life.phase == "Stalled", life.phase, reason if life.phase == "Stalled" else ""),
+        *phase_facts(life.phase, reason, serves=serves),
     ]
     if pause is not None:
         facts.append(Fact("Paused", True, "Held", str(pause)))

@@ -14,6 +14,7 @@ from reconciler.engine.follow import Follower
 from reconciler.gate.gate import Refused
 from reconciler.plan.actions import Reconnect
 from reconciler.sessions.hub import NotLive
+from reconciler.sessions.session import SessionError
 from tests.engine.desk import Desk, desk, light
 from tests.engine.stage import staged
 from tests.requirements import requirement
@@ -233,6 +234,21 @@ async def test_each_condition_of_a_server_has_a_time_of_its_own(tmp_path: Path) 
     async with desk(tmp_path) as at:
         await at.until(lambda: at.row("a")["status"] == "connected", 20)
         assert times(at)["Approved"] == before["Approved"] and times(at)["Ready"] > paused["Ready"]
+
+
+@requirement("LIVE-1:conditions")
+async def test_what_nobody_looked_at_meanwhile_has_its_time_too(tmp_path: Path) -> None:
+    async with desk(tmp_path, {"a": light("a", requireApproval=False)}) as at:
+        await at.apply()
+        before, first = at.row("a"), at.project.serving("a")
+        with pytest.raises(SessionError):
+            await at.call("a", "crash", status=3)
+        await at.until(lambda: at.project.serving("a") not in (first, None), 20)
+        found = [{each["type"]: each for each in row["conditions"]} for row in (before, at.row("a"))]
+        for kind in ("Ready", "Reconciling"):
+            old, new = (conditions[kind] for conditions in found)
+            assert old["status"] == new["status"] and old["lastTransitionTime"] < new["lastTransitionTime"]
+        assert found[0]["Approved"] == found[1]["Approved"]
 
 
 @requirement("LIVE-1:source-conditions")
