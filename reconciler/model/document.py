@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -186,7 +186,7 @@ class Document:
         settings = masked_document(self.settings, self.hide)
         members = {name: canonical(value) for name, value in settings.items()}
         if "mcpServers" in self.written:
-            servers = {server_id: _canonical_server(server, self.hide) for server_id, server in self.servers.items()}
+            servers = {name: _canonical_server(name, server, self.hide) for name, server in self.servers.items()}
             members["mcpServers"] = canonical_object(servers)
         return digest_of_canonical(canonical_object(members))
 
@@ -296,31 +296,34 @@ def is_secret_path(path: Path) -> bool:
     )
 
 
-_Remembered: TypeAlias = dict[tuple[int, Fingerprint], tuple[Any, Any]]
-_MASKED: _Remembered = {}
-_CANONICAL: _Remembered = {}
+_MASKED: dict[tuple[int, Fingerprint], tuple[Any, Any]] = {}
+_CANONICAL: dict[tuple[str, Fingerprint], tuple[Any, str]] = {}
+"""Of each server the text that it had last; one that is another by now takes its place."""
 _MOST_MASKED = 1 << 15
 
 
 def masked_server(server: Any, hide: Fingerprint) -> Any:
     """`masked_fields`, remembered: of many servers most are the same objects from one document to the next."""
-    return _remembered(_MASKED, server, hide, masked_fields)
+    known = _MASKED.get((id(server), hide))
+    if known is not None and known[0] is server:
+        return known[1]
+    if len(_MASKED) >= _MOST_MASKED:
+        _MASKED.clear()
+    masked = masked_fields(server, hide)
+    _MASKED[id(server), hide] = (server, masked)
+    return masked
 
 
-def _canonical_server(server: Any, hide: Fingerprint) -> str:
-    text: str = _remembered(_CANONICAL, server, hide, lambda *_: canonical(masked_server(server, hide)))
+def _canonical_server(server_id: str, server: Any, hide: Fingerprint) -> str:
+    """The canonical JSON of a masked server."""
+    known = _CANONICAL.get((server_id, hide))
+    if known is not None and known[0] is server:
+        return known[1]
+    if len(_CANONICAL) >= _MOST_MASKED:
+        _CANONICAL.clear()
+    text = canonical(masked_server(server, hide))
+    _CANONICAL[server_id, hide] = (server, text)
     return text
-
-
-def _remembered(known: _Remembered, server: Any, hide: Fingerprint, make: Callable[[Any, Fingerprint], Any]) -> Any:
-    found = known.get((id(server), hide))
-    if found is not None and found[0] is server:
-        return found[1]
-    if len(known) >= _MOST_MASKED:
-        known.clear()
-    made = make(server, hide)
-    known[id(server), hide] = (server, made)
-    return made
 
 
 def masked_fields(server: Any, hide: Fingerprint) -> Any:

@@ -90,19 +90,20 @@ def _members(value: Any, key: bytes, sealed: dict[str, str], path: FieldPath) ->
     return value
 
 
-_SERVERS: dict[tuple[int, bytes, FieldPath], tuple[Any, str, Mapping[str, str]]] = {}
+_SERVERS: dict[tuple[bytes, FieldPath], tuple[Any, str, Mapping[str, str]]] = {}
+"""What each server was sealed as last; one that is another by now takes its place."""
 _MOST_SERVERS = 1 << 14
 
 
 def _server(server: Any, key: bytes, sealed: dict[str, str], path: FieldPath) -> Any:
     """Remembered: of many servers most are the same objects from one state to the next."""
-    known = _SERVERS.get((id(server), key, path))
+    known = _SERVERS.get((key, path))
     if known is None or known[0] is not server:
         if len(_SERVERS) >= _MOST_SERVERS:
             _SERVERS.clear()
         own: dict[str, str] = {}
         shown = json.dumps(_members(server, key, own, path))
-        known = _SERVERS[id(server), key, path] = (server, shown, own)
+        known = _SERVERS[key, path] = (server, shown, own)
     if not known[2]:
         return server  # as most of many, it holds nothing to seal
     sealed.update(known[2])

@@ -348,6 +348,18 @@ def test_the_digest_is_that_of_what_may_be_shown(written: Any) -> None:
         assert made.digest == digest(made.masked()) == Document(written, "p", hide).digest
 
 
+def test_the_text_of_a_server_for_digests_is_kept_once_for_each_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[Any, Any] = {}
+    monkeypatch.setattr("reconciler.model.document._CANONICAL", known)
+    for number in range(9):
+        made = Document({"mcpServers": {"a": {"command": str(number)}}}, "p", fingerprint)
+        assert made.digest == digest(made.masked())
+    assert len(known) == 1
+    monkeypatch.setattr("reconciler.model.document._MOST_MASKED", 3)
+    assert Document({"mcpServers": {str(number): {} for number in range(9)}}).digest
+    assert len(known) <= 3
+
+
 def test_what_was_hidden_in_another_way_is_not_taken_over() -> None:
     written = {"mcpServers": {"a": {"command": "npx", "env": {"K": "literal"}}}}
     first, other = Document(written, "p", fingerprint), Document(written, "p", hidden)

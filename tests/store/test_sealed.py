@@ -71,9 +71,12 @@ def test_a_server_that_did_not_change_is_sealed_once_and_what_is_put_back_into_i
 
 def test_what_is_remembered_of_sealed_servers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reconciler.store.sealed._MOST_SERVERS", 2)
-    monkeypatch.setattr("reconciler.store.sealed._SERVERS", known := {})
+    known: dict[Any, Any] = {}
+    monkeypatch.setattr("reconciler.store.sealed._SERVERS", known)
     for number in range(7):
-        seal(document(env={"TOKEN": f"hunter{number}"}), KEY)
+        assert seal(document(env={"TOKEN": f"hunter{number}"}), KEY)[1].keys() == {PLACE}
+    assert len(known) == 1
+    seal({"document": {"mcpServers": {str(number): {} for number in range(7)}}}, KEY)
     assert len(known) <= 2
 
 
