@@ -116,6 +116,13 @@ async def test_a_broken_file_is_told_with_its_place_and_nothing_is_applied(tmp_p
         assert at.servers == ["one"]
 
 
+async def test_where_no_events_of_saves_arrive_every_page_says_so(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as at:
+        at.project.followed.on = at.project.followed.deaf = True
+        shown = (await at.visitor.page("plan")).one(id="banner")
+        assert words(shown).startswith("No events of saves arrive here: they are found within a second;")
+
+
 async def test_what_waits_is_shown_with_why_and_taken_up_after_a_yes(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as at:
         page = await at.waits({"one": light("one"), "two": light("two"), "web": {"url": "https://example.com/mcp"}})
