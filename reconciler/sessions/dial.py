@@ -16,6 +16,7 @@ import httpcore2
 import httpx2
 
 from reconciler.sessions.addresses import Address, Choose, as_literal
+from reconciler.sessions.rationed import Rationed
 from reconciler.sessions.session import SessionError
 
 LookUp: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
@@ -58,7 +59,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
                 found = await self._look_up(host, port)
             except socket.gaierror as error:
                 raise httpcore2.ConnectError(str(error)) from error
-            return await self._first(self._choose(host, found), port)
+            return Rationed(await self._first(self._choose(host, found), port))
         raise httpcore2.ConnectTimeout(f"no connection within {timeout} s")
 
     async def _first(self, addresses: Sequence[Address], port: int) -> httpcore2.AsyncNetworkStream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -41,6 +41,8 @@ class Exchange(Flight):
     redirects: int = 0
     follows: httpx2.Request | None = None
     """The request that a redirect within the origin leads to."""
+    stands: Callable[[], None] | None = None
+    """Called when the answer turns out to be a stream."""
     _scopes: set[anyio.CancelScope] = field(default_factory=set)
 
     def fail(self, error: SessionError) -> None:

@@ -167,8 +167,8 @@ class HttpClient(httpx2.AsyncClient):
             await response.aclose()
             raise
         streams = media_type(response) == STREAM
-        if here.lasts and streams:
-            self._stands()
+        if streams and here.stands is not None:
+            here.stands()
         limit = math.inf if here.lasts else _limit(response, streams)
         return bounded(response, Body(response, self._where, limit, here, self._ender(here, streams)))
 
@@ -263,7 +263,9 @@ class HttpClient(httpx2.AsyncClient):
             if self._kind == "sse":
                 raise error from None
             return self._set_back(request, error)
-        self._stands()
+        if self._stood:
+            self._watch.resumed()
+        self._stood = True
         body = StandingBody if self._kind == "http" else SseBody
         return bounded(response, body(response, self._where, self._watch.lost, self._stream_ender()))
 
@@ -276,12 +278,6 @@ class HttpClient(httpx2.AsyncClient):
             self._watch.trouble(error or failures.stream_ended(self._where))
 
         return stopped
-
-    def _stands(self) -> None:
-        """The stream that tells of changes is there; of those before nothing came by one that is there again."""
-        if self._stood:
-            self._watch.resumed()
-        self._stood = True
 
     async def _no_stream(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A server need not offer the stream (405); one that did and refuses now is in trouble."""

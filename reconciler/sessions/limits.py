@@ -30,6 +30,8 @@ class Limits:
     """Lines that answer nothing; beyond that the server waits for a moment until we read on."""
     questions: int = 32
     """Requests of one server to us at a time; further ones are refused."""
+    unsent: int = 1000
+    """Messages, all but a few answers, that wait to be sent to one server over HTTP; with one more the session ends."""
     stderr: int = 64 * KIB
     """The end of standard error that is kept in memory."""
     log_file: int = 1 * MIB

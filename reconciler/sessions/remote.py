@@ -91,6 +91,7 @@ class RemoteSession:
         self._tokens = count(1)
         self._listening: Exchange | None = None
         self._acknowledged = 0
+        self._stood = 0
         self._param_headers = ParamHeaders()
 
     async def request(
@@ -173,7 +174,12 @@ class RemoteSession:
             client = HttpClient(self._target, transport.kind, dialled, watch, auth=auth)
             async with transport_of(transport.kind, self._target.url, client) as (read, write):
                 self._wire = Wire(
-                    read, write, told=self._told, answer=self._callers.answer, deadline=self._start_deadline
+                    read,
+                    write,
+                    told=self._told,
+                    answer=self._callers.answer,
+                    flooded=self._flooded,
+                    deadline=self._start_deadline,
                 )
                 async with Conversation(self._wire) as self._conversation:
                     try:
@@ -293,6 +299,9 @@ class RemoteSession:
         elif method != "notifications/cancelled" and not self._callers.tell(method, params, exchange):
             self._on_notification(method, params)
 
+    def _flooded(self) -> None:
+        self._life.lose(SessionError(f"{self._where} asks faster than it takes our answers.", code="flood"))
+
     def _resumed(self) -> None:
         """Whatever was told while the stream was away is lost: say that everything may have changed."""
         if self._life.begun.is_set():
@@ -301,8 +310,14 @@ class RemoteSession:
             self._on_notification(RESUMED, {})
 
     async def _listen(self, lists: list[str]) -> object:
-        self._listening = Exchange(method=LISTEN)
+        self._listening = Exchange(method=LISTEN, stands=self._listens)
         return await self._ask(LISTEN, filter_for(lists), self._listening)
+
+    def _listens(self) -> None:
+        """A stream that tells of changed lists is there; of what changed since the one before it nobody told."""
+        self._stood += 1
+        if self._stood > 1:
+            self._resumed()
 
     def _listening_ended(self, error: SessionError) -> None:
         self._life.heed(error)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import anyio
 import httpx2
@@ -53,14 +53,43 @@ for _name in _LOUD:
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 
+class _Outgoing:
+    """The SDK's way out, with the count of messages that wait for their turn on it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.waiting = 0
+
+    async def send(self, item: Any) -> None:
+        self.waiting += 1
+        try:
+            await self._stream.send(item)
+        finally:
+            self.waiting -= 1
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.aclose()
+
+
 class Wire(JSONRPCDispatcher[TransportContext]):
     """The SDK's request correlation: every request in an Exchange, everything the server says passed on raw.
 
     `over` is set when nothing more can arrive. `deadline`, in loop time, bounds what the SDK's handshake asks.
+    `flooded` is called when the server asks faster than it takes answers.
     """
 
-    def __init__(self, read: Any, write: Any, *, told: Told, answer: Asked, deadline: float) -> None:
-        super().__init__(read, write)
+    def __init__(
+        self, read: Any, write: Any, *, told: Told, answer: Asked, flooded: Callable[[], None], deadline: float
+    ) -> None:
+        self._outgoing = _Outgoing(write)
+        super().__init__(read, self._outgoing)
+        self._flooded = flooded
         self.over = asyncio.Event()
         self.last_result: dict[str, Any] = {}
         self._read = read
@@ -152,6 +181,8 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     async def _asked(
         self, context: DispatchContext[TransportContext], method: str, params: Mapping[str, Any] | None
     ) -> dict[str, Any]:
+        if self._outgoing.waiting > LIMITS.unsent:
+            self._flooded()
         if method == "ping":
             return {}
         if self._questions >= LIMITS.questions:
