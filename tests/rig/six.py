@@ -249,7 +249,7 @@ def main() -> None:
     if given.serve:
         asyncio.run(_serve())
     assert remote
-    result = asyncio.run(six(*((10, 1000) if given.long else (3, 100))))
+    result = asyncio.run(six(*((5, 500) if given.long else (3, 100))))
     print(json.dumps(asdict(result) | {"missing": result.missing, "kept": result.kept}), flush=True)
     sys.exit(0 if result.kept else 1)
 

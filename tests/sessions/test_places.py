@@ -8,13 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
 
-from reconciler.sessions.places import RESTING, Places
+from reconciler.model.server import Server
+from reconciler.sessions import hub
+from reconciler.sessions.places import RESTING, Places, places_for_processes
+from reconciler.sessions.session import Notify
+from reconciler.sessions.stdio import StdioSession, open_stdio
 from tests.requirements import requirement
+from tests.rig.starting import rig_server
+from tests.sessions.rigged import COOKIE, unresolved
 
 pytestmark = pytest.mark.anyio
 LONG = 1000.0
@@ -77,3 +84,25 @@ async def kept(places: Places) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.4):
             await places.take()
+
+
+@requirement("LIVE-2:starts-in-parallel")
+async def test_mute_servers_hold_up_no_other_although_they_stay_mute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a start may keep its place."""
+    monkeypatch.setattr(hub, "SLOWEST_START", LONG)
+
+    def open_it(server: Server, instance: str, notify: Notify) -> AbstractAsyncContextManager[StdioSession]:
+        return open_stdio(server, unresolved, notify, workspace="/", cookie=COOKIE, instance=instance)
+
+    changed = asyncio.Event()
+    sessions = hub.Hub(open_it)
+    try:
+        with anyio.fail_after(30):
+            for number in range(2 * places_for_processes()):
+                sessions.open(replace(rig_server("evil", "hang", start=LONG), id=f"mute{number}"), changed.set)
+            good = sessions.open(rig_server("light"), changed.set)
+            while good.state != "ready":
+                changed.clear()
+                await changed.wait()
+    finally:
+        await sessions.close()
