@@ -85,7 +85,7 @@ async def test_a_command_that_fails_is_told_with_its_last_lines(tmp_path: Path) 
         ill = script("import os, sys; print('<b>ill</b>', os.environ['KEY'], file=sys.stderr); sys.exit(3)")
         typed = {"endpoint": ill, "env.0.name": "KEY", "env.0.value": CANARY}
         page = await say_yes(visitor, await ask(visitor, None, **typed))
-        assert "The test failed" in came(page) and "It exited with status 3." in came(page)
+        assert "The test failed" in came(page) and "It exited with status 3; its last words: " in came(page)
         assert page.one(id="tested").one("pre").text == "<b>ill</b> ***"
         assert dict(page.form("/new").fields)["endpoint"] == ill
         assert untouched(engine, text)
@@ -117,14 +117,14 @@ async def test_mistakes_stand_beside_their_fields_as_when_it_is_saved(tmp_path: 
             assert page.status == 422, typed
             assert said in page.one(id="problems").text
             assert dict(page.form("/new").fields)["endpoint"] == typed["endpoint"]
-        assert processes_owned_by(engine.host.root.cookie) == []
+        assert processes_owned_by(engine.host.root.opening.cookie) == []
 
 
 async def test_an_edit_is_tried_with_what_is_stored_and_the_server_goes_on(tmp_path: Path) -> None:
     async with hosted(tmp_path, {"docs": light("docs", env={"KEY": "${secret:k}"})}) as engine:
         engine.host.root.vault.put("k", CANARY)
         await applied(engine)
-        before, pids = written(engine), processes_owned_by(engine.host.root.cookie)
+        before, pids = written(engine), processes_owned_by(engine.host.root.opening.cookie)
         async with visiting(engine.host) as visitor:
             needs = "import os, sys; sys.exit(0 if len(os.environ['KEY']) == 23 and os.environ['MORE'] == 'm' else 9)"
             typed = {"endpoint": script(needs), "env.1.name": "MORE", "env.1.value": "m"}
@@ -134,7 +134,7 @@ async def test_an_edit_is_tried_with_what_is_stored_and_the_server_goes_on(tmp_p
             assert dict(page.form("/edit").fields)["endpoint"] == typed["endpoint"]
             page = await ask(visitor, await visitor.page("/servers/docs/edit"))
             assert "It has 10 tools." in came(await say_yes(visitor, page)), "what was not changed is tried too"
-        assert (written(engine), processes_owned_by(engine.host.root.cookie)) == (before, pids)
+        assert (written(engine), processes_owned_by(engine.host.root.opening.cookie)) == (before, pids)
 
 
 async def test_what_others_changed_meanwhile_is_tried_together_with_what_was_typed(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ async def test_who_may_run_nothing_tests_nothing(tmp_path: Path, role: Any, read
         assert page.status == 422
         assert ("--read-only" if read_only else f"has the role {role}") in page.one(id="problems").text
         assert dict(page.form("/new").fields)["name"] == "Light"
-        assert processes_owned_by(engine.host.root.cookie) == []
+        assert processes_owned_by(engine.host.root.opening.cookie) == []
 
 
 def test_in_a_browser_axe_finds_nothing_and_what_came_has_the_focus(browse: Browsing) -> None:
