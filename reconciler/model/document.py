@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -177,7 +177,7 @@ class Document:
     def masked(self) -> dict[str, Any]:
         """`written` with every literal secret replaced by what `hide` makes of it. Not to be changed."""
         settings = masked_document(self.settings, self.hide)
-        servers = {server_id: masked_server(server, self.hide) for server_id, server in self.servers.items()}
+        servers = {name: masked_server(name, server, self.hide) for name, server in self.servers.items()}
         return {**settings, "mcpServers": servers} if "mcpServers" in self.written else settings
 
     @cached_property
@@ -296,34 +296,34 @@ def is_secret_path(path: Path) -> bool:
     )
 
 
-_MASKED: dict[tuple[int, Fingerprint], tuple[Any, Any]] = {}
-_CANONICAL: dict[tuple[str, Fingerprint], tuple[Any, str]] = {}
-"""Of each server the text that it had last; one that is another by now takes its place."""
-_MOST_MASKED = 1 << 15
+_Remembered: TypeAlias = dict[tuple[str, Fingerprint], tuple[Any, Any]]
+"""Of each server what was made of it last; one that is another by now takes its place."""
+_MASKED: _Remembered = {}
+_CANONICAL: _Remembered = {}
+_MOST_REMEMBERED = 1 << 15
 
 
-def masked_server(server: Any, hide: Fingerprint) -> Any:
+def masked_server(server_id: str, server: Any, hide: Fingerprint) -> Any:
     """`masked_fields`, remembered: of many servers most are the same objects from one document to the next."""
-    known = _MASKED.get((id(server), hide))
-    if known is not None and known[0] is server:
-        return known[1]
-    if len(_MASKED) >= _MOST_MASKED:
-        _MASKED.clear()
-    masked = masked_fields(server, hide)
-    _MASKED[id(server), hide] = (server, masked)
-    return masked
+    return _remembered(_MASKED, server_id, server, hide, lambda: masked_fields(server, hide))
 
 
 def _canonical_server(server_id: str, server: Any, hide: Fingerprint) -> str:
     """The canonical JSON of a masked server."""
-    known = _CANONICAL.get((server_id, hide))
-    if known is not None and known[0] is server:
-        return known[1]
-    if len(_CANONICAL) >= _MOST_MASKED:
-        _CANONICAL.clear()
-    text = canonical(masked_server(server, hide))
-    _CANONICAL[server_id, hide] = (server, text)
+    make = lambda: canonical(masked_server(server_id, server, hide))  # noqa: E731
+    text: str = _remembered(_CANONICAL, server_id, server, hide, make)
     return text
+
+
+def _remembered(known: _Remembered, server_id: str, server: Any, hide: Fingerprint, make: Callable[[], Any]) -> Any:
+    found = known.get((server_id, hide))
+    if found is not None and found[0] is server:
+        return found[1]
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    made = make()
+    known[server_id, hide] = (server, made)
+    return made
 
 
 def masked_fields(server: Any, hide: Fingerprint) -> Any:

@@ -355,7 +355,7 @@ def test_the_text_of_a_server_for_digests_is_kept_once_for_each_id(monkeypatch: 
         made = Document({"mcpServers": {"a": {"command": str(number)}}}, "p", fingerprint)
         assert made.digest == digest(made.masked())
     assert len(known) == 1
-    monkeypatch.setattr("reconciler.model.document._MOST_MASKED", 3)
+    monkeypatch.setattr("reconciler.model.document._MOST_REMEMBERED", 3)
     assert Document({"mcpServers": {str(number): {} for number in range(9)}}).digest
     assert len(known) <= 3
 
@@ -383,13 +383,17 @@ def test_what_a_server_would_run_is_known_also_while_it_is_off_or_mocked() -> No
     assert (digests["only-mock"], digests["dials-in"], document.launch_digest("mocked")) == (None, None, None)
 
 
-def test_a_masked_server_is_remembered_for_what_hid_it_and_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = {"env": {"KEY": "literal"}}
-    monkeypatch.setattr("reconciler.model.document._MOST_MASKED", 2)
-    masked = masked_server(server, hidden)
+def test_a_masked_server_is_remembered_for_what_hid_it_until_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, known = {"env": {"KEY": "literal"}}, dict[Any, Any]()
+    monkeypatch.setattr("reconciler.model.document._MASKED", known)
+    masked = masked_server("a", server, hidden)
     assert masked == {"env": {"KEY": HIDDEN}}
-    assert masked_server(server, hidden) is masked
-    assert masked_server(server, lambda text: f"#{len(text)}") == {"env": {"KEY": "#7"}}
-    for _ in range(5):
-        masked_server({"env": {"KEY": "other"}}, hidden)
-    assert masked_server(server, hidden) == masked
+    assert masked_server("a", server, hidden) is masked
+    assert masked_server("a", server, lambda text: f"#{len(text)}") == {"env": {"KEY": "#7"}}
+    assert masked_server("a", {"env": {"OTHER": "literal"}}, hidden) == {"env": {"OTHER": HIDDEN}}
+    assert len(known) == 2
+    monkeypatch.setattr("reconciler.model.document._MOST_REMEMBERED", 2)
+    for number in range(5):
+        masked_server(str(number), server, hidden)
+    assert len(known) <= 2
+    assert masked_server("a", server, hidden) == masked

@@ -24,7 +24,7 @@ def shown_server(document: Document, server_id: str) -> Shown:
     written, facts = document.servers[server_id], document.facts(server_id)
     fields = {
         name: _named_hidden(value, secret=tells_secret(name)) if _is_free(name) else value
-        for name, value in masked_server(written, hidden).items()
+        for name, value in masked_server(server_id, written, hidden).items()
         if name != "disabled"
     }
     return {
