@@ -8,6 +8,7 @@ import socket as sockets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reconciler.engine.host import Host
@@ -38,7 +39,7 @@ async def open_listeners(host: Host, listening: Listening) -> AsyncIterator[None
     fronts = [Front(host, Door(local=local, **names), faces) for local in (True, False)]
     remote = None if listening.is_off else _tcp(host, listening, fronts[1])
     path = host.root.state.socket
-    local = Listener(fronts[0], bind_local(path), local=True)
+    local = Listener(fronts[0], bind_local(path), local=True, say=partial(_say, host))
     listeners = [local, remote] if remote else [local]
     serving = [asyncio.create_task(listener.serve()) for listener in listeners]
     host.announce(path)
@@ -73,7 +74,7 @@ def _tcp(host: Host, listening: Listening, front: Front) -> Listener:
     url = listening.public_url or address.url("https" if tls else "http")
     host.facts = replace(host.facts, url=url.rstrip("/"))
     try:
-        return Listener(front, bound, tls=tls)
+        return Listener(front, bound, tls=tls, say=partial(_say, host))
     except OSError as error:  # ssl.SSLError is one
         bound.close()
         message = f"TLS cannot be set up: {error.strerror or error}"
@@ -94,10 +95,13 @@ def _bind(host: Host, listening: Listening) -> tuple[sockets.socket, Address]:
                 raise _cannot_listen(Address(DEFAULT_HOST, port), error) from error
     bound, address = _bind_at(Address(DEFAULT_HOST, 0))
     write_whole(state.port_file, f"{address.port}\n", mode=0o600)
-    for project in host.projects.values():
-        message = f"port {DEFAULT_PORT} is taken: the engine listens on {address.url()}, also from now on"
-        project.events.say("listening", message)
+    _say(host, f"port {DEFAULT_PORT} is taken: the engine listens on {address.url()}, also from now on")
     return bound, address
+
+
+def _say(host: Host, message: str) -> None:
+    for project in host.projects.values():
+        project.events.say("listening", message)
 
 
 def _bind_at(address: Address) -> tuple[sockets.socket, Address]:

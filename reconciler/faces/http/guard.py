@@ -18,8 +18,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reconciler.faces.http.full import Full
 from reconciler.faces.http.one_write import OneWrite
-from reconciler.faces.http.turns import PIECE, Turns
+from reconciler.faces.http.turns import BEHIND, PIECE, Turns
 from reconciler.faces.http.unread import Unread
 from reconciler.store.peer import peer_uid
 
@@ -34,8 +35,8 @@ class Limits:
     unread_seconds: float = 30.0
     """How long a client may read nothing of what waits for it."""
     connections: int = 512
-    crowded_seconds: float = 1.0
-    """How long a connection is kept that asks nothing while others find no place."""
+    crowded_seconds: float = 0.2
+    """How long a connection is kept that asks nothing while others find no place: whoever comes to ask has begun."""
     head_bytes: int = 32 * 1024
     message_bytes: int = 4 * 1024 * 1024
     """Of a WebSocket: one message, the frames it may come in, frames in a second that are no whole message (beyond that
@@ -49,10 +50,13 @@ class Limits:
 class GuardConfig(uvicorn.Config):
     """uvicorn's configuration, and ours beside it. `local`: the owner's socket, for nobody else."""
 
-    def __init__(self, app: Any, *, limits: Limits, local: bool, **settings: Any) -> None:
+    def __init__(self, app: Any, *, limits: Limits, local: bool, full: Full, **settings: Any) -> None:
         super().__init__(app, **settings)
         self.limits = limits
         self.local = local
+        self.full = full
+        self.strangers: dict[Guard, None] = {}
+        """The connections that never asked anything, the oldest first."""
 
 
 class Guard(asyncio.Protocol):
@@ -80,7 +84,7 @@ class Guard(asyncio.Protocol):
         if self.config.local and peer_uid(transport.get_extra_info("socket")) not in (None, os.getuid()):
             self._refused = True
             transport.close()
-        elif len(self.connections) >= self._limits.connections and not self._make_room():
+        elif self.config.full.is_now(len(self.connections), transport) and not self._make_room():
             self._refuse(b"503 Service Unavailable")
         else:
             self._unread = Unread(transport, self._limits.unread_seconds)
@@ -88,10 +92,12 @@ class Guard(asyncio.Protocol):
             super().connection_made(whole)
             self.flow = Turns(self, self._unread)
             self._since = self.loop.time()
+            self.config.strangers[self] = None
             self._look(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_for(None)
+        self.config.strangers.pop(self, None)
         super().connection_lost(exc)
         if self.flow is not None:  # it was let in
             self.flow.end()
@@ -102,19 +108,16 @@ class Guard(asyncio.Protocol):
         """When its last request came, or it did without one; None while one is under way. Pieces of a head are none."""
         return self._since if self._awaits_head() and not self.waits else None
 
-    @property
-    def asked(self) -> bool:
-        """Whether it ever sent a whole head."""
-        return self.cycle is not None
-
     def _make_room(self) -> bool:
         """Hang up where it is missed least: who never asked anything, else who is silent longest."""
         latest = self.loop.time() - self._limits.crowded_seconds
-        mine = [each for each in self.connections if isinstance(each, Guard)]  # the others are sockets
-        silent = [(each.asked, since, each) for each in mine if (since := each.silent_since) is not None]
-        _, since, one = min(silent, key=lambda found: found[:2], default=(False, math.inf, None))
-        if one is None or since > latest:
+        one: Guard | None = next(iter(self.config.strangers), None)
+        if one is None:
+            mine = [each for each in self.connections if isinstance(each, Guard)]  # the others are sockets
+            one = min(mine, key=lambda each: each.silent_since or math.inf, default=None)
+        if one is None or (one.silent_since or math.inf) > latest:
             return False
+        self.config.strangers.pop(one, None)
         self.connections.discard(one)
         one._give_up()
         if one.transport.get_write_buffer_size():
@@ -181,6 +184,7 @@ class Guard(asyncio.Protocol):
         self._wait_for(None)
         self.flow.end()
         self.connections.discard(self)
+        self.config.strangers.pop(self, None)
         module: Any = importlib.import_module("reconciler.faces.http.websocket")  # 20 ms that most engines never need
         module.WebSocket(self.config, self.server_state, self.transport, _upgraded(self.scope, self._target())).begin()
 
@@ -193,6 +197,7 @@ class Guard(asyncio.Protocol):
         self._head_size = size if self._reads_head() else 0
         if self.cycle is not self._counted:
             self._counted, self._since = self.cycle, self.loop.time()
+            self.config.strangers.pop(self, None)
         awaited: Literal["head", "body"] | None = None
         if self.waits:
             pass
@@ -245,6 +250,11 @@ class Guard(asyncio.Protocol):
 
 class PlainGuard(Guard, H11Protocol):  # type: ignore[misc]  # its flow is ours
     """Around h11, where httptools is not installed."""
+
+    @property
+    def piece(self) -> int:
+        """It parses one request at a time by itself."""
+        return BEHIND
 
     def parse(self, data: bytes) -> None:
         """uvicorn cannot say that a request is bad where its answer has begun."""

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,13 @@ from typing import Any
 
 import uvicorn
 
+from reconciler.faces.http.full import Full
 from reconciler.faces.http.guard import GuardConfig, Limits, PlainGuard
 
 LAST_WORDS = 1
 """Seconds that open requests have when the listener ends, before they are ended and again before they are cut off."""
+AT_ONCE = 2
+"""Connections that are taken in one turn of the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,16 @@ class Listener(uvicorn.Server):
         local: bool = False,
         limits: Limits | None = None,
         tls: Tls | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`local`: the owner's unix socket. Raises OSError, also ssl.SSLError, for TLS files that are none."""
+        """`local`: the owner's unix socket. `say` is told when it is full. Raises OSError, also ssl.SSLError, for TLS
+        files that are none."""
         limits = limits or Limits()
         config = GuardConfig(
             app,
             limits=limits,
             local=local,
+            full=Full(limits.connections, say),
             http=parser(),
             ws="none",
             lifespan="off",
@@ -70,17 +76,22 @@ class Listener(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn does it, with a deadline for the handshake of TLS."""
+        """As uvicorn does it, with a deadline for the handshake of TLS.
+
+        asyncio takes as many connections in one turn as may wait for it: more than there are descriptors, before the
+        first is looked at.
+        """
         await self.lifespan.startup()
         make = asyncio.get_running_loop().create_server
         deadline = self._limits.head_seconds if self.config.ssl else None
         server = await make(
             self._connection,
             sock=self._bound,
-            backlog=self.config.backlog,
+            backlog=AT_ONCE,
             ssl=self.config.ssl,
             ssl_handshake_timeout=deadline,
         )
+        self._bound.listen(self.config.backlog)
         self.servers, self.started = [server], True
 
     def _connection(self) -> asyncio.Protocol:
