@@ -168,6 +168,21 @@ def may_hold_surrogates(text: bytes) -> bool:
     return b"\\" in text and (b"\\ud" in text or b"\\uD" in text)
 
 
+def is_finite(value: Any) -> bool:
+    """Whether no number in it is NaN or infinite, which other readers of JSON than ours let through."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, float):
+            if not math.isfinite(one):
+                return False
+        elif isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return True
+
+
 def is_deeper(value: Any, limit: int) -> bool:
     """Whether arrays and objects nest in more than `limit` levels; a bare string or number has none."""
     level = [value]

@@ -19,6 +19,7 @@ from reconciler.sessions.addresses import choose_written
 from reconciler.sessions.callers import Callers
 from reconciler.sessions.dial import CheckedTransport
 from reconciler.sessions.exchange import Exchange
+from reconciler.sessions.frames import is_finite
 from reconciler.sessions.http_client import HttpClient, Watch
 from reconciler.sessions.http_failures import RefusedRpc, describe
 from reconciler.sessions.remote_changes import ACKNOWLEDGED, LISTEN, changing_lists, filter_for, keep_listening
@@ -260,7 +261,7 @@ class RemoteSession:
 
     async def _answered(self, error: MCPError, exchange: Exchange) -> Exception:
         """What an error stands for: the server's own, or the SDK's for an answer that never came."""
-        if not made_here(error):
+        if not made_here(error) and is_finite(error.error.data):
             found = error.error.model_dump(by_alias=True, mode="json", exclude_none=True)
             status = exchange.status or 0
             return RefusedRpc(found, status) if status >= 400 else RpcError(found)

@@ -26,6 +26,7 @@ from mcp.shared.transport_context import TransportContext
 
 from reconciler.sessions.envelope import client_info, on_behalf_of
 from reconciler.sessions.exchange import EXCHANGE, Exchange
+from reconciler.sessions.frames import is_finite
 from reconciler.sessions.http_client import NOTICE_SECONDS, HttpClient
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.questions import BUSY, INTERNAL_ERROR
@@ -47,6 +48,7 @@ Asked: TypeAlias = Callable[[str, Mapping[str, Any], Exchange | None], Awaitable
 _MADE_HERE = ("Connection closed", "Failed to parse", "SSE stream", "Unexpected content type", "server answered a")
 """How errors begin that the SDK makes itself where a server's answer should have been."""
 
+_NO_NUMBER = "It sent a number that JSON does not have (NaN or Infinity)."
 _LOUD = ("mcp.client", "client", "mcp.shared.jsonrpc_dispatcher", "httpx2", "httpcore2")
 for _name in _LOUD:
     # They print tracebacks of what we report as a sentence, and URLs and headers that may hold secrets.
@@ -135,7 +137,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
             raise exchange.failed.result()
         if not call.done():
             raise DeadlineExceeded(f"No answer to {method} in time.")
-        return call.result()
+        return _checked(call.result())
 
     async def _in_exchange(
         self, method: str, params: Mapping[str, Any] | None, options: CallOptions, exchange: Exchange
@@ -175,6 +177,8 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     def _notified(self, method: str, params: Mapping[str, Any] | None) -> bool:
         """Every notification ends here, before the typed layer drops what it does not know."""
         context = getattr(self._read, "last_context", None)
+        if not is_finite(params):
+            return True
         self._told(method, params or {}, context.get(EXCHANGE) if context is not None else None)
         return True
 
@@ -185,6 +189,8 @@ class Wire(JSONRPCDispatcher[TransportContext]):
             self._flooded()
         if method == "ping":
             return {}
+        if not is_finite(params):
+            raise MCPError(mcp_types.INVALID_PARAMS, _NO_NUMBER)
         if self._questions >= LIMITS.questions:
             raise MCPError(BUSY, "Too many requests at a time")
         self._questions += 1
@@ -198,6 +204,12 @@ class Wire(JSONRPCDispatcher[TransportContext]):
             raise MCPError(INTERNAL_ERROR, "The question could not be answered") from None
         finally:
             self._questions -= 1
+
+
+def _checked(result: dict[str, Any]) -> dict[str, Any]:
+    if not is_finite(result):
+        raise SessionError(_NO_NUMBER, code="protocol")
+    return result
 
 
 class Conversation(ClientSession):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from typing import Any
 
 import anyio
@@ -112,6 +113,30 @@ async def test_results_keep_what_the_typed_layer_does_not_know(era: Era) -> None
         async with EvilHttp(mcp(era, **{"tools/list": answers(odd)})) as server, opened(server.url) as session:
             assert await session.request("tools/list", {}, timeout=5) == odd
             assert session.handshake.server_info == {"name": "evil", "version": "1", "x-vendor": "kept"}
+
+
+@requirement("LIVE-2:neighbours")
+@pytest.mark.parametrize("era", ["handshake", "stateless"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+async def test_numbers_that_json_does_not_have_go_no_further(era: Era, number: float) -> None:
+    """A client would take nothing of a list in which one of them stands."""
+    odd = {"tools/list": answers({"tools": [{"name": "a", "default": [number]}]})}
+    error = {"tools/call": refuses(-32000, "no", data={"left": number})}
+    with anyio.fail_after(5):
+        async with EvilHttp(mcp(era, **odd, **error)) as server, opened(server.url) as session:
+            with pytest.raises(SessionError, match="NaN or Infinity"):
+                await session.request("tools/list", {}, timeout=5)
+            with pytest.raises(SessionError, match="not MCP"):
+                await session.request("tools/call", {"name": "a"}, timeout=5)
+            await session.probe()
+
+
+async def test_nobody_is_told_of_numbers_that_json_does_not_have() -> None:
+    heard = Heard()
+    told = [{"jsonrpc": "2.0", "method": "notifications/vendor", "params": {"at": at}} for at in (math.nan, 1.5)]
+    with anyio.fail_after(5):
+        async with EvilHttp(mcp(GET=streams(*told))) as server, opened(server.url, heard=heard):
+            assert await heard.until("notifications/vendor") == {"at": 1.5}
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 500])
