@@ -1,8 +1,8 @@
 """Hostile clients around an engine, beside one that only calls: it is served as before, and nothing of them stays.
 
-`python -m tests.rig.crowd [--long]` runs an engine, opens 1 000 connections that ask nothing, lets twelve kinds of hostile
-clients loose in a process of their own (of low priority: the machine's processors are shared by all), and calls beside
-them. It prints a line of JSON and ends with 1 when a call failed, or when descriptors or memory do not come back:
+`python -m tests.rig.crowd [--long]` runs an engine, opens 1 000 connections that ask nothing, lets twelve kinds of
+hostile clients loose in a process of their own (of low priority: the machine's processors are shared by all), and calls
+beside them. It prints a line of JSON and ends with 1 when a call failed, or when descriptors or memory do not come back:
 
 p50, p99    of a good call in ms, idle and in the crowd: the best of several windows in turn
 rounds      of each kind of hostile client, by its name
@@ -226,7 +226,7 @@ def main() -> None:
         target = Target(**json.loads(given.attack))
         print(json.dumps(asyncio.run(attack(target, given.half_open, given.rounds))))
         return
-    sizes = (5, 3000, 8) if given.long else (2, 500, 0)
+    sizes = (4, 1000, 8) if given.long else (2, 500, 0)
     with tempfile.TemporaryDirectory(prefix="crowd-") as folder, engine(Path(folder)) as (target, pid):
         found = asyncio.run(measure(target, pid, *sizes))
     print(json.dumps(asdict(found)))
