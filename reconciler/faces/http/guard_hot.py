@@ -40,7 +40,7 @@ class HotGuard(FastGuard):
     def data_received(self, data: bytes) -> None:
         if self._part is not None:
             self._go_on(self._part, data)
-        elif not (self._heads and self._is_between() and self._take(data)):
+        elif not (self._heads and self.flow.none_waits and self._is_between() and self._take(data)):
             super().data_received(data)
 
     def on_headers_complete(self) -> None:

@@ -14,8 +14,9 @@ from reconciler.faces.http.guard import Limits
 from reconciler.faces.http.guard_hot import HotGuard
 from reconciler.faces.http.hot import MOST_BODY, Begun
 from reconciler.faces.http.hot import Line as Connection
-from tests.faces.http.raw import Line, line, listened
+from tests.faces.http.raw import PATIENCE, Line, line, listened
 from tests.requirements import requirement
+from tests.waiting import come_true
 
 pytestmark = [requirement("GATE-1:short-way", "GATE-1:client-limits"), pytest.mark.anyio]
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
@@ -53,6 +54,28 @@ class Learner:
         return Taken()
 
 
+class Late(Learner):
+    """Keeps what came, either way, in its order. What came past the parser is answered by the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[bytes] = []
+        self.lines: list[Connection] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def noted() -> Any:
+            message = await receive()
+            self.heard.append(message["body"])
+            return message
+
+        await super().__call__(scope, noted, send)
+
+    def begin(self, body: bytes, line: Connection) -> Begun:
+        self.heard.append(body)
+        self.lines.append(line)
+        return Taken()
+
+
 async def said_in_two_pieces(one: Line, app: Learner, size: int) -> tuple[bool, bytes]:
     """Whether the app had the request before it was whole, and the answer."""
     app.began.clear()
@@ -73,6 +96,27 @@ async def test_a_long_body_behind_a_known_head_is_read_where_its_bytes_are_count
         assert await said_in_two_pieces(one, app, 1000) == (False, b"short")
         assert await said_in_two_pieces(one, app, MOST_BODY) == (False, b"short")
         assert await said_in_two_pieces(one, app, MOST_BODY + 1) == (True, b"usual")
+
+
+async def test_a_request_that_comes_with_the_answer_of_another_overtakes_none_that_waits() -> None:
+    app, made = Late(), list[Any]()
+
+    class Seen(HotGuard):
+        def connection_made(self, transport: Any) -> None:
+            made.append(self)
+            super().connection_made(transport)
+
+    async with listened(app, Limits(), parser=Seen) as address, line(address) as one:
+        await one.say(HEAD % 1 + b"x")
+        assert (await one.hear()).body == b"usual"
+        await one.say(HEAD % 1 + b"a")
+        await come_true(lambda: bool(app.lines), PATIENCE)
+        await one.say(HEAD % 1 + b"b")
+        await come_true(lambda: not made[0].flow.none_waits, PATIENCE)
+        app.lines[0].answer(b"short")
+        made[0].data_received(HEAD % 1 + b"c")  # in the same turn of the loop
+        assert [(await one.hear()).body for _ in "abc"] == [b"short", b"usual", b"usual"]
+    assert app.heard == [b"x", b"a", b"b", b"c"]
 
 
 def test_what_all_connections_wait_for_is_what_the_gateway_lets_be_asked() -> None:
