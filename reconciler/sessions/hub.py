@@ -228,7 +228,6 @@ class Instance:
             ended, _, kept = waits
             if ended.done():
                 self.end = ended.result()  # type: ignore[assignment]  # the first of the three answers an End
-                self.state = "draining"  # whoever asks from now on waits for the next one
                 self.on_change()
             elif kept.done():
                 kept.result()
