@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import __version__
+from reconciler.engine.at_rest import at_rest
 from reconciler.engine.awake import watch_clocks
 from reconciler.engine.behind import catch_up
 from reconciler.engine.change import Consent, apply_file, remember_found, show_waiting
@@ -279,6 +280,4 @@ def _at_rest(report: dict[str, object]) -> dict[str, object]:
     """A status document of sessions that were closed because the engine stopped."""
     servers = report["servers"]
     assert isinstance(servers, list)
-    gone = {"status": "disconnected", "pid": None, "instance": None, "nextRetryAt": None, "health": "Missing"}
-    rows = [{**row, **gone, "reason": "the engine is stopped"} if row["enabled"] else row for row in servers]
-    return {**report, "servers": rows}
+    return {**report, "servers": [at_rest(row, "the engine is stopped") for row in servers]}

@@ -151,7 +151,7 @@ def _conditions(
         *phase_facts(life.phase, reason, serves=serves),
     ]
     if pause is not None:
-        facts.append(Fact("Paused", True, "Held", str(pause)))
+        facts.append(Fact("Paused", True, "ByPerson", str(pause)))
     live = project.hub.slot(server_id).live
     if live is not None and live.session is not None:
         facts += _remarks(live, live.session)

@@ -55,7 +55,7 @@ async def test_it_is_closed_and_says_by_whom_and_runs_again_when_that_ends(tmp_p
         )
         assert row["paused"]["who"] == "jo" and row["paused"]["until"] is not None
         found = conditions(row)
-        assert found["Paused"] == ("True", "Held") and found["Ready"] == ("False", "Paused")
+        assert found["Paused"] == ("True", "ByPerson") and found["Ready"] == ("False", "Paused")
         assert (found["Synced"], found["Stalled"]) == (("False", "Paused"), ("False", "Paused"))
         worker = at.project.worker("a")
         assert worker is not None and worker.life.phase == "Paused"

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.client import Answer
+from reconciler.engine.at_rest import at_rest
 from reconciler.engine.conditions import shown, source_facts
 from reconciler.faces.cli.context import Options
 from reconciler.problems import Problem, errors
 from reconciler.store.observed import read_observed
 from reconciler.store.sources import read_sources
 from reconciler.store.state_dir import StateDir
-
-_GONE = {"pid": None, "instance": None, "nextRetryAt": None, "toolCount": None, "health": "Missing"}
 
 
 def report_at_rest(options: Options, state: StateDir) -> Answer:
@@ -63,6 +62,4 @@ def _nothing(state: StateDir) -> Answer:
 
 def _at_rest(row: dict[str, Any]) -> dict[str, Any]:
     """An engine that was killed could not write that its sessions ended with it."""
-    if not row["enabled"] or row["status"] == "disconnected":
-        return row
-    return {**row, **_GONE, "status": "disconnected", "reason": "no engine runs"}
+    return row if row["status"] == "disconnected" else at_rest(row, "no engine runs")
