@@ -61,7 +61,7 @@ class Worker:
         self.wake()
 
     def jumped(self, *, slept: bool) -> None:
-        """Clocks went apart. After a sleep no pause counts any more, and what serves is asked whether it is there."""
+        """Clocks went apart. After a sleep no wait counts any more, and what serves is asked whether it is there."""
         self.life.retime(self._now())
         if slept and (live := self._hub.slot(self.id).live) is not None:
             live.doubt()

@@ -30,7 +30,8 @@ class Opening:
         self._ledger = ledger
         self._sign_ins = sign_ins
         self._lock = lock
-        self._eras: dict[str, Era] = {}
+        self._eras: dict[str, tuple[str, Era]] = {}
+        """By server: the spec that served last, and its era."""
         self._stderr: dict[str, Callable[[], Sequence[str]]] = {}
 
     @property
@@ -48,7 +49,7 @@ class Opening:
             instance=instance_id,
             log=self._state.server_logs / f"{server.id}.log",
             environment=self._environment.forwarding(names, resolve),
-            era=self._eras.get(server.spec),
+            era=self._era(server),
             auth=self._sign_ins.auth,
             pinned=self._lock.pinned,
         )
@@ -68,6 +69,11 @@ class Opening:
 
     def opened(self, instance: Instance) -> None:
         """Remember which era the server speaks: it is not asked again. What it printed while it started is let go."""
-        self._stderr.pop(instance.server.id, None)
+        server = instance.server
+        self._stderr.pop(server.id, None)
         if instance.session is not None:
-            self._eras[instance.server.spec] = instance.session.handshake.era
+            self._eras[server.id] = (server.spec, instance.session.handshake.era)
+
+    def _era(self, server: Server) -> Era | None:
+        spec, era = self._eras.get(server.id, ("", None))
+        return era if spec == server.spec else None

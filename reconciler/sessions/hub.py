@@ -242,7 +242,7 @@ class Instance:
         loop = asyncio.get_running_loop()
         relist_at = loop.time() + RELIST_SECONDS
         while True:
-            kinds = await self._stale.due(min(loop.time() + self._pulse.pause, relist_at))
+            kinds = await self._stale.due(min(loop.time() + self._pulse.wait, relist_at))
             if loop.time() >= relist_at:
                 kinds, relist_at = frozenset(KINDS), loop.time() + RELIST_SECONDS
                 self._stale.read(kinds)

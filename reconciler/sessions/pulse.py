@@ -22,7 +22,7 @@ class Pulse:
         self._works_until = 0.0
 
     @property
-    def pause(self) -> float:
+    def wait(self) -> float:
         """Seconds until the next ping."""
         return AGAIN_SECONDS if self._missed else PING_SECONDS
 
