@@ -121,6 +121,7 @@ _BUILT = {
     "CFG-3:stdio": "a server with a command is reached over its pipes",
     "CFG-3:http": "a server with a url is reached over streamable HTTP",
     "CFG-3:sse": "a server of type sse is reached over HTTP with server-sent events",
+    "CFG-3:uplink": "a server that dials in is a session like any other",
     "CFG-3:mock": "a mock answers from what the file says, and runs nothing",
     "CFG-4:extra-fields": "description, group, headers, metadata, OAuth and Azure settings are read per server",
     "CFG-5:schema-published": "the published schema is the one the model makes, and accepts what the reader accepts",
@@ -338,12 +339,11 @@ _BUILT = {
     "OPS-1:export": "the configuration is handed out without its secrets",
     "OPS-1:readiness": "readiness says whether what is required lives, and metrics count it",
     "OPS-1:client": "a typed client has every route, over the local socket and over TCP",
+    "OPS-1:promises": "each promise of SAFETY.md has a command that tries to break it, and what it found",
     "OPS-1:fuzzed": "no generated request causes a server error, or an answer that is not as described",
 }
 
-_LATER = {
-    "CFG-3:uplink": "a server that dials in is a session like any other",
-}
+_LATER: dict[str, str] = {}
 
 
 def _manifest() -> dict[str, Requirement]:
