@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -100,16 +101,42 @@ SHORTEST_PART = 8
 """Letters of the secret, one after the other, that are too many."""
 _PARTS = frozenset(CANARY[at : at + SHORTEST_PART].encode() for at in range(len(CANARY) - SHORTEST_PART + 1))
 _LINE_END = re.compile(rb"\\?\r?\n[ \t]*")
+_TRACE_LENGTH = 5
+
+
+def _traces(texts: frozenset[bytes]) -> Iterator[bytes]:
+    """A few short texts: each of `texts` has one of them in it, and most other data has none."""
+    inside = {text: {text[at : at + _TRACE_LENGTH] for at in range(len(text) - _TRACE_LENGTH + 1)} for text in texts}
+    while inside:
+        counts = Counter(trace for traces in inside.values() for trace in traces)
+        found = max(sorted(counts), key=lambda trace: counts[trace])
+        inside = {text: traces for text, traces in inside.items() if found not in traces}
+        yield found
+
+
+_TRACES = tuple(_traces(_PARTS.union(*ENCODINGS.values())))
 
 
 def encodings_in(data: bytes | str) -> list[str]:
     """The encodings in which `data` holds the marked secret; also `split over lines` and `in part`."""
     raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else bytes(data)
+    joined = _joined(raw)
+    if not any(trace in joined for trace in _TRACES):
+        return []
     if found := _whole_in(raw):
         return found
     if b"\n" in raw and _whole_in(_LINE_END.sub(b"", raw)):
         return ["split over lines"]
     return ["in part"] if any(part in raw for part in _PARTS) else []
+
+
+def _joined(raw: bytes) -> bytes:
+    """Without its line ends, much faster than by `_LINE_END`; no form begins or ends with what else may be missing."""
+    if b"\n" not in raw:
+        return raw
+    first, *others = raw.split(b"\n")
+    lines = (first, *(line.lstrip(b" \t") for line in others))
+    return b"".join(line.removesuffix(b"\r").removesuffix(b"\\") for line in lines)
 
 
 def _whole_in(raw: bytes) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.model.document import SECRET_PATHS, Document
 from reconciler.model.secret import HIDDEN
-from tests.canary import CANARY, VARIABLE, canary_written, encodings_in
+from tests.canary import CANARY, ENCODINGS, SHORTEST_PART, VARIABLE, canary_written, encodings_in
 
 ROOT = Path(__file__).parent.parent
 CASES = Path(__file__).parent / "cases" / "canary"
@@ -72,6 +72,20 @@ def test_the_secret_is_found_in_every_encoding(name: str) -> None:
 def test_the_secret_is_found_at_every_alignment_of_base64() -> None:
     texts = [base64.b64encode(b"x" * before + CANARY.encode() + b"tail") for before in range(6)]
     assert [encodings_in(text) for text in texts] == [["base64"]] * 6
+
+
+def test_every_form_is_found_wherever_a_line_ends_in_it() -> None:
+    for name, forms in ENCODINGS.items():
+        for form in forms:
+            assert name in encodings_in(b"x\n" + form + b"\\\r\n")
+            for at in range(1, len(form)):
+                for end in (b"\\\n", b"\\\r\n \t") if form[at - 1] == 0x5C else (b"\n", b"\r\n", b"\\\n", b"\n\n  \n"):
+                    assert encodings_in(form[:at] + end + form[at:]), (form, at, end)
+
+
+def test_every_part_is_found() -> None:
+    for at in range(len(CANARY) - SHORTEST_PART + 1):
+        assert encodings_in(f"x\n {CANARY[at : at + SHORTEST_PART]}\r\n") == ["in part"]
 
 
 def test_other_text_holds_no_secret() -> None:
