@@ -232,7 +232,7 @@ async def test_a_server_is_paused_and_resumed_without_a_script(tmp_path: Path) -
         page = await page_with(visitor, "s", "status", "disconnected Suspended")
         assert "paused by visitor since " in part(page, "status") and " until 20" in part(page, "status")
         assert not page.has("button", id="restart") and not page.has("button", id="pause")
-        assert "Paused yes Held paused by visitor" in part(page, "conditions")
+        assert "Paused yes ByPerson paused by visitor" in part(page, "conditions")
         badge = (await visitor.page("")).one("a", id="paused-s")
         assert (badge.text, badge.attributes["href"]) == ("paused", "/ui/servers/s")
         assert "No changes. 1 server in sync, 1 paused" in (await visitor.page("plan")).text

@@ -11,12 +11,11 @@ from starlette.responses import JSONResponse
 
 from reconciler.engine.loop import Worker
 from reconciler.engine.project import Project
-from reconciler.engine.status import server_status
 from reconciler.faces.api.access import RoleRoute
 from reconciler.faces.api.asked import body_of
 from reconciler.faces.api.description import FAILED, Says
 from reconciler.faces.api.hosted import applied_server, project_of
-from reconciler.faces.api.own.servers import ServerShown, enabled, outcome
+from reconciler.faces.api.own.servers import ServerShown, driver, outcome, server_now
 from reconciler.faces.api.said import Said, who_says_it
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.model.pause import lasting
@@ -67,17 +66,19 @@ async def post_pause(request: Request) -> JSONResponse:
     server = applied_server(request, project)
     worker, seconds = await pause(project, server, who_says_it(request, body), body.length)
     await outcome(server, worker, seconds)
-    return JSONResponse(server_status(project, server))
+    return server_now(request, project)
 
 
 async def pause(project: Project, server: str, who: str, length: str | None) -> tuple[Worker, float]:
     """Pause a server, for a duration as written or until somebody ends it: who closes its session, and the seconds that
     it may take. Raises HttpProblem 409 for one that is disabled, 503."""
-    worker, seconds = enabled(project, server)
+    worker, seconds = driver(project, server)
     try:
         await project.pauses.add(server, who, lasting(length) if length is not None else None)
     except DatabaseError as error:
         raise HttpProblem(503, "not-recorded", f"it cannot be written down, so nothing changed: {error}") from error
+    if project.wanted(server) is None:  # it was deleted meanwhile, and another may come under its id
+        await project.pauses.forget(server)
     return worker, seconds
 
 
@@ -89,7 +90,7 @@ async def post_resume(request: Request) -> JSONResponse:
         failure = await outcome(server, worker, wanted.timeouts.start + 30) if worker is not None else None
         if failure is not None:
             raise HttpProblem(502, failure.code, f"it is paused no more, and does not connect: {failure}")
-    return JSONResponse(server_status(project, server))
+    return server_now(request, project)
 
 
 async def resume(project: Project, server: str, who: str) -> bool:

@@ -139,7 +139,12 @@ async def post_restart(request: Request) -> JSONResponse:
     failure = await outcome(server, *restart(project, server))
     if failure is not None:
         raise HttpProblem(502, failure.code, str(failure))
-    return JSONResponse(server_status(project, server))
+    return server_now(request, project)
+
+
+def server_now(request: Request, project: Project) -> JSONResponse:
+    """The server that the address names, as it is by now. Raises HttpProblem 404: it may have gone meanwhile."""
+    return JSONResponse(server_status(project, applied_server(request, project)))
 
 
 async def outcome(server: str, worker: Worker, seconds: float) -> SessionError | None:
@@ -155,15 +160,15 @@ def restart(project: Project, server: str) -> tuple[Worker, float]:
 
     Raises HttpProblem 409 for one that is disabled or paused.
     """
-    worker, seconds = enabled(project, server)
+    worker, seconds = driver(project, server)
     if (paused := project.pauses.why(server)) is not None:
         raise HttpProblem(409, "paused", paused)
     worker.restart()
     return worker, seconds
 
 
-def enabled(project: Project, server: str) -> tuple[Worker, float]:
-    """Who drives a server, and the seconds that a session of it may take to open. Raises HttpProblem 409."""
+def driver(project: Project, server: str) -> tuple[Worker, float]:
+    """Who drives a server, and the seconds that a session of it may take to open. Raises HttpProblem 409: disabled."""
     worker, wanted = project.worker(server), project.wanted(server)
     if worker is None or wanted is None or not wanted.enabled:
         raise HttpProblem(409, "disabled", f'server "{server}" is disabled')

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.engine.project import Project
+from reconciler.faces.api.own import pauses
+from reconciler.store.pause_rows import PauseRows
 from tests.engine.desk import light
 from tests.faces.cli.hosted import Hosted, hosted
 from tests.requirements import requirement
+from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("LIVE-2:pause")]
 
@@ -88,3 +93,35 @@ async def test_what_cannot_be_written_down_changes_nothing(tmp_path: Path) -> No
             database.execute("pragma query_only = off")
             row = (await engine.ask("GET", AT, "viewer")).json
             assert (row["paused"] is not None, row["instance"]) == (paused, None if paused else before)
+
+
+async def test_a_server_that_is_deleted_while_its_session_ends_is_said_to_be_unknown(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"one": light("one")}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        body = {"server": "one", "tool": "sleep", "arguments": {"ms": 60_000}}
+        call = asyncio.create_task(engine.ask("POST", "/api/v1/call", "operator", body))
+        live = engine.host.root.serving("one")
+        assert live is not None
+        await come_true(lambda: live.in_flight > 0, 20)
+        pausing = asyncio.create_task(ask(engine, "pause"))
+        await come_true(lambda: engine.host.root.pauses.of("one") is not None, 20)
+        gone = await engine.ask("PATCH", "/api/v1/config", "operator", {"mcpServers": {"one": None}}, if_match="*")
+        assert gone.status == 200
+        late = await pausing
+        assert (late.status, late.json["error"]["code"]) == (404, "unknown-server")
+        await call
+        assert engine.host.root.pauses.of("one") is None
+
+
+async def test_who_pauses_what_is_deleted_meanwhile_pauses_none_that_comes_later(tmp_path: Path) -> None:
+    async with hosted(tmp_path, {"one": light("one")}) as engine:
+        await engine.ask("POST", "/api/v1/apply", "operator", {"yes": "all"})
+        project, room = engine.host.root, threading.Event()
+        disk = asyncio.create_task(project.records.run(lambda _: room.wait(20)))
+        pausing = asyncio.create_task(pauses.pause(project, "one", "jo", None))
+        await asyncio.sleep(0)  # it is on its way to the disk
+        project.ledger.begin()
+        project.ledger.accept("one", None)
+        room.set()
+        await asyncio.gather(disk, pausing)
+        assert (project.pauses.of("one"), await PauseRows(project.records).all()) == (None, {})
