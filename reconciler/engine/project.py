@@ -121,7 +121,6 @@ class Project:
         await self.secrets.unlock()
         self.ledger.begin_with(load_accepted(self.state, self.sources.project, self.events.say))
         await self.holds.start()
-        await self.pauses.start(self.ledger.document.servers)
         if aside is not None:
             await self.holds.lost(self.ledger.accepted, now_text())
         await self.gate.approvals.start()
@@ -130,6 +129,7 @@ class Project:
         self.transitions.remember(read_observed(self.state))
         self.lock.look()
         self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
+        await self.pauses.start(self.ledger.document.servers)  # one that is over by now wakes its server
         for server_id in self.ledger.document.servers:
             await self._hints.load(self._hints.launch(server_id))
             self.wake(server_id)
