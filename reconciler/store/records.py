@@ -203,6 +203,8 @@ class Records:
             for work in self._put_off:
                 with suppress(sqlite3.Error):  # it will be let go
                     work(database)
+                if not database.in_transaction:  # SQLite went back by itself: a further one would be written for good
+                    break
             return database.execute(statement, values).fetchall()
         finally:
             if database.in_transaction:
@@ -272,12 +274,13 @@ def _series(
     database: sqlite3.Connection, kind: str, server: str | None, message: str, lately: str
 ) -> tuple[int, int, str] | None:
     """Id, count and first time of the event that this one is counted on."""
-    alike = "select id, count, since, message from events where server is ? and kind = ? and at >= ? order by id desc"
-    rows = database.execute(alike, (server, kind, lately)).fetchall()
-    same = [row for row in rows if row[3] == message]
-    if not same and kind in _ENDINGS and len(rows) >= ALIKE:
-        same = rows
-    return same[0][:3] if same else None
+    alike = "select id, count, since from events where server is ? and kind = ? and at >= ?"
+    newest = "order by id desc limit ?"
+    same = database.execute(f"{alike} and message = ? {newest}", (server, kind, lately, message, 1)).fetchall()
+    if not same and kind in _ENDINGS:
+        ended = database.execute(f"{alike} {newest}", (server, kind, lately, ALIKE)).fetchall()
+        same = ended if len(ended) == ALIKE else []
+    return same[0] if same else None
 
 
 def _transacted(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

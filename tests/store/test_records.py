@@ -397,6 +397,22 @@ async def test_trouble_that_is_not_in_the_file_leaves_it_alone(path: Path) -> No
     assert list(path.parent.iterdir()) == [path]
 
 
+@requirement("APPLY-1:full-disk")
+async def test_who_reads_what_was_put_off_writes_nothing_of_it_where_the_database_went_back(path: Path) -> None:
+    def full(database: sqlite3.Connection) -> None:
+        database.execute("rollback")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with records(path) as kept:
+        kept._put_off += [
+            full,
+            lambda database: database.execute("insert into consumed values ('one', 'now')").rowcount,
+        ]
+        assert await kept.consumed() == set()
+        kept._put_off.clear()
+    assert rows(path, "select * from consumed") == []
+
+
 async def test_closed_records_say_so(path: Path) -> None:
     async with records(path) as kept:
         await kept._run(kept._close)
