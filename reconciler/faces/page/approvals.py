@@ -17,7 +17,7 @@ from reconciler.faces.api.hosted import project_of
 from reconciler.faces.api.own.approvals import call_of, calls_of
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.moments import ago_of
@@ -97,12 +97,12 @@ async def answer(request: Request, form: FormData) -> Response:
     row = await call_of(project, call_id)
     allow, reach = chosen
     if allow and form.get("shown") != shown_digest(row, project.environment.hide):
-        return back_to(request, f"approvals/{call_id}", "The call looks different by now: look at it again.")
+        return refused_to(request, f"approvals/{call_id}", "The call looks different by now: look at it again.")
     asks = visit_of(request).principal
     try:
         answered = await answer_call(project, asks, call_id, Decision(allow, asks.name, reach))
     except NotDecided as error:
-        return back_to(request, "approvals", project.environment.hide(f"Your answer does not count: {error}."))
+        return refused_to(request, "approvals", project.environment.hide(f"Your answer does not count: {error}."))
     return back_to(request, "approvals", project.environment.hide(_said(answered)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -42,9 +43,26 @@ def form_route(path: str, write: Write, largest: int = LARGEST) -> Route:
     return Route(path, endpoint, methods=["POST"], name=getattr(write, "__name__", path))
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a form came to, in a sentence. `refused`: it was not done, or not all of it."""
+
+    text: str
+    refused: bool = False
+
+
 def back_to(request: Request, below: str, said: str | None = None) -> Response:
     """Have the browser get a page of the project, which shows what was `said` once."""
-    if said is not None:
+    return _back_to(request, below, Said(said) if said else None)
+
+
+def refused_to(request: Request, below: str, why: str) -> Response:
+    """The same where what was asked for was not done, or not all of it."""
+    return _back_to(request, below, Said(why, refused=True))
+
+
+def _back_to(request: Request, below: str, said: Said | None) -> Response:
+    if said:
         visit_of(request).kept["said"] = said
     return RedirectResponse(f"{base_of(request)}/{below.lstrip('/')}", 303, HEADERS)
 

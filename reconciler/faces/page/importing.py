@@ -19,7 +19,7 @@ from reconciler.faces.api.hosted import project_of, takes
 from reconciler.faces.api.own.sealed import said
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import LARGEST, back_to, form_route
+from reconciler.faces.page.forms import LARGEST, back_to, form_route, refused_to
 from reconciler.faces.page.kept import keep, kept, let_go
 from reconciler.faces.page.mistakes import Mistakes, Wrong, mistakes_of, refusal
 from reconciler.faces.page.view import Page, show, view_route
@@ -131,7 +131,7 @@ async def answered(request: Request, form: FormData) -> Response:
     require(request, "operator")
     key, coming = request.path_params["coming"], _coming(request)
     if coming.run and (await _now(request, coming))[0] is not coming:
-        return back_to(request, f"import/{key}", _MOVED)
+        return refused_to(request, f"import/{key}", _MOVED)
     run = (coming.run | _pressed(form, "run")) - _pressed(form, "off")
     if run != coming.run:
         changed = replace(coming, run=run)
@@ -149,7 +149,7 @@ async def _take(request: Request, coming: Coming, shown: str) -> Response:
     except HttpProblem as problem:
         if problem.code not in ("moved", "unknown-server"):
             raise
-        return back_to(request, f"import/{key}", _MOVED)
+        return refused_to(request, f"import/{key}", _MOVED)
     let_go(request, "imports", key)
     return back_to(request, "", _said(came))
 

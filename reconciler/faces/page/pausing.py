@@ -14,7 +14,7 @@ from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.api.own import pauses
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 
 LENGTHS: Mapping[str, str] = {
     "": "until I resume it",
@@ -42,7 +42,7 @@ async def pause(request: Request, form: FormData) -> Response:
         await pauses.pause(project, server, visit_of(request).principal.name, length or None)
         said = f"Paused {LENGTHS[length]}: its session ends, and calls to it are refused."
     except HttpProblem as problem:
-        said = f"Nothing was done: {problem}."
+        return refused_to(request, f"servers/{server}", f"Nothing was done: {problem}.")
     return back_to(request, f"servers/{server}", said)
 
 
@@ -55,5 +55,5 @@ async def resume(request: Request, _: FormData) -> Response:
         ended = await pauses.resume(project, server, visit_of(request).principal.name)
         said = "Resumed: a new session is on its way." if ended else "It was not paused."
     except HttpProblem as problem:
-        said = f"Nothing was done: {problem}."
+        return refused_to(request, f"servers/{server}", f"Nothing was done: {problem}.")
     return back_to(request, f"servers/{server}", said)

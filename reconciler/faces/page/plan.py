@@ -22,7 +22,7 @@ from reconciler.faces.api.own.applying import applied_json
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page import plan_back
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.lasting import to_the_end
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
@@ -47,6 +47,7 @@ RESULTS: Mapping[str, str] = {
     "waiting": "waiting for a yes",
 }
 """What became of an action, in words."""
+_GONE = "Nothing was done: this waits no longer."
 
 
 def routes() -> list[BaseRoute]:
@@ -87,7 +88,7 @@ async def apply(request: Request, form: FormData) -> Response:
     project, who = project_of(request), visit_of(request).principal.name
     consent, expected = Consent(who, None, seen=True), str(form.get("plan"))
     result = await to_the_end(apply_file(project, consent, lambda _: None, expected=expected, wait=0))
-    return back_to(request, "plan", said_of(project, result))
+    return _told(request, result)
 
 
 async def say_yes(request: Request, form: FormData) -> Response:
@@ -96,9 +97,9 @@ async def say_yes(request: Request, form: FormData) -> Response:
     project, who = project_of(request), visit_of(request).principal.name
     chosen = _chosen(project, form)
     if not chosen:
-        return back_to(request, "plan", "Nothing was done: this waits no longer.")
+        return refused_to(request, "plan", _GONE)
     result = await to_the_end(approve(project, chosen, who, lambda _: None, wait=0))
-    return back_to(request, "plan", said_of(project, result))
+    return _told(request, result)
 
 
 async def say_no(request: Request, form: FormData) -> Response:
@@ -106,22 +107,25 @@ async def say_no(request: Request, form: FormData) -> Response:
     require(request, "operator")
     project = project_of(request)
     chosen = _chosen(project, form)
+    if not chosen:
+        return refused_to(request, "plan", _GONE)
     project.waiting.deny(chosen)
     project.news.tell()
     servers = ", ".join(_name(pending.server) for pending in chosen)
-    return back_to(request, "plan", f"Denied: {servers}." if chosen else "Nothing was done: this waits no longer.")
+    return back_to(request, "plan", f"Denied: {servers}.")
 
 
-def said_of(project: Project, result: Applied | Invalid | Held | Plan) -> str:
+def _told(request: Request, result: Applied | Invalid | Held | Plan) -> Response:
     """What became of a plan, in a sentence; of what failed, why."""
+    hide = project_of(request).environment.hide
     try:
         done = applied_json(result)
     except HttpProblem as problem:
-        return project.environment.hide(f"Nothing was done: {problem}.")
+        return refused_to(request, "plan", hide(f"Nothing was done: {problem}."))
     counts = [f"{done['summary'][key]} {word}" for key, word in RESULTS.items() if done["summary"].get(key)]
     failed = [f"{_name(each['server'])}: {each['error']['message']}" for each in done["results"] if each["error"]]
-    said = [f"{done['id']}: {', '.join(counts) or 'nothing to do'}.", *failed]
-    return project.environment.hide(" ".join(said))
+    said = hide(" ".join([f"{done['id']}: {', '.join(counts) or 'nothing to do'}.", *failed]))
+    return (refused_to if failed else back_to)(request, "plan", said)
 
 
 def _chosen(project: Project, form: FormData) -> list[Pending]:

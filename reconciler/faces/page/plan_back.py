@@ -19,7 +19,7 @@ from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import project_of, takes
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.lasting import to_the_end
 from reconciler.faces.page.outcome import commands
 from reconciler.faces.page.view import Page, view_route
@@ -69,7 +69,7 @@ async def go_back(request: Request, form: FormData) -> Response:
         await to_the_end(roll_back(project, target, consent, lambda _: None, expected=expected, wait=0))
     except Refused as refused:
         said = project.environment.hide(f"Nothing was done: {refused}.")
-        return back_to(request, f"plan/back/{serial}", said)
+        return refused_to(request, f"plan/back/{serial}", said)
     return back_to(request, "plan", f"The file is as it was at serial {serial}.")
 
 

@@ -20,7 +20,7 @@ from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import project_of, takes
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.kept import keep, kept, let_go
 from reconciler.faces.page.outcome import commands, outcomes
 from reconciler.faces.page.view import Page, view_route
@@ -115,9 +115,9 @@ async def say_yes(request: Request, form: FormData) -> Response:
     except Declined as declined:
         if declined.code == "moved":
             moved = "The file, or what lives, changed meanwhile: this is what it would do now."
-            return back_to(request, f"changes/{key}", moved)
+            return refused_to(request, f"changes/{key}", moved)
         if proposal.form:
-            return back_to(request, proposal.form, f"Nothing was changed: {declined}.")
+            return refused_to(request, proposal.form, f"Nothing was changed: {declined}.")
         raise
     let_go(request, "changes", key)
     return back_to(request, proposal.back, _said(proposal, changed))

@@ -22,7 +22,7 @@ from reconciler.faces.api.own.tools import tool_rows
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page import pausing, server_lock, sign_in
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.layout import base_of
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.marks import MARKS
@@ -88,7 +88,7 @@ async def start_anew(request: Request, _: FormData) -> Response:
         restart(project, server_id)
         said = "A new session is on its way; it takes the place of the other when it is ready."
     except HttpProblem as problem:
-        said = f"Nothing was done: {problem}."
+        return refused_to(request, f"servers/{server_id}", f"Nothing was done: {problem}.")
     return back_to(request, f"servers/{server_id}", said)
 
 

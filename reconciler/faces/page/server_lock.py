@@ -14,7 +14,7 @@ from reconciler.engine.pinning import MovedOn, ReadOnly, UnknownServer, Unusable
 from reconciler.engine.project import Project
 from reconciler.faces.api.access import require
 from reconciler.faces.api.hosted import applied_server, project_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.part import Part
 from reconciler.plan.lock_diff import differences
@@ -54,18 +54,19 @@ async def accept_shown(request: Request, form: FormData) -> Response:
     project = project_of(request)
     server_id, offered = applied_server(request, project), form.get("offered")
     standing = stand(project, server_id)
+    at = f"servers/{server_id}"
+    if standing.offered is None:
+        return refused_to(request, at, f"Nothing was pinned: {standing.why}.")
     try:
-        if standing.offered is None:
-            said = f"Nothing was pinned: {standing.why}."
-        else:
-            await accept(project, server_id, expected={server_id: str(offered)}, wait=0)
-            said = "The lock has what it shows now."
+        await accept(project, server_id, expected={server_id: str(offered)}, wait=0)
     except (UnknownServer, Unusable, MovedOn, ReadOnly, LockTooLarge) as error:
-        said = f"Nothing was written: {error}."
+        return refused_to(request, at, f"Nothing was written: {error}.")
     except OSError as error:
-        said = f"Nothing was written: {project.sources.shown(project.sources.lock)}: {error.strerror or error}."
-    project.news.tell()
-    return back_to(request, f"servers/{server_id}", said)
+        why = f"{project.sources.shown(project.sources.lock)}: {error.strerror or error}"
+        return refused_to(request, at, f"Nothing was written: {why}.")
+    finally:
+        project.news.tell()
+    return back_to(request, at, "The lock has what it shows now.")
 
 
 def _html(project: Project, server_id: str, around: Mapping[str, Any]) -> Any:

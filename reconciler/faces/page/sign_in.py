@@ -15,7 +15,7 @@ from reconciler.engine.project import Project
 from reconciler.faces.api.access import require
 from reconciler.faces.api.hosted import applied_server, project_of
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.look import markup
 from reconciler.faces.page.part import Part, part
 from reconciler.model.server import Remote, Transport
@@ -68,8 +68,10 @@ async def begin(request: Request, _: FormData) -> Response:
         await project.sign_ins.begin(server_id)
         said = "The page to sign in is below."
     except (SignInRefused, SessionError) as refusal:
-        said = f"Nobody can sign in now: {project.environment.hide(str(refusal))}"
-    project.news.tell()
+        why = f"Nobody can sign in now: {project.environment.hide(str(refusal))}"
+        return refused_to(request, f"servers/{server_id}", why)
+    finally:
+        project.news.tell()
     return back_to(request, f"servers/{server_id}", said)
 
 
@@ -83,7 +85,7 @@ async def forget(request: Request, _: FormData) -> Response:
         said = "The sign-in is forgotten." if forgotten else "There was no sign-in to forget."
         project.events.say("sign-in", f"{visit_of(request).principal.name} had the sign-in forgotten", server_id)
     except SessionError as error:
-        said = project.environment.hide(str(error))
+        return refused_to(request, f"servers/{server_id}", project.environment.hide(str(error)))
     return back_to(request, f"servers/{server_id}", said)
 
 

@@ -25,7 +25,7 @@ from reconciler.faces.api.own.tools import tool_rows
 from reconciler.faces.http.problems import as_problem
 from reconciler.faces.page.arguments import arguments_of, choice_text, fields_of
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.kept import keep, kept
 from reconciler.faces.page.lasting import to_the_end
 from reconciler.faces.page.layout import base_of
@@ -110,7 +110,7 @@ async def call(request: Request, form: FormData) -> Response:
     found = await _tool(request, _text(form, "tool"))
     whole = _text(form, "as") == "json"
     if found.definition is None or _text(form, "definition") != found.digest:
-        return back_to(
+        return refused_to(
             request, found.at, "This tool is not what it was a moment ago: look at it again. Nothing was called."
         )
     fields = fields_of(found.definition.get("inputSchema"), whole=whole)

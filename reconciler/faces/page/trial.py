@@ -21,7 +21,7 @@ from reconciler.faces.api.description import EVENT_STREAM
 from reconciler.faces.api.hosted import project_of, takes
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.page.entering import visit_of
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, refused_to
 from reconciler.faces.page.kept import keep, kept, let_go
 from reconciler.faces.page.outcome import command_line
 from reconciler.faces.page.review import Proposal, foresee
@@ -105,7 +105,7 @@ async def run(request: Request, form: FormData) -> Response:
     found = await _found(request, trial)
     if form.get("launch") != found.launch:
         moved = "The file changed meanwhile: this is what would run now."
-        return back_to(request, f"tests/{request.path_params['test']}", moved)
+        return refused_to(request, f"tests/{request.path_params['test']}", moved)
     answer = await _try(request, trial, found)
     let_go(request, "tests", request.path_params["test"])
     return answer

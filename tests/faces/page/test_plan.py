@@ -66,6 +66,10 @@ def said(page: Shown) -> str:
     return words(page.one(id="said"))
 
 
+def refused(page: Shown) -> bool:
+    return page.one(id="said").attributes.get("class") == "refused"
+
+
 async def test_a_file_that_holds_is_told_so(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as at:
         page = await at.visitor.page("plan")
@@ -85,7 +89,7 @@ async def test_what_the_file_says_is_applied_after_it_was_shown(tmp_path: Path) 
         page = await at.visitor.press(page, "/plan/apply")
         assert page.path == "/ui/plan"
         assert said(page).startswith("pln-")
-        assert "1 on its way" in said(page)
+        assert "1 on its way" in said(page) and not refused(page)
         assert at.servers == ["one", "two"]
         assert (await at.project.records.history())[0]["who"] == "visitor"
 
@@ -133,7 +137,7 @@ async def test_what_waits_is_shown_with_why_and_taken_up_after_a_yes(tmp_path: P
         assert page.one("button", id="approve-two").text.startswith("Run this on ")
         assert page.one("button", id="approve-web").text == "Approve"
         page = await _press(at, page, "approve", "two")
-        assert "1 on its way" in said(page)
+        assert "1 on its way" in said(page) and not refused(page)
         assert (at.servers, at.waiting) == (["one", "two"], ["web"])
         assert page.has("article", id="waiting-web")
 
@@ -142,7 +146,7 @@ async def test_a_no_is_not_asked_about_again(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as at:
         page = await at.waits({"one": light("one"), "two": light("two")})
         page = await _press(at, page, "deny", "two")
-        assert said(page) == "Denied: two."
+        assert said(page) == "Denied: two." and not refused(page)
         assert words(page.one(id="plan-waiting")) == "Waits for a yes Nothing waits."
         await applied(at.engine, yes=[])
         assert (at.servers, at.waiting) == (["one"], [])
@@ -161,7 +165,8 @@ async def test_an_answer_is_for_what_waited_when_it_was_shown(tmp_path: Path) ->
         before = await at.waits({"one": light("one"), "two": light("two")})
         await at.waits({"one": light("one"), "two": light("other")})
         for way in ("approve", "deny"):
-            assert said(await _press(at, before, way, "two")) == "Nothing was done: this waits no longer."
+            page = await _press(at, before, way, "two")
+            assert said(page) == "Nothing was done: this waits no longer." and refused(page)
         assert (at.servers, at.waiting) == (["one"], ["two"])
         for given in ({}, {"plan": at.project.waiting.all[0].plan}, {"server": "two"}):
             for way in ("approve", "deny"):
