@@ -47,6 +47,7 @@ RESULTS: Mapping[str, str] = {
     "waiting": "waiting for a yes",
 }
 """What became of an action, in words."""
+_AMISS = ("failed", "skipped", "rolled-back")
 _GONE = "Nothing was done: this waits no longer."
 
 
@@ -125,7 +126,8 @@ def _told(request: Request, result: Applied | Invalid | Held | Plan) -> Response
     counts = [f"{done['summary'][key]} {word}" for key, word in RESULTS.items() if done["summary"].get(key)]
     failed = [f"{_name(each['server'])}: {each['error']['message']}" for each in done["results"] if each["error"]]
     said = hide(" ".join([f"{done['id']}: {', '.join(counts) or 'nothing to do'}.", *failed]))
-    return (refused_to if failed else back_to)(request, "plan", said)
+    amiss = any(done["summary"].get(key) for key in _AMISS)
+    return (refused_to if amiss else back_to)(request, "plan", said)
 
 
 def _chosen(project: Project, form: FormData) -> list[Pending]:
