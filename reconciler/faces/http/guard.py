@@ -10,7 +10,6 @@ import importlib
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -19,32 +18,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.faces.http.full import Full
+from reconciler.faces.http.limits import Limits
 from reconciler.faces.http.one_write import OneWrite
 from reconciler.faces.http.turns import BEHIND, PIECE, Turns
 from reconciler.faces.http.unread import Unread
 from reconciler.store.peer import peer_uid
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one listener puts up with: seconds for a head, for a body and between requests; connections; bytes."""
-
-    head_seconds: float = 10.0
-    body_seconds: float = 60.0
-    idle_seconds: float = 30.0
-    unread_seconds: float = 30.0
-    """How long a client may read nothing of what waits for it."""
-    connections: int = 512
-    crowded_seconds: float = 0.2
-    """How long a connection is kept that asks nothing while others find no place: whoever comes to ask has begun."""
-    head_bytes: int = 32 * 1024
-    message_bytes: int = 4 * 1024 * 1024
-    """Of a WebSocket: one message, the frames it may come in, frames in a second that are no whole message (beyond that
-    it waits), control frames in a second, seconds between pings."""
-    message_frames: int = 1024
-    part_frames: int = 2048
-    control_frames: int = 100
-    ping_seconds: float = 20.0
 
 
 class GuardConfig(uvicorn.Config):

@@ -15,7 +15,8 @@ from typing import Any
 import uvicorn
 
 from reconciler.faces.http.full import Full
-from reconciler.faces.http.guard import GuardConfig, Limits, PlainGuard
+from reconciler.faces.http.guard import GuardConfig, PlainGuard
+from reconciler.faces.http.limits import Limits
 
 LAST_WORDS = 1
 """Seconds that open requests have when the listener ends, before they are ended and again before they are cut off."""

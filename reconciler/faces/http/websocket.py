@@ -20,7 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import Protocol, Side
 from websockets.server import ServerProtocol
 
-from reconciler.faces.http.guard import Limits
+from reconciler.faces.http.limits import Limits
 from reconciler.sessions.streams import PAUSE, Ration
 
 PIECE = 4096

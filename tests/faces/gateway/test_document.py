@@ -10,7 +10,7 @@ from reconciler.faces.gateway.declared import INSTRUCTIONS_EACH, INSTRUCTIONS_TO
 from reconciler.faces.gateway.limits import LIMITS, MIB
 from reconciler.faces.gateway.names import visible_name, visible_uri
 from reconciler.faces.http.address import DEFAULT_HOST, DEFAULT_PORT
-from reconciler.faces.http.guard import Limits as ListenerLimits
+from reconciler.faces.http.limits import Limits as ListenerLimits
 from reconciler.sessions.limits import LIMITS as SERVER_LIMITS
 from reconciler.sessions.rounds import MOST_ROUNDS
 from tests.documents import blocks

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.faces.gateway.hot import KnownHead
 from reconciler.faces.gateway.limits import Limits
-from reconciler.faces.http.guard import Limits as Connections
+from reconciler.faces.http.limits import Limits as Connections
 from tests.engine.desk import light
 from tests.faces.gateway.served import Client, Handshaken, Served, served
 from tests.faces.gateway.test_hot import ERAS, Spy, answer_of, opened, spy, whole

@@ -13,7 +13,8 @@ import anyio
 
 from reconciler.faces.http import listener as listening
 from reconciler.faces.http.address import Address, bind
-from reconciler.faces.http.guard import Guard, Limits
+from reconciler.faces.http.guard import Guard
+from reconciler.faces.http.limits import Limits
 from reconciler.faces.http.listener import Listener, Tls
 
 PATIENCE = 20.0

@@ -12,8 +12,9 @@ import pytest
 
 from reconciler.faces.http.address import Address
 from reconciler.faces.http.body import read_body
-from reconciler.faces.http.guard import Guard, Limits, PlainGuard
+from reconciler.faces.http.guard import Guard, PlainGuard
 from reconciler.faces.http.guard_fast import FastGuard
+from reconciler.faces.http.limits import Limits
 from reconciler.faces.http.problems import HttpProblem
 from tests.faces.http.kinds import FAST, anyio_backend, kind
 from tests.faces.http.raw import Line, ask, line, listened

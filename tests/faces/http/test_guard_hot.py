@@ -10,10 +10,10 @@ import pytest
 
 from reconciler.faces.gateway.limits import LIMITS
 from reconciler.faces.http.body import read_body
-from reconciler.faces.http.guard import Limits
 from reconciler.faces.http.guard_hot import HotGuard
 from reconciler.faces.http.hot import MOST_BODY, Begun
 from reconciler.faces.http.hot import Line as Connection
+from reconciler.faces.http.limits import Limits
 from tests.faces.http.raw import PATIENCE, Line, line, listened
 from tests.requirements import requirement
 from tests.waiting import come_true

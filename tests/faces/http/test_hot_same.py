@@ -13,11 +13,11 @@ import anyio
 import pytest
 
 from reconciler.faces.http.address import Address
-from reconciler.faces.http.guard import Limits
 from reconciler.faces.http.guard_fast import FastGuard
 from reconciler.faces.http.guard_hot import HotGuard
 from reconciler.faces.http.hot import MOST_HEAD, Begun, learnt
 from reconciler.faces.http.hot import Line as Connection
+from reconciler.faces.http.limits import Limits
 from tests.faces.http.raw import line, listened
 from tests.requirements import requirement
 

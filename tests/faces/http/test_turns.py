@@ -12,8 +12,9 @@ import anyio
 import pytest
 
 from reconciler.faces.http.address import Address
-from reconciler.faces.http.guard import Guard, Limits, PlainGuard
+from reconciler.faces.http.guard import Guard, PlainGuard
 from reconciler.faces.http.guard_hot import HotGuard
+from reconciler.faces.http.limits import Limits
 from reconciler.faces.http.turns import BEHIND, PIECE
 from reconciler.faces.http.unread import Unread
 from tests.faces.http.kinds import FAST, anyio_backend, kind

@@ -14,8 +14,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
 from reconciler.faces.http.address import Address
-from reconciler.faces.http.guard import Guard, Limits, PlainGuard
+from reconciler.faces.http.guard import Guard, PlainGuard
 from reconciler.faces.http.guard_hot import HotGuard
+from reconciler.faces.http.limits import Limits
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.faces.http.websocket import PIECE, Gone
 from tests.faces.http.kinds import FAST, anyio_backend, kind
