@@ -13,12 +13,12 @@ from pathlib import Path
 from reconciler import __version__
 from reconciler.engine.at_rest import at_rest
 from reconciler.engine.awake import watch_clocks
-from reconciler.engine.behind import catch_up
 from reconciler.engine.change import Consent, apply_file, remember_found, show_waiting
 from reconciler.engine.events import now_text
 from reconciler.engine.folder import Folder, FolderRefused
 from reconciler.engine.follow import AutoApprove, Follower
 from reconciler.engine.project import Project
+from reconciler.engine.put_off import catch_up
 from reconciler.engine.status import EngineFacts, status
 from reconciler.engine.visits import Visits
 from reconciler.store.files import write_whole

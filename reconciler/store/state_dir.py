@@ -213,7 +213,7 @@ def _mark(path: Path | str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
-@lru_cache(8)
+@lru_cache(1024)  # of one engine: one for each project of a directory
 def fingerprint(key: bytes | None) -> Fingerprint:
     """What stands for a literal secret in digests: `***` alone without a key, else with 12 hex of HMAC-SHA-256.
 

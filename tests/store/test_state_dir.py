@@ -198,6 +198,12 @@ def test_a_fingerprint_says_equal_or_not_and_nothing_else() -> None:
     assert fingerprint(None) is hidden
 
 
+def test_each_of_many_projects_keeps_its_fingerprint() -> None:
+    keys = [bytes([number]) * 32 for number in range(100)]
+    before = [fingerprint(key) for key in keys]
+    assert all(fingerprint(key) is one for key, one in zip(keys, before, strict=True))
+
+
 # The engine's own words
 
 

@@ -1,4 +1,4 @@
-"""What the disk refused is written once it has room, also where nothing else happens and the file is not followed."""
+"""What the disk refused was put off: it is written once there is room, also where no file is followed."""
 
 from __future__ import annotations
 
