@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine import behind
 from reconciler.engine import host as host_module
 from reconciler.engine import ledger as ledger_module
+from reconciler.engine import put_off
 from reconciler.engine.change import Consent, apply_file
 from reconciler.engine.host import Host
 from reconciler.model.accepted import Accepted
@@ -37,7 +37,7 @@ def test_sessions_live_on_and_what_was_saved_is_taken_up_once_there_is_room(tmp_
         """
         import asyncio, gc, json, signal
         from contextlib import suppress
-        from reconciler.engine import behind
+        from reconciler.engine import put_off
         from reconciler.engine.host import Host
         from reconciler.store.observed import read_observed
         from reconciler.store.sources import Sources
@@ -93,7 +93,7 @@ def test_sessions_live_on_and_what_was_saved_is_taken_up_once_there_is_room(tmp_
             gc.collect()
             assert not odd, odd
 
-            behind.LOOK_SECONDS = 0.1
+            put_off.LOOK_SECONDS = 0.1
             fill()
             second = Host()
             at = Desk(here, second, await second.add(Sources(file, (), here), here / "state"))
@@ -165,7 +165,7 @@ async def test_what_the_last_report_was_refused_for_is_told(tmp_path: Path, monk
 async def test_that_a_server_got_ready_is_written_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(behind, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(put_off, "LOOK_SECONDS", 0.05)
     room, real = asyncio.Event(), ledger_module.write_accepted
 
     def write(state: StateDir, accepted: Accepted) -> None:
