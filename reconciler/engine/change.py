@@ -286,10 +286,12 @@ def _with_settings(project: Project, chosen: list[Pending]) -> list[Pending]:
 
 
 async def remember_found(project: Project) -> None:
-    """Add what is accepted to a history that does not know of it: whoever applied it was killed before that."""
+    """Add what is accepted to a history that does not know of it: whoever applied it was killed before that, or the
+    records were damaged and begun anew."""
     serial = project.ledger.accepted.serial
     if serial > max([row["serial"] for row in await project.records.history()], default=0):
-        await _add_to_history(project, serial, {"who": "unknown", "plan": "", "result": "interrupted", "summary": {}})
+        facts = {"who": "unknown", "plan": "", "result": "found at a start", "summary": {}}
+        await _add_to_history(project, serial, facts)
 
 
 async def _remember(project: Project, applied: Applied, consent: Consent) -> None:

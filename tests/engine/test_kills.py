@@ -51,6 +51,6 @@ async def test_what_was_accepted_by_an_engine_that_was_killed_before_it_said_so_
     for _ in range(2):
         async with desk(tmp_path) as at:
             rows = await at.project.records.history()
-            assert [(row["serial"], row["result"]) for row in rows[:2]] == [(3, "interrupted"), (2, "applied")]
+            assert [(row["serial"], row["result"]) for row in rows[:2]] == [(3, "found at a start"), (2, "applied")]
             target = await patch_to(at.project, None)
             assert (target.serial, target.patch) == (2, {"mcpServers": {"a": {"name": "two"}}})
