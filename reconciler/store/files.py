@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import select
 import stat
 import tempfile
 from contextlib import suppress
@@ -14,6 +15,9 @@ from reconciler.store.refused import naming
 
 _BUSY = {errno.EBUSY, errno.EXDEV}
 _PRIVATE = 0o600
+_PIECE = 1 << 20
+SILENCE = 5.0
+"""Seconds that more is waited for out of a pipe: long enough for a program that writes a configuration."""
 NO_FILE = ""
 """In place of the digest of a file that is not there."""
 
@@ -54,14 +58,26 @@ def _replace(target: Path, data: bytes, mode: int | None, expected: str | None) 
 
 
 def read_at_most(path: Path, size: int) -> bytes:
-    """The first `size` bytes. A pipe into which nobody writes is empty; nobody is waited for. Raises OSError."""
+    """The first `size` bytes. A pipe into which nobody writes is empty, and who has it open and is silent is waited for
+    no longer than `SILENCE`. Raises OSError."""
+    opened, found = os.open(path, os.O_RDONLY | os.O_NONBLOCK), bytearray()
+    try:
+        while piece := _next_piece(opened, min(size - len(found), _PIECE)):
+            found += piece
+        return bytes(found)
+    finally:
+        os.close(opened)
 
-    def at_once(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NONBLOCK)
 
-    with open(path, "rb", opener=at_once) as file:
-        os.set_blocking(file.fileno(), True)
-        return file.read(size)
+def _next_piece(opened: int, size: int) -> bytes:
+    """Nothing at the end."""
+    with suppress(BlockingIOError):
+        return os.read(opened, size)
+    ready = select.poll()
+    ready.register(opened, select.POLLIN)
+    if not ready.poll(SILENCE * 1000):
+        raise TimeoutError(errno.ETIMEDOUT, "it is a pipe, and nothing comes out of it")
+    return os.read(opened, size)
 
 
 def remove_half_written(path: Path) -> None:

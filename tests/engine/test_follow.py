@@ -16,6 +16,7 @@ import pytest
 from reconciler.engine.change import Applied, Held, approve
 from reconciler.engine.door import change
 from reconciler.gate.principal import Principal
+from reconciler.store import files
 from tests.engine.desk import Desk, desk, light
 from tests.needs import MOUNTS
 from tests.requirements import requirement
@@ -224,12 +225,19 @@ async def test_a_file_that_cannot_be_read_for_a_moment_is_believed_without_anoth
 
 
 @requirement("APPLY-3:broken-edit")
-async def test_a_pipe_or_a_directory_in_place_of_the_file_holds_nobody_up(tmp_path: Path) -> None:
+async def test_a_pipe_or_a_directory_in_place_of_the_file_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SILENCE", 0.05)
     async with desk(tmp_path, {"a": light("a")}) as at:
         await followed(at)
         kept = at.file.rename(tmp_path / "kept")
         os.mkfifo(at.file)
         await at.until(lambda: held(at) == "reconciler.yaml:1:1: it is empty")
+        silent = os.open(at.file, os.O_RDWR)
+        os.utime(at.file)
+        await at.until(lambda: held(at).endswith("it is a pipe, and nothing comes out of it"))
+        os.close(silent)
         at.file.unlink()
         at.file.mkdir()
         await at.until(lambda: held(at).endswith("Is a directory"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.store import files
 from reconciler.store.files import text_digest, write_apart, write_whole
 from tests.needs import MOUNTS, ROOT
 from tests.requirements import requirement
@@ -351,3 +352,31 @@ def test_a_full_disk_keeps_the_old_file_apart(tmp_path: Path) -> None:
         assert path.read_text() == "old" and os.listdir(here) == ["servers.json"]
         """,
     )
+
+
+@requirement("APPLY-3:broken-edit")
+def test_a_pipe_is_read_to_its_end_and_a_silent_one_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, text = tmp_path / "pipe", b"more than a pipe holds\n" * 10_000
+    os.mkfifo(pipe)
+    assert files.read_at_most(pipe, 10) == b"", "nobody writes"
+
+    def write() -> None:
+        with os.fdopen(written, "wb") as file:
+            file.write(text)
+
+    written = os.open(pipe, os.O_RDWR)
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert files.read_at_most(pipe, len(text) + 1) == text
+    writer.join()
+    silent = os.open(pipe, os.O_RDWR)
+    monkeypatch.setattr(files, "SILENCE", 0.01)
+    try:
+        os.write(silent, b"abc")
+        assert files.read_at_most(pipe, 2) == b"ab"
+        with pytest.raises(TimeoutError, match="nothing comes out of it"):
+            files.read_at_most(pipe, 10)
+    finally:
+        os.close(silent)
