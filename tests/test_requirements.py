@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeGuard
 
@@ -19,10 +20,14 @@ def named_ids(source: str) -> set[str]:
 
 def _marks(tree: ast.Module) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(ast.unparse(target) == "pytestmark" for target in node.targets):
+        if isinstance(node, ast.Assign) and any(_is_the_mark(target) for target in node.targets):
             yield from _calls(node.value)
         elif _is_a_test(node):
             yield from (call for decorator in node.decorator_list for call in _calls(decorator))
+
+
+def _is_the_mark(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "pytestmark"
 
 
 def _is_a_test(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
@@ -41,6 +46,7 @@ def _ids(mark: ast.Call) -> list[str]:
     return [ast.literal_eval(argument) for argument in mark.args]
 
 
+@cache
 def _named_by_file() -> dict[str, set[str]]:
     files = sorted(TESTS.rglob("test_*.py"))
     return {str(path.relative_to(TESTS)): named_ids(path.read_text(encoding="utf-8")) for path in files}
