@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import select
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from reconciler.sessions.adopted import collect_adopted, leaders
 from reconciler.sessions.launch import OWNER
@@ -69,6 +70,25 @@ class Family:
             if pid not in leaders and (_owner(pid) == self._cookie or session_of(pid) == self._leader):
                 found |= {pid, *descendants_of(pid)}
         return found
+
+
+@contextmanager
+def leaving_nobody() -> Iterator[None]:
+    """Kill, in the end, whatever became our child meanwhile and lives outside of our session, with all under it.
+
+    For a process that is an engine and nothing else: what forked twice and dropped its cookie is known by this alone.
+    """
+    before = {os.getpid(), *children_of(os.getpid())}
+    try:
+        yield
+    finally:
+        ours = os.getsid(0)
+        for pid in children_of(os.getpid()):
+            if pid not in before and session_of(pid) != ours:
+                for member in (pid, *descendants_of(pid)):
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.kill(member, signal.SIGKILL)
+                _wait_gone(pid)
 
 
 def _owner(pid: int) -> str | None:

@@ -17,6 +17,7 @@ from reconciler.client import Answer, ApiError, Client, NoEngine
 from reconciler.faces.cli.listening import Listening
 from reconciler.faces.cli.reach import connect
 from reconciler.sessions.descriptors import raise_limit
+from reconciler.sessions.orphans import leaving_nobody
 from reconciler.store.places import Sources
 from reconciler.store.refused import try_room, why_not_written
 from reconciler.store.state_dir import state_dir_of
@@ -139,5 +140,5 @@ def run_engine(
     how: Any = {"follow": follow, "auto_approve": auto_approve, "poll": poll, "directory": directory}
     raise_limit()
     running = serve(projects, base, listening, on_ready=on_ready, **how)
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with leaving_nobody(), asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(running)

@@ -290,3 +290,33 @@ def test_a_file_that_changes_while_a_person_reads_is_asked_for_again(desk: Desk)
         assert '"changed"' in shown_until(person, "follow the file? [y/N]")
         os.write(person, b"y\n")
         shown_until(person, "one is connected")
+
+
+FORKS_TWICE = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        sleeper = [sys.executable, "-E", "-S", "-c", "import time; time.sleep(600)"]
+        with open(sys.argv[1], "w") as kept:
+            print(os.getpid(), file=kept)
+        os.execve(sys.executable, sleeper, {})
+    os._exit(0)
+os.wait()
+while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])):
+    time.sleep(0.01)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+@requirement("LIVE-2:no-orphans")
+def test_the_end_leaves_nobody_who_forked_twice_and_dropped_the_environment(desk: Desk) -> None:
+    kept, server = desk.folder / "kept", light("one")
+    desk.write({"one": {**server, "args": ["-c", FORKS_TWICE, str(kept), *server["args"]]}})
+    with watching(desk, "--auto-approve") as watch:
+        watch.until("one is connected")
+        orphan = int(kept.read_text(encoding="utf-8"))
+        os.kill(orphan, 0)
+        assert watch.end(signal.SIGTERM) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(orphan, signal.SIGKILL)
