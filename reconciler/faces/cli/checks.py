@@ -66,10 +66,10 @@ def examine(options: Options) -> Iterator[Finding]:
     wrong = errors(reading.problems)
     if wrong:
         place = f"{wrong[0].place}: " if wrong[0].place else ""
-        yield Finding(
-            "fail", "file", f"{len(wrong)} errors; the first: {place}{wrong[0].detail}", "reconciler validate"
-        )
+        count = "1 error" if len(wrong) == 1 else f"{len(wrong)} errors; the first"
+        yield Finding("fail", "file", f"{count}: {place}{wrong[0].detail}", "reconciler validate")
         return
+    yield from _held(client)
     document = reading.document()
     yield Finding("ok", "file", f"{sources.shown(sources.main)} is valid, {len(document.servers)} servers")
     yield from _commands(document, sources)
@@ -129,6 +129,14 @@ def _engine(client: Client | None) -> Finding:
         message = f"version {hello['version']} runs (process {hello['pid']}), this command is {__version__}"
         return Finding("warn", "engine", message, "`reconciler stop`, then start it anew")
     return Finding("ok", "engine", f"runs as process {hello['pid']}")
+
+
+def _held(client: Client | None) -> Iterator[Finding]:
+    """Why the engine does not take up what was saved, although it has no errors."""
+    held = client.status()["source"]["held"] if client is not None else None
+    if held is not None:
+        hint = "save it whole, and mend what is named; `reconciler apply` takes it up as it is"
+        yield Finding("fail", "saved file", held, hint)
 
 
 def _commands(document: Document, sources: Sources) -> Iterator[Finding]:

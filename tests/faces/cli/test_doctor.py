@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.canary import CANARY
-from tests.faces.cli.desk import Desk, light
+from tests.faces.cli.desk import SECONDS, Desk, light
 from tests.requirements import requirement
+from tests.waiting import becomes_true
 
 pytestmark = requirement("OPS-1:doctor")
 
@@ -80,6 +82,27 @@ def test_a_running_engine_is_told(desk: Desk) -> None:
     with desk.applied({}):
         assert findings(desk)["engine"]["message"].startswith("runs as process ")
     assert findings(desk)["engine"]["message"] == "none runs"
+
+
+def test_a_save_that_the_engine_does_not_believe_fails_with_its_reason(desk: Desk) -> None:
+    text = "version: 1\nproject: desk\nmcpServers:\n"
+    text += "".join(f"  {name}: {json.dumps(light(name))}\n" for name in ("one", "two"))
+    desk.file.write_text(text, encoding="utf-8")
+    try:
+        assert desk.process("watch", "--detach", "--auto-approve").exit == 0
+        assert "saved file" not in findings(desk)
+        desk.file.write_text(text[: text.index("  two:")], encoding="utf-8")
+        assert becomes_true(lambda: "saved file" in findings(desk), SECONDS)
+        found = findings(desk)["saved file"]
+        assert (found["level"], "as an unfinished save does" in found["message"]) == ("fail", True)
+        assert "`reconciler apply`" in found["hint"]
+    finally:
+        assert desk.process("stop").exit == 0
+
+
+def test_one_error_is_counted_as_one(desk: Desk) -> None:
+    desk.write({"one": {"command": "x", "enabeld": True}})
+    assert findings(desk)["file"]["message"].startswith("1 error: reconciler.yaml:")
 
 
 def test_secrets_that_are_not_stored_are_named_and_those_that_are_can_be_opened(desk: Desk) -> None:
