@@ -90,19 +90,23 @@ _SETTINGS = st.fixed_dictionaries(
         "approvals": st.fixed_dictionaries({}, optional={"keep": DURATIONS, "via": st.just(["page"])}),
     },
 )
+_SERVERS = st.dictionaries(IDS, _STDIO | _REMOTE | st.just({"type": "uplink"}), max_size=4)
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
     """A valid document; secrets in it are the marked one."""
-    servers = draw(st.dictionaries(IDS, _STDIO | _REMOTE | st.just({"type": "uplink"}), max_size=4))
+    servers = draw(_SERVERS)
     return Document({**draw(_SETTINGS), "mcpServers": servers}, "demo", keyed)
+
+
+_DOCUMENTS = documents()
 
 
 @st.composite
 def edits(draw: st.DrawFn) -> tuple[Document, Document]:
     """Two documents that have much in common, as before and after an edit."""
-    before, other = draw(documents()), draw(documents())
+    before, other = draw(_DOCUMENTS), draw(_DOCUMENTS)
     kept = {name: server for name, server in before.servers.items() if draw(st.booleans())}
     settings = before.settings if draw(st.booleans()) else other.settings
     return before, Document({**settings, "mcpServers": {**other.servers, **kept}}, "demo", keyed)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -48,6 +49,14 @@ def changed(data: bytes, **members: Any) -> bytes:
     head = canonical({name: value for name, value in whole.items() if name not in ("ciphertext", "sha256")})
     digest = hashlib.sha256(head.encode("utf-8", "surrogatepass") + base64.b64decode(whole["ciphertext"])).digest()
     return json.dumps({**whole, "sha256": base64.b64encode(digest).decode("ascii")}).encode("utf-8")
+
+
+@contextmanager
+def derived_once() -> Iterator[None]:
+    """Inside, the same passphrase, costs and salt are derived from once; the keys are the real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_keys, "_stretched", cache(export_keys._stretched))
+        yield
 
 
 @contextmanager
