@@ -33,7 +33,8 @@ FRESH_NS = 20_000_000
 LONGEST_CHAIN = 40
 _CONFLICT = (b"<<<<<<< ", b">>>>>>> ")
 _WHOLE_ENDS = (b"\n", b"}")
-Hint: TypeAlias = Literal["look", "event", "tick"]
+Hint: TypeAlias = Literal["look", "event", "named", "tick"]
+"""Why to look: once in a while, an event of a folder, one that names a file of ours, nothing for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,15 @@ async def changes(
 ) -> AsyncIterator[dict[Path, Signature]]:
     """The signatures of `paths()`, at once and again whenever one of them differs. Never ends by itself.
 
-    A file that was written just now is told twice: what is written next may leave the same signature. `told` is called
-    with False when events do not arrive although files change, and with True when one does.
+    A file that was written just now is told twice: what is written next may leave the same signature. So is one that an
+    event names and that is as it was: it may have come and gone. `told` is called with False when events do not arrive
+    although files change, and with True when one does.
     """
     last: dict[Path, Signature] = {}
     fresh, untold = False, 0
     async with aclosing(_hints(paths, poll=poll)) as hints:
         async for hint in hints:
-            if hint == "event":
+            if hint in ("event", "named"):
                 untold = 0
                 told(True)
             now = {path: signature(path) for path in paths()}
@@ -154,7 +156,7 @@ async def changes(
                 untold += 1
                 if untold == UNTOLD:
                     told(False)
-            if now != last or fresh:
+            if now != last or fresh or hint == "named":
                 last, fresh = now, _any_fresh(now)
                 yield now
 
@@ -179,11 +181,18 @@ async def _hints(paths: Callable[[], Iterable[Path]], *, poll: bool) -> AsyncGen
         try:
             async with aclosing(_events(folders)) as events:
                 async for event in events:
-                    yield "event" if event else "tick"
+                    yield _hint_of(event, paths())
                     if directories(paths()) != folders:
                         break
         except (OSError, RuntimeError):  # a folder vanished, or the system has no more watches to give
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _hint_of(event: set[watchfiles.main.FileChange], paths: Iterable[Path]) -> Hint:
+    if not event:
+        return "tick"
+    names = {link.name for path in paths for link in _chain(path.absolute())}
+    return "named" if any(os.path.basename(path) in names for _, path in event) else "event"  # noqa: PTH119
 
 
 def _events(folders: Iterable[Path]) -> AsyncGenerator[set[watchfiles.main.FileChange], None]:

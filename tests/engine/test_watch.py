@@ -296,6 +296,26 @@ async def test_that_no_event_told_of_several_changes_is_said_once_until_one_does
         assert seen.events[:2] == [False, True]
 
 
+async def test_a_file_that_came_and_went_between_two_looks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote it may have had it taken up."""
+    monkeypatch.setattr(watch, "TICK_MS", NEVER)
+    path, overlay = tmp_path / "reconciler.yaml", tmp_path / "reconciler.local.yaml"
+    path.write_bytes(b"first")
+    async with watching(path, paths=lambda: [path, overlay]) as seen:
+        await seen.warm_up()
+        for number in range(3):  # what is fresh is told again with these, and then nothing is
+            known = len(seen.events)
+            (tmp_path / f"another {number}").touch()
+            await come_true(lambda known=known: len(seen.events) > known, 5)  # type: ignore[misc]
+        seen.told.clear()
+        overlay.write_bytes(b"there")
+        overlay.unlink()
+        with anyio.fail_after(5):
+            await seen.told.wait()
+
+
 async def test_a_link_that_vanishes_between_two_looks_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
