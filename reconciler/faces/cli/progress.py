@@ -55,6 +55,7 @@ def outcome_line(news: Answer, paint: Painter) -> str:
     status = news["status"]
     sign = paint.either("✓", "+") if status == "applied" else paint.either("✗", "x") if status == "failed" else "!"
     took = f" in {news['ms'] / 1000:.1f} s" if status == "applied" and news.get("ms") else ""
-    error = f": {paint.safe(news['error']['message'])}" if news.get("error") else ""
+    told = news.get("error") if status != "late" else None  # its word is the reason
+    error = f": {paint.safe(told['message'])}" if told else ""
     text = f"{news['action']}  {_WORDS.get(status, status)}{took}{error}"
     return f"{paint.role(sign, _ROLES.get(status, 'warning'))} {paint.safe(news['server'])}  {text}"

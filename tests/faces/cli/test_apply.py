@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.faces.cli.paint import Painter
+from reconciler.faces.cli.progress import outcome_line
 from tests.canary import CANARY, VARIABLE
 from tests.faces.cli.desk import Desk, Done, light
 from tests.requirements import requirement
@@ -201,3 +203,10 @@ def test_sessions_that_come_and_go_do_not_make_a_yes_stale(desk: Desk) -> None:
         assert desk.process("stop").exit == 0
         done = desk.process("apply", "--auto-approve", "-o", "json")
         assert results(done)["two"] == "applied", done
+
+
+@requirement("PLAN-3:exit-codes")
+def test_what_is_still_on_its_way_is_said_to_be_so_once() -> None:
+    error = {"code": "late", "message": "still on its way"}
+    news = {"server": "one", "action": "create", "status": "late", "ms": 9, "error": error}
+    assert outcome_line(news, Painter()) == "! one  create  still on its way"
