@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from reconciler.merge_patch import NoMergePatch, apply, diff, equal
 from tests.requirements import requirement
 
+pytestmark = pytest.mark.long
+
 VECTORS: list[tuple[Any, Any, Any]] = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),
     ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),

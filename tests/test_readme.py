@@ -8,6 +8,8 @@ import pytest
 
 from tests.documents import Block, Command, blocks, commands, run_document, shows
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 SILENT = ("text",)
