@@ -121,8 +121,11 @@ class _Pages:
             raise
 
     def _take(self, entries: Any) -> bool:
-        """Keep a page as far as the caps allow; False when they are reached."""
-        for entry in entries if isinstance(entries, list) else ():
+        """Keep a page as far as the caps allow; False when they are reached, or when it is no page."""
+        if not isinstance(entries, list | None):
+            self._cut(f"its {self._member} are no list")
+            return False
+        for entry in entries or ():
             self._size += _size(entry)
             if len(self.entries) >= self._most:
                 self._cut(f"more than {self._most} entries")

@@ -109,6 +109,12 @@ async def test_pages_without_end_stop_at_the_cap_and_are_reported() -> None:
     assert listing.truncated == "tools/list: more than 50 pages"
 
 
+async def test_what_is_no_list_is_empty_and_reported() -> None:
+    listing = await list_all(Paged(lambda *_: {"tools": "all of them"}, {"tools": {}}), timeout=5)
+    assert (listing.tools, listing.truncated) == ((), "tools/list: its tools are no list")
+    assert (await list_all(Paged(lambda *_: {"tools": None}, {"tools": {}}), timeout=5)).truncated is None
+
+
 async def test_an_empty_cursor_is_not_the_end() -> None:
     async with opened("evil", "blank") as session:
         listing = await list_all(session, timeout=5)

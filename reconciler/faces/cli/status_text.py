@@ -141,7 +141,13 @@ def _source_lines(source: Mapping[str, Any], paint: Painter) -> Iterator[str]:
             yield f"  {place}{paint.safe(problem['detail'])}"
 
 
-_REMARKS = {"EnvironmentComplete": "", "ToolsPinned": "lock: ", "LogComplete": "", "ListsSteady": ""}
+_REMARKS = {
+    "EnvironmentComplete": "",
+    "ToolsPinned": "lock: ",
+    "ListsComplete": "incomplete: ",
+    "LogComplete": "",
+    "ListsSteady": "",
+}
 """Conditions that are told beside a server when they do not hold, and what is put before them."""
 
 

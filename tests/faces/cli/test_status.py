@@ -194,3 +194,15 @@ def test_a_broken_file_is_told_with_the_place() -> None:
     problem = {"severity": "error", "file": "reconciler.yaml", "line": 4, "column": 5, "detail": "no field"}
     broken["source"] |= {"valid": False, "problems": [problem]}
     assert "  reconciler.yaml:4:5: no field" in list(status_lines(broken, Painter()))
+
+
+@requirement("LIVE-1:status")
+def test_a_list_that_was_cut_short_is_told_beside_its_server() -> None:
+    cut = {
+        "type": "ListsComplete",
+        "status": "False",
+        "reason": "Truncated",
+        "message": "tools/list: more than 50 pages",
+    }
+    lines = status_lines(report(row("one", conditions=[cut])), Painter())
+    assert any("incomplete: tools/list: more than 50 pages" in line for line in lines)
