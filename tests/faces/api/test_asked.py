@@ -72,8 +72,6 @@ BODIES: list[tuple[str, Any, list[str]]] = [
     ("/call", {"server": None, "tool": ["echo"]}, ["/server", "/tool"]),
     ("/servers/one/restart", {"x": 1}, ["/x"]),
     ("/servers/one/pause", {"for": "8"}, ["/for"]),
-    ("/servers/one/pause", {"for": "0s"}, ["/for"]),
-    ("/servers/one/pause", {"for": "999999999h"}, ["/for"]),
     ("/servers/one/pause", {"for": 8, "length": "8h"}, ["/for", "/length"]),
     ("/servers/one/resume", {"for": "8h"}, ["/for"]),
     ("/lock", {"expected": {"a": None}}, ["/expected/a"]),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from sqlite3 import Error as DatabaseError
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -22,15 +22,10 @@ from reconciler.model.pause import lasting
 from reconciler.model.written import Duration
 
 
-def _length(written: str) -> str:
-    lasting(written)
-    return written
-
-
 class PauseBody(Said):
     """For how long; without it the pause lasts until somebody ends it."""
 
-    length: Annotated[Duration, AfterValidator(_length)] | None = Field(
+    length: Duration | None = Field(
         default=None, alias="for", description="After that it ends by itself: 30m, 8h; a year at most."
     )
 
@@ -47,7 +42,13 @@ _PAUSE = Says(
     "Keep the server from running",
     ServerShown,
     body=PauseBody,
-    refusals={404: ("unknown-server",), 409: ("disabled",), 503: ("not-recorded",), 504: ("late",)},
+    refusals={
+        404: ("unknown-server",),
+        409: ("disabled",),
+        422: ("bad-length",),
+        503: ("not-recorded",),
+        504: ("late",),
+    },
     more="Calls in flight have ten seconds; every other is refused, with who paused it and until when. The file is not "
     "changed, and a restart of the engine ends no pause. A pause of before is replaced.",
 )
@@ -71,15 +72,23 @@ async def post_pause(request: Request) -> JSONResponse:
 
 async def pause(project: Project, server: str, who: str, length: str | None) -> tuple[Worker, float]:
     """Pause a server, for a duration as written or until somebody ends it: who closes its session, and the seconds that
-    it may take. Raises HttpProblem 409 for one that is disabled, 503."""
+    it may take. Raises HttpProblem 409 for one that is disabled, 422 for no time or more than a year, 503."""
+    lasts = _lasting(length) if length is not None else None
     worker, seconds = driver(project, server)
     try:
-        await project.pauses.add(server, who, lasting(length) if length is not None else None)
+        await project.pauses.add(server, who, lasts)
     except DatabaseError as error:
         raise HttpProblem(503, "not-recorded", f"it cannot be written down, so nothing changed: {error}") from error
     if project.wanted(server) is None:  # it was deleted meanwhile, and another may come under its id
         await project.pauses.forget(server)
     return worker, seconds
+
+
+def _lasting(length: str) -> timedelta:
+    try:
+        return lasting(length)
+    except ValueError as error:
+        raise HttpProblem(422, "bad-length", f"for: {error}") from None
 
 
 async def post_resume(request: Request) -> JSONResponse:

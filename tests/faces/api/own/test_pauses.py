@@ -61,6 +61,9 @@ async def test_what_cannot_be_is_said(tmp_path: Path) -> None:
             assert (await ask(engine, action, "editor")).status == 403
         disabled = await engine.ask("POST", "/api/v1/servers/off/pause", "operator", {})
         assert (disabled.status, disabled.json["error"]["code"]) == (409, "disabled")
+        for length in ("0s", "9000h"):
+            refused = await ask(engine, "pause", **{"for": length})
+            assert (refused.status, refused.json["error"]["code"]) == (422, "bad-length")
         await ask(engine, "pause")
         for path, body in ((f"{AT}/restart", {}), ("/api/v1/call", {"server": "one", "tool": "echo"})):
             refused = (await engine.ask("POST", path, "operator", body)).json["error"]
