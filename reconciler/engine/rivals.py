@@ -10,7 +10,8 @@ ONE_AT_A_TIME = "if the two cannot run side by side, `strategy: recreate` stops 
 
 _TAKEN = re.compile(
     r"EADDRINUSE|\balready (?:in use|running|locked|open|bound)\b|\bin use by another\b"
-    r"|\block(?:ed|file| file| is held)?\b|\bpid ?file\b",
+    r"|\b(?:acquire|get|obtain|take|hold|holds|has) (?:an? |the )?(?:\w+ )?lock\b|\bis locked\b"
+    r"|\block ?file (?:exists|is held|is there)\b|\block is held\b|\bpid ?file\b",
     re.IGNORECASE,
 )
 """What programs say of a port, a lock or a file that another process has."""

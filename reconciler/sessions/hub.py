@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeAlias
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.listing import KINDS, Listing, list_again, list_all
 from reconciler.sessions.pipes import PipeSession
-from reconciler.sessions.places import Place, Places, places_for_processes
 from reconciler.sessions.pulse import Pulse
 from reconciler.sessions.session import (
     RESUMED,
@@ -31,6 +30,7 @@ from reconciler.sessions.session import (
     Take,
 )
 from reconciler.sessions.stale import Stale
+from reconciler.sessions.starts import Start, Starts, processes_at_a_time
 from reconciler.sessions.wishes import NONE, UPDATED, Granter, Wishes
 
 State = Literal["opening", "ready", "draining", "closed"]
@@ -82,7 +82,7 @@ class Instance:
         self,
         server: Server,
         opened: Open,
-        places: Places,
+        starts: Starts,
         on_change: Callable[[], None],
         told: Told | None = None,
     ) -> None:
@@ -95,8 +95,8 @@ class Instance:
         self.failure: SessionError | None = None
         self.in_flight = 0
         self._opened = opened
-        self._places = places
-        self._place: Place | None = None
+        self._starts = starts
+        self._start: Start | None = None
         self.on_change = on_change
         self._told = told
         self._stop = asyncio.Event()
@@ -209,16 +209,16 @@ class Instance:
             self.on_change()
 
     async def _live(self) -> None:
-        self._place = place = await self._places.take()
+        self._start = start = await self._starts.begin()
         try:
             async with self._opened(self.server, self.id, self._notified) as session:
-                place.give_back()
+                start.end()
                 self.listing = await list_all(session, timeout=self.server.timeouts.list)
                 self.session, self.state = session, "ready"
                 self.on_change()
                 await self._serve(session)
         finally:
-            place.give_back()
+            start.end()
 
     async def _serve(self, session: Session) -> None:
         waits = [asyncio.create_task(wait) for wait in (session.ended(), self._stop.wait(), self._keep(session))]
@@ -274,8 +274,8 @@ class Instance:
             self._tell(method, params)
 
     def _started(self, pid: object) -> None:
-        if self._place is not None and isinstance(pid, int):
-            self._place.started(pid)
+        if self._start is not None and isinstance(pid, int):
+            self._start.started(pid)
 
     def updated(self, uri: str) -> None:
         """Tell of an update that the server itself may not have told of."""
@@ -297,9 +297,9 @@ class Slot:
     """Kept whatever serves."""
 
 
-def alone() -> Places:
+def alone() -> Starts:
     """For a session that waits for no other's start."""
-    return Places(1, SLOWEST_START)
+    return Starts(1, SLOWEST_START)
 
 
 class Hub:
@@ -308,8 +308,8 @@ class Hub:
     def __init__(self, opened: Open, told: Told | None = None) -> None:
         self._opened = opened
         self._told = told
-        self._elsewhere = Places(STARTS_ELSEWHERE, SLOWEST_GREETING)
-        self._processes = Places(places_for_processes(), SLOWEST_START)
+        self._elsewhere = Starts(STARTS_ELSEWHERE, SLOWEST_GREETING)
+        self._processes = Starts(processes_at_a_time(), SLOWEST_START)
         self._slots: dict[str, Slot] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -325,8 +325,8 @@ class Hub:
 
         `on_change` is called whenever it gets ready, changes, ends, and when it has left `draining`.
         """
-        places = self._processes if isinstance(server.transport, Stdio) else self._elsewhere
-        instance = Instance(server, opened or self._opened, alone() if opened else places, on_change, self._told)
+        starts = self._processes if isinstance(server.transport, Stdio) else self._elsewhere
+        instance = Instance(server, opened or self._opened, alone() if opened else starts, on_change, self._told)
         self.slot(server.id).opening = instance
         return instance
 

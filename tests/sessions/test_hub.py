@@ -21,10 +21,10 @@ from reconciler.sessions.hub import (
     Instance,
     NotLive,
 )
-from reconciler.sessions.places import places_for_processes
 from reconciler.sessions.pulse import AGAIN_SECONDS, MISSED_PINGS, PING_SECONDS
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
 from reconciler.sessions.stale import REMEMBERED, REPEAT_SECONDS, STORM
+from reconciler.sessions.starts import processes_at_a_time
 from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
 from tests.sessions.puppets import Puppet, Troupe, server, tool
@@ -138,7 +138,7 @@ async def test_a_server_whose_tools_cannot_be_listed_never_serves(room: Room, mo
 async def test_so_many_processes_start_at_a_time_and_ten_others(room: Room) -> None:
     gate = room.troupe.plays["one"] = asyncio.Event()
     remote = Remote("http", Template(("http://x",)))
-    at_once = places_for_processes() + STARTS_ELSEWHERE
+    at_once = processes_at_a_time() + STARTS_ELSEWHERE
     for number in range(at_once):
         room.hub.open(server(f"p{number}"), room.told)
         room.hub.open(server(f"r{number}", transport=remote), room.told)
@@ -154,7 +154,7 @@ async def test_so_many_processes_start_at_a_time_and_ten_others(room: Room) -> N
 @pytest.mark.parametrize(
     ("count", "seconds", "fields"),
     [
-        (places_for_processes(), SLOWEST_START, {}),
+        (processes_at_a_time(), SLOWEST_START, {}),
         (STARTS_ELSEWHERE, SLOWEST_GREETING, {"transport": Remote("http", Template(("http://x",)))}),
     ],
 )
@@ -170,20 +170,20 @@ async def test_a_slow_start_gives_its_place_back(
 
 
 async def test_a_place_is_given_back_once(room: Room) -> None:
-    for number in range(3 * places_for_processes()):
+    for number in range(3 * processes_at_a_time()):
         await room.live(server_id=f"s{number}")
     room.troupe.plays["slow"] = asyncio.Event()
     with anyio.fail_after(60):
         await pass_by(SLOWEST_START + 1)
-    for number in range(2 * places_for_processes()):
+    for number in range(2 * processes_at_a_time()):
         room.hub.open(server(f"slow{number}", "slow"), room.told)
     await anyio.wait_all_tasks_blocked()
-    assert room.troupe.said.count("open slow") == places_for_processes()
+    assert room.troupe.said.count("open slow") == processes_at_a_time()
 
 
 async def test_whoever_no_longer_waits_for_a_place_takes_none(room: Room) -> None:
     room.troupe.plays["slow"] = asyncio.Event()
-    for number in range(places_for_processes()):
+    for number in range(processes_at_a_time()):
         room.hub.open(server(f"slow{number}", "slow"), room.told)
     waiting = room.hub.open(server("gone", "gone"), room.told)
     await anyio.wait_all_tasks_blocked()

@@ -1,8 +1,9 @@
 """Six servers attack one engine at once, and a seventh behaves: what its callers feel of it, and what it costs us.
 
-`python -m tests.rig.six [--long]` prints one line of JSON. Attackers run and are stopped (SIGSTOP) in turn, and calls
-of the neighbour are timed in both states. It ends with 1 when a promise was missed: under attack the p99 of calls is
-within three times that of the quiet turn, our memory grows by 32 MiB at most, each attacker has its reason in status.
+`python -m tests.rig.attackers [--long]` prints one line of JSON. Attackers run and are stopped (SIGSTOP) in turn, and
+calls of the neighbour are timed in both states. It ends with 1 when a promise was missed: under attack the p99 of calls
+is within three times that of the quiet turn in the best of the turns, our memory grows by 32 MiB at most, each attacker
+has its reason in status.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _bomb() -> Any:
 @contextmanager
 def attackers_over_http() -> Iterator[tuple[int, dict[str, str]]]:
     """Their process and their addresses."""
-    words = [sys.executable, "-m", "tests.rig.six", "--serve"]
+    words = [sys.executable, "-m", "tests.rig.attackers", "--serve"]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

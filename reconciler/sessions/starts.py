@@ -1,4 +1,4 @@
-"""How many servers are started at a time: a start has its place until it is over, is only waiting, or took too long.
+"""How many servers are started at a time: a start counts until it is over, is only waiting, or took too long.
 
 What bounds the starts is the work that they make, so a process that has come to rest (it is mute, or waits for the
 network) makes room for another. How many come to rest at once is bounded too: they may all go on at the same moment.
@@ -16,20 +16,20 @@ LOOK = 0.03
 REST = 2
 """Looks, `LOOK` seconds apart, that find a process just as the look before: asleep, with no processor time used."""
 RESTING = 7
-"""For each place, how many may have come to rest and not be over."""
+"""For each start that counts, how many may have come to rest and not be over."""
 
 
-def places_for_processes() -> int:
+def processes_at_a_time() -> int:
     """Two for each processor that is ours, and four at least: starting is reading files as much as computing."""
     ours = len(os.sched_getaffinity(0)) if LINUX else os.cpu_count() or 1
     return max(4, 2 * ours)
 
 
-class Place:
-    """One start. `started` names its process, `give_back` says that it is over; both may be called again."""
+class Start:
+    """One of them. `started` names its process, `end` says that it is over; both may be called again."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, starts: Starts) -> None:
+        self._starts = starts
         self.timer: asyncio.TimerHandle | None = None
         self._pid: int | None = None
         self._seen: object = None
@@ -39,9 +39,9 @@ class Place:
         """The process is there: from now on it is looked at."""
         self._pid, self._seen, self._alike = pid, None, 0
 
-    def give_back(self) -> None:
+    def end(self) -> None:
         """The start is over, however it ended."""
-        self._places.leave(self)
+        self._starts.leave(self)
 
     def is_at_rest(self) -> bool:
         """Look at it once more. Always False where there is no process, or no /proc."""
@@ -53,35 +53,35 @@ class Place:
         return self._alike >= REST
 
 
-class Places:
+class Starts:
     """`count` starts at a time, each for at most `seconds`."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._count = count
         self._seconds = seconds
-        self._working: set[Place] = set()
-        self._resting: set[Place] = set()
-        self._queue: deque[asyncio.Future[Place]] = deque()
+        self._working: set[Start] = set()
+        self._resting: set[Start] = set()
+        self._queue: deque[asyncio.Future[Start]] = deque()
         self._looking: asyncio.TimerHandle | None = None
 
-    async def take(self) -> Place:
-        """Wait for a place, first come, first served."""
-        waiting: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+    async def begin(self) -> Start:
+        """Wait for one's turn, first come, first served."""
+        waiting: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
         self._queue.append(waiting)
         self._admit()
         try:
             return await waiting
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled():
-                waiting.result().give_back()
+                waiting.result().end()
             raise
 
-    def leave(self, place: Place) -> None:
-        """See Place.give_back."""
-        if place.timer is not None:
-            place.timer.cancel()
-        self._working.discard(place)
-        self._resting.discard(place)
+    def leave(self, start: Start) -> None:
+        """See Start.end."""
+        if start.timer is not None:
+            start.timer.cancel()
+        self._working.discard(start)
+        self._resting.discard(start)
         self._admit()
 
     def _admit(self) -> None:
@@ -89,20 +89,20 @@ class Places:
         while self._queue and len(self._working) < self._count:
             waiting = self._queue.popleft()
             if not waiting.done():
-                place = Place(self)
-                self._working.add(place)
-                place.timer = loop.call_later(self._seconds, place.give_back)
-                waiting.set_result(place)
+                start = Start(self)
+                self._working.add(start)
+                start.timer = loop.call_later(self._seconds, start.end)
+                waiting.set_result(start)
         if self._queue and self._looking is None:
             self._looking = loop.call_later(LOOK, self._look)
 
     def _look(self) -> None:
         """While somebody waits: who is at rest makes room."""
         self._looking = None
-        for place in tuple(self._working):
-            if place.is_at_rest() and len(self._resting) < RESTING * self._count:
-                self._working.discard(place)
-                self._resting.add(place)
+        for start in tuple(self._working):
+            if start.is_at_rest() and len(self._resting) < RESTING * self._count:
+                self._working.discard(start)
+                self._resting.add(start)
         self._admit()
 
 

@@ -1,4 +1,4 @@
-"""Who starts has a place; who is at rest makes room for others, who works does not."""
+"""Who starts counts; who is at rest makes room for others, who works does not."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 
 from reconciler.model.server import Server
 from reconciler.sessions import hub
-from reconciler.sessions.places import RESTING, Places, places_for_processes
 from reconciler.sessions.session import Notify
+from reconciler.sessions.starts import RESTING, Starts, processes_at_a_time
 from reconciler.sessions.stdio import StdioSession, open_stdio
 from tests.requirements import requirement
 from tests.rig.starting import rig_server
@@ -48,47 +48,47 @@ def processes(count: int, doing: str) -> Iterator[list[int]]:
             process.communicate()
 
 
-async def filled(places: Places, pids: list[int]) -> None:
-    """Each takes a place for its start."""
+async def filled(starts: Starts, pids: list[int]) -> None:
+    """Each begins its start."""
     for pid in pids:
-        (await places.take()).started(pid)
+        (await starts.begin()).started(pid)
 
 
 @requirement("LIVE-2:starts-in-parallel")
 async def test_processes_that_only_wait_make_room_for_others() -> None:
     with processes(4, "import sys; sys.stdin.read()") as mute, anyio.fail_after(10):
-        places = Places(2, LONG)
-        await filled(places, mute)
-        await places.take()
+        starts = Starts(2, LONG)
+        await filled(starts, mute)
+        await starts.begin()
 
 
 @requirement("LIVE-2:starts-in-parallel")
 @pytest.mark.parametrize("doing", [BUSY, BELOW])
-async def test_who_works_keeps_the_place_and_so_does_who_waits_for_a_child_that_works(doing: str) -> None:
+async def test_who_works_counts_and_so_does_who_waits_for_a_child_that_works(doing: str) -> None:
     with processes(1, doing) as busy, anyio.fail_after(10):
-        places = Places(1, LONG)
-        await filled(places, busy)
-        await kept(places)
+        starts = Starts(1, LONG)
+        await filled(starts, busy)
+        await kept(starts)
 
 
 @requirement("LIVE-2:starts-in-parallel")
 async def test_so_many_at_rest_and_no_more() -> None:
     with processes(RESTING + 1, "import sys; sys.stdin.read()") as mute, anyio.fail_after(10):
-        places = Places(1, LONG)
-        await filled(places, mute)
-        await kept(places)
+        starts = Starts(1, LONG)
+        await filled(starts, mute)
+        await kept(starts)
 
 
-async def kept(places: Places) -> None:
-    """Nobody else gets a place, however often it is looked."""
+async def kept(starts: Starts) -> None:
+    """Nobody else may begin, however often it is looked."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.4):
-            await places.take()
+            await starts.begin()
 
 
 @requirement("LIVE-2:starts-in-parallel")
 async def test_mute_servers_hold_up_no_other_although_they_stay_mute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a start may keep its place."""
+    """However long a start may take."""
     monkeypatch.setattr(hub, "SLOWEST_START", LONG)
 
     def open_it(server: Server, instance: str, notify: Notify) -> AbstractAsyncContextManager[StdioSession]:
@@ -98,7 +98,7 @@ async def test_mute_servers_hold_up_no_other_although_they_stay_mute(monkeypatch
     sessions = hub.Hub(open_it)
     try:
         with anyio.fail_after(30):
-            for number in range(2 * places_for_processes()):
+            for number in range(2 * processes_at_a_time()):
                 sessions.open(replace(rig_server("evil", "hang", start=LONG), id=f"mute{number}"), changed.set)
             good = sessions.open(rig_server("light"), changed.set)
             while good.state != "ready":
