@@ -193,6 +193,9 @@ def _remarks(live: Instance, session: Session) -> Iterator[Fact]:
     if live.storm:
         told = f"it said {live.storm} times within {REFRESH_SECONDS:g} s that its lists changed"
         yield Fact("ListsSteady", False, "Storming", f"{told}: they are read again only once in that time")
+    if getattr(session, "flooding", False):
+        sent = f"it sends more than {LIMITS.unasked_per_second} messages a second that answer no request"
+        yield Fact("MessagesSteady", False, "Flooding", f"{sent}: it is read slowly, so its answers may be late")
 
 
 def _pinned(project: Project, server_id: str) -> Iterator[Fact]:

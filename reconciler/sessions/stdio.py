@@ -75,6 +75,11 @@ class StdioSession(PipeSession):
         """Bytes of standard error that are not in its log file."""
         return self._stderr.unlogged
 
+    @property
+    def flooding(self) -> bool:
+        """See LineReader.flooding."""
+        return self._reader.flooding
+
     async def close(self, patience: Patience) -> None:
         """End the process and everything it started. Goes through even when the caller is cancelled meanwhile."""
         ending = asyncio.ensure_future(self._close(patience))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Callable
 from typing import IO, Protocol
@@ -14,6 +15,8 @@ CHUNK = 64 * 1024
 LINES_PER_TURN = 64
 PAUSE = 0.05
 """Seconds that a server waits for us when it talks too much unasked."""
+REMEMBERED = 10.0
+"""Seconds for which it is said afterwards that a ration did not do."""
 
 
 class Channel(Protocol):
@@ -59,6 +62,11 @@ class LineReader:
         self._no_more = False
         os.set_blocking(self._descriptor, False)
         self._loop.add_reader(self._descriptor, self._readable)
+
+    @property
+    def flooding(self) -> bool:
+        """Whether what nobody asked for was too much of late: then it is read slowly."""
+        return self._ration.was_short(self._loop.time())
 
     def read_out(self) -> None:
         """Whoever wrote is dead: an empty pipe is the end from now on, whoever else holds it open."""
@@ -190,12 +198,18 @@ class Ration:
         self._burst = burst
         self._left = burst
         self._seen = 0.0
+        self._refused = -math.inf
 
     def take(self, units: float, now: float) -> bool:
         """Whether the units were there; a refused request takes nothing."""
         self._left = min(self._burst, self._left + (now - self._seen) * self._rate)
         self._seen = now
         if self._left < units:
+            self._refused = now
             return False
         self._left -= units
         return True
+
+    def was_short(self, now: float) -> bool:
+        """Whether a request was refused within the last REMEMBERED seconds."""
+        return now - self._refused < REMEMBERED

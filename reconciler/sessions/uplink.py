@@ -100,6 +100,11 @@ class Link:
     # The session's side
 
     @property
+    def flooding(self) -> bool:
+        """As LineReader.flooding."""
+        return self._ration.was_short(self._loop.time())
+
+    @property
     def attached(self) -> bool:
         """Whether it has a session."""
         return self._take.done()
@@ -175,6 +180,15 @@ class Link:
 
 class UplinkSession(PipeSession):
     """A PipeSession whose lines come in frames."""
+
+    def __init__(self, link: Link, on_notification: Notify) -> None:
+        super().__init__(link, on_notification)
+        self._link = link
+
+    @property
+    def flooding(self) -> bool:
+        """See Link.flooding."""
+        return self._link.flooding
 
     def feed(self, line: bytes) -> bool:
         """A frame may be several lines of JSON, which others would take for several messages."""

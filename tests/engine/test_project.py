@@ -294,6 +294,31 @@ async def test_the_status_says_what_was_left_out_and_what_was_no_protocol(tmp_pa
         assert remarks["ToolsComplete"]
 
 
+@requirement("LIVE-1:status", "LIVE-1:conditions")
+async def test_the_status_says_who_sends_too_much_until_a_little_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.sessions.streams.REMEMBERED", 0.3)
+    log = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"again"}}\n'
+    answer = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"over"}]}}'
+
+    def flooding() -> list[tuple[str, str, str]]:
+        rows = at.rows().items()
+        conditions = [(name, each) for name, row in rows for each in row["conditions"]]
+        return [(name, c["status"], c["message"]) for name, c in conditions if c["type"] == "MessagesSteady"]
+
+    async with desk(tmp_path, {"loud": light("loud"), "calm": light("calm")}) as at:
+        await at.apply()
+        assert flooding() == []
+        flood = asyncio.create_task(at.call("loud", "raw", text=log * 2500 + answer))
+        await at.until(lambda: flooding() != [])
+        said = "it sends more than 1000 messages a second that answer no request"
+        assert flooding() == [("loud", "False", f"{said}: it is read slowly, so its answers may be late")]
+        assert await at.call("calm", "echo", text="x") == "x"
+        assert await flood == "over"
+        await at.until(lambda: flooding() == [])
+
+
 @requirement("APPLY-2:failed-change-keeps-old", "LIVE-1:status")
 async def test_taking_a_failed_version_back_heals_the_status_and_can_be_done_again(
     tmp_path: Path,

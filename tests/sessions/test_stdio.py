@@ -37,6 +37,7 @@ from tests.waiting import come_true
 pytestmark = [pytest.mark.anyio, requirement("CFG-3:stdio")]
 
 TEMPLATE = parse_template
+RAW_ANSWER = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"over"}]}}'
 
 
 @pytest.fixture(autouse=True)
@@ -544,6 +545,30 @@ async def _fails(*arguments: str) -> SessionError:
         async with opened(*arguments):
             pass
     return failure.value
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"method": "notifications/message", "params": {"level": "info", "data": "again"}},
+        {"method": "notifications/progress", "params": {"progressToken": "nobody's", "progress": 1}},
+        {"id": "ping", "method": "ping"},
+        {"id": 987_654, "result": {}},
+    ],
+    ids=["log", "progress", "ping", "answer"],
+)
+async def test_a_flood_of_messages_is_known_as_one_until_a_little_after_its_end(
+    message: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.sessions.streams.REMEMBERED", 0.3)
+    line = json.dumps({"jsonrpc": "2.0", **message}) + "\n"
+    async with opened("light", limits=Limits(unasked_per_second=200)) as session:
+        await call(session, "raw", text=line * 50 + RAW_ANSWER)
+        assert not session.flooding
+        flood = asyncio.create_task(call(session, "raw", text=line * 400 + RAW_ANSWER, timeout=20))
+        await come_true(lambda: session.flooding, 10)
+        assert await flood == "over"
+        await come_true(lambda: not session.flooding, 10)
 
 
 async def test_a_storm_of_notifications_leaves_the_neighbour_in_peace() -> None:

@@ -14,7 +14,7 @@ import pytest
 from reconciler.sessions.frames import LineTooLong
 from reconciler.sessions.limits import Limits
 from reconciler.sessions.stderr import LONGEST_PARTIAL, LogFile, Mask, StderrDrain
-from reconciler.sessions.streams import LineReader, LineWriter, Ration
+from reconciler.sessions.streams import REMEMBERED, LineReader, LineWriter, Ration
 from tests.requirements import requirement
 from tests.waiting import come_true
 
@@ -37,6 +37,15 @@ def test_a_ration_gives_its_burst_at_once_and_its_rate_in_the_long_run() -> None
     assert [ration.take(1, now=100.0) for _ in range(6)] == [True] * 5 + [False]
     assert [ration.take(1, now=100.25) for _ in range(3)] == [True, True, False]
     assert [ration.take(1, now=9999.0) for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_that_a_ration_did_not_do_is_remembered_for_a_while() -> None:
+    ration = Ration(rate=10, burst=5)
+    assert (ration.take(5, now=0.0), ration.was_short(0.0)) == (True, False)
+    assert not ration.take(1, now=0.0)
+    assert (ration.was_short(0.0), ration.was_short(REMEMBERED - 1)) == (True, True)
+    assert ration.take(1, now=REMEMBERED - 1)
+    assert not ration.was_short(REMEMBERED)
 
 
 async def test_unasked_lines_beyond_the_ration_make_the_server_wait(pipe: Pipe) -> None:

@@ -22,6 +22,7 @@ from tests.requirements import requirement
 from tests.sessions.asking import Client
 from tests.sessions.dialling import GREETING, Wire, carried, process, served, silent
 from tests.sessions.rigged import call, ignore
+from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("CFG-3:uplink")]
 ID = "laptop"
@@ -252,11 +253,13 @@ async def test_whoever_talks_unasked_without_end_is_held_back() -> None:
             enough.set()
 
     wire = Wire()
-    async with dialled_by_hand(wire, notified):
+    async with dialled_by_hand(wire, notified) as session:
+        assert not session.flooding
         for _ in range(20 * LIMITS.unasked_per_second):
             wire.say({"jsonrpc": "2.0", "method": "notifications/message", "params": {}})
         await enough.wait()
         assert wire.said.qsize() > 10 * LIMITS.unasked_per_second
+        await come_true(lambda: session.flooding, 5)
 
 
 async def test_questions_without_end_are_refused_beyond_a_few() -> None:

@@ -147,6 +147,7 @@ _REMARKS = {
     "ListsComplete": "incomplete: ",
     "LogComplete": "",
     "ListsSteady": "",
+    "MessagesSteady": "",
 }
 """Conditions that are told beside a server when they do not hold, and what is put before them."""
 

@@ -206,3 +206,10 @@ def test_a_list_that_was_cut_short_is_told_beside_its_server() -> None:
     }
     lines = status_lines(report(row("one", conditions=[cut])), Painter())
     assert any("incomplete: tools/list: more than 50 pages" in line for line in lines)
+
+
+@requirement("LIVE-1:status")
+def test_a_flood_of_messages_is_told_beside_its_server() -> None:
+    loud = {"type": "MessagesSteady", "status": "False", "reason": "Flooding", "message": "it sends too much"}
+    lines = list(status_lines(report(row("one", conditions=[loud])), Painter()))
+    assert any("one" in line and line.endswith("it sends too much") for line in lines), lines
