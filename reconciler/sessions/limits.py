@@ -34,6 +34,8 @@ class Limits:
     """Messages, all but a few answers, that wait to be sent to one server over HTTP; with one more the session ends."""
     stderr: int = 64 * KIB
     """The end of standard error that is kept in memory."""
+    stderr_per_second: int = 4 * MIB
+    """Standard error read in the long run, and at once; who prints more waits for us to read on."""
     log_file: int = 1 * MIB
     """Size at which the log file becomes `<name>.1`; there are never more than these two."""
     log_per_second: int = 64 * KIB

@@ -1,4 +1,4 @@
-"""What a server prints on standard error: always drained, its end kept in memory, a log file beside it."""
+"""What a server prints on standard error: drained as fast as is fair, its end kept in memory, a log file beside it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ SHORTEST_SECRET = 8
 LONGEST_SHOWN_LINE = 1000
 LONGEST_PARTIAL = 256 * 1024
 """Bytes that wait for the end of their line; a server may print for days without one."""
+WAIT = 0.1
+"""Seconds in which nothing is read of who prints too much: it waits for us, and leaves the processors to others."""
 
 
 class StderrDrain:
@@ -29,29 +31,39 @@ class StderrDrain:
         self._hide = hide
         self._log = log
         self._limit = limits.stderr
+        self._ration = Ration(limits.stderr_per_second, limits.stderr_per_second)
         self._ring = bytearray()
         self._loop = asyncio.get_running_loop()
         os.set_blocking(self._descriptor, False)
-        self._loop.add_reader(self._descriptor, self.read_some)
+        self._go_on()
 
-    def read_some(self) -> bool:
-        """Take what is there, at most one chunk; False when there is nothing now or ever."""
+    def _go_on(self) -> None:
+        if not self._pipe.closed:
+            self._loop.add_reader(self._descriptor, self._read_in_turn)
+
+    def _read_in_turn(self) -> None:
+        if not self._ration.take(self.read_some(), self._loop.time()):
+            self._loop.remove_reader(self._descriptor)
+            self._loop.call_later(WAIT, self._go_on)
+
+    def read_some(self) -> int:
+        """Take what is there, at most one chunk, and say how many bytes it was; 0: there are none now, or ever."""
         if self._pipe.closed:
-            return False
+            return 0
         try:
             data = os.read(self._descriptor, CHUNK)
         except BlockingIOError:
-            return False
+            return 0
         except OSError:
             data = b""
         if not data:
             self.close()
-            return False
+            return 0
         self._ring += data
         del self._ring[: max(0, len(self._ring) - self._limit)]
         if self._log:
             self._log.write(data, self._hide, self._loop.time())
-        return True
+        return len(data)
 
     @property
     def unlogged(self) -> int:
