@@ -2,8 +2,8 @@
 
 `python -m tests.rig.attackers [--long]` prints one line of JSON. Attackers run and are stopped (SIGSTOP) in turn, and
 calls of the neighbour are timed in both states. It ends with 1 when a promise was missed: under attack the p99 of calls
-is within three times that of the quiet turn in the best of the turns, our memory grows by 32 MiB at most, each attacker
-has its reason in status.
+is within three times that of the quiet turns, all calls of the run taken together, our memory grows by 32 MiB at most,
+each attacker has its reason in status. In the first turn the attackers have only begun, and share the processors.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Result:
     attacked_p50: list[float] = field(default_factory=list)
     attacked_p99: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
+    ratio: float = 0.0
+    """Of the p99 of all calls under attack to that of all quiet ones."""
     lag_p99: float = 0.0
     grown_kib: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
@@ -80,8 +82,8 @@ class Result:
 
     @property
     def kept(self) -> bool:
-        """Whether all was as promised: in the best turn, as others use this machine too."""
-        return not self.missing and self.grown_kib <= MOST_GROWN and min(self.ratios, default=0) <= MOST_RATIO
+        """Whether all was as promised."""
+        return not self.missing and self.grown_kib <= MOST_GROWN and self.ratio <= MOST_RATIO
 
 
 # The attackers over HTTP, in a process of their own
@@ -186,8 +188,9 @@ async def six(turns: int, calls: int) -> Result:
             attack.spare()
             async with metered() as reading:
                 attacking = await _attacked(project, folder, neighbour, urls)
-                for _ in range(turns):
-                    await _turn(result, attack, call, reading)
+                taken = [await _turn(result, attack, call, reading) for _ in range(turns)]
+                quiet, attacked = ([each for turn in taken for each in turn[way]] for way in (0, 1))
+                result.ratio = round(percentile(attacked, 0.99) / percentile(quiet, 0.99), 2)
                 result.reasons = await _reasons(project)
                 attack.send(signal.SIGKILL)
                 attacking.cancel()
@@ -208,7 +211,8 @@ async def _attacked(
     return applying
 
 
-async def _turn(result: Result, attack: Attack, call: Any, reading: Reading) -> None:
+async def _turn(result: Result, attack: Attack, call: Any, reading: Reading) -> tuple[list[float], list[float]]:
+    """The seconds of the quiet calls, and of those under attack."""
     attack.send(signal.SIGSTOP)
     quiet = await paced(call, result.calls)
     attack.send(signal.SIGCONT)
@@ -220,6 +224,7 @@ async def _turn(result: Result, attack: Attack, call: Any, reading: Reading) -> 
     result.attacked_p99.append(_ms(percentile(attacked, 0.99)))
     result.ratios.append(round(percentile(attacked, 0.99) / percentile(quiet, 0.99), 2))
     result.lag_p99 = max(result.lag_p99, _ms(percentile(reading.lags[lags:], 0.99)))
+    return quiet, attacked
 
 
 def _ms(seconds: float) -> float:
