@@ -166,6 +166,7 @@ _BUILT = {
     "LIVE-2:neighbours": "a server that attacks slows no other, costs little memory, and status says what it does",
     "LIVE-2:bad-networks": "a connection that breaks, or leads nowhere, is noticed in time, and calls say so",
     "LIVE-2:restarted-elsewhere": "after the restart of a server over HTTP calls work or say why, changes are heard of",
+    "LIVE-2:untold-changes": "where a server has no way to tell, what changed in its lists is seen in about a minute",
     "LIVE-2:reasons": "why a server is not there is one sentence, also while it starts or fails again and again",
     "LIVE-2:resync": "every server is looked at once a minute, also where nothing told of it",
     "LIVE-2:backoff": "a server that fails is tried again after growing waits",

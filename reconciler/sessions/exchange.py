@@ -43,6 +43,8 @@ class Exchange(Flight):
     """The request that a redirect within the origin leads to."""
     stands: Callable[[], None] | None = None
     """Called when the answer turns out to be a stream."""
+    standing: bool = False
+    """Whether that stream is open now."""
     _scopes: set[anyio.CancelScope] = field(default_factory=set)
 
     def fail(self, error: SessionError) -> None:

@@ -85,6 +85,8 @@ class HttpClient(httpx2.AsyncClient):
         self._watch = watch
         self._credential = auth
         self._notices: set[asyncio.Task[None]] = set()
+        self.standing = False
+        """Whether the server has the stream open now on which it tells what nobody asked for."""
         self._stood = False
         self._setbacks = 0
 
@@ -168,6 +170,7 @@ class HttpClient(httpx2.AsyncClient):
             raise
         streams = media_type(response) == STREAM
         if streams and here.stands is not None:
+            here.standing = True
             here.stands()
         limit = math.inf if here.lasts else _limit(response, streams)
         return bounded(response, Body(response, self._where, limit, here, self._ender(here, streams)))
@@ -176,6 +179,7 @@ class HttpClient(httpx2.AsyncClient):
         """A stream that breaks may be mended by the SDK; everything else that ends too soon ends the exchange."""
 
         def stopped(error: SessionError | None) -> None:
+            here.standing = False
             if streams and (error is None or error.code not in ("deadline", "message-too-large")):
                 here.broke = error or failures.stream_ended(self._where)
             elif error is not None:
@@ -265,7 +269,7 @@ class HttpClient(httpx2.AsyncClient):
             return self._set_back(request, error)
         if self._stood:
             self._watch.resumed()
-        self._stood = True
+        self._stood = self.standing = True
         body = StandingBody if self._kind == "http" else SseBody
         return bounded(response, body(response, self._where, self._watch.lost, self._stream_ender()))
 
@@ -273,6 +277,7 @@ class HttpClient(httpx2.AsyncClient):
         began = asyncio.get_running_loop().time()
 
         def stopped(error: SessionError | None) -> None:
+            self.standing = False
             stood = asyncio.get_running_loop().time() - began
             self._setbacks = 0 if stood > STANDS else self._setbacks + 1
             self._watch.trouble(error or failures.stream_ended(self._where))

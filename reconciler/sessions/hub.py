@@ -38,7 +38,6 @@ Told: TypeAlias = Callable[[str, str, Mapping[str, Any]], None]
 """Takes notifications of serving sessions: server id, method, params. Changed lists come when they are read again."""
 
 DRAIN_SECONDS = 10.0
-RELIST_SECONDS = 600.0
 SLOWEST_START, SLOWEST_GREETING = 2.0, 0.25
 """Seconds after which a process that is still starting, or a server elsewhere that has not answered, makes room for
 others to be started."""
@@ -213,6 +212,7 @@ class Instance:
         try:
             async with self._opened(self.server, self.id, self._notified) as session:
                 start.end()
+                self._stale.all_read(hears=session.hears)
                 self.listing = await list_all(session, timeout=self.server.timeouts.list)
                 self.session, self.state = session, "ready"
                 self.on_change()
@@ -240,16 +240,24 @@ class Instance:
     async def _keep(self, session: Session) -> None:
         """Ping and re-read the lists, for as long as the server answers."""
         loop = asyncio.get_running_loop()
-        relist_at = loop.time() + RELIST_SECONDS
         while True:
-            kinds = await self._stale.due(min(loop.time() + self._pulse.wait, relist_at))
-            if loop.time() >= relist_at:
-                kinds, relist_at = frozenset(KINDS), loop.time() + RELIST_SECONDS
-                self._stale.read(kinds)
+            until = loop.time() + self._pulse.wait
+            if not self._pulse.silent:
+                until = min(until, self._stale.all_due(hears=session.hears))
+            kinds = await self._stale.due(until)
             if kinds and await self._relist(session, kinds):
                 self._pulse.heard()
-            else:
-                await self._pulse.ask(session, patience=self.server.timeouts.list, works=self.in_flight > 0)
+                continue
+            await self._pulse.ask(session, patience=self.server.timeouts.list, works=self.in_flight > 0)
+            if not self._pulse.silent and loop.time() >= self._stale.all_due(hears=session.hears):
+                await self._relist_all(session)
+
+    async def _relist_all(self, session: Session) -> None:
+        """Of a server that just answered: who is silent would only be noticed later."""
+        every = frozenset(KINDS)
+        self._stale.all_read(hears=session.hears)
+        self._stale.read(every)
+        await self._relist(session, every)
 
     async def _relist(self, session: Session, kinds: frozenset[str]) -> bool:
         """Whether the server gave them; else the lists of before stay, and it is asked again later."""

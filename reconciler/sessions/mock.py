@@ -22,6 +22,7 @@ class MockSession:
     """Answers for what `shown` lists, always the same way; `responses` are fixed answers, by tool."""
 
     pid: int | None = None
+    hears = True
 
     def __init__(self, name: str, shown: Listing, responses: Mapping[str, Any]) -> None:
         self._tools = [{"inputSchema": {"type": "object"}, **tool} for tool in shown.tools]

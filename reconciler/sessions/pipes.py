@@ -55,6 +55,7 @@ class PipeSession:
 
     handshake: Handshake
     pid: int | None = None
+    hears = True
 
     def __init__(
         self,

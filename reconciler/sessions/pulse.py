@@ -22,6 +22,11 @@ class Pulse:
         self._works_until = 0.0
 
     @property
+    def silent(self) -> bool:
+        """Whether it left the last ping without an answer."""
+        return self._missed > 0
+
+    @property
     def wait(self) -> float:
         """Seconds until the next ping."""
         return AGAIN_SECONDS if self._missed else PING_SECONDS
@@ -59,8 +64,8 @@ async def _answers(session: Session, seconds: float) -> bool:
     method = "ping" if session.handshake.era == "handshake" else "server/discover"
     try:
         await session.request(method, {}, timeout=seconds)
-    except SessionError:
-        return False  # late, or refused for the moment; that the session is over `ended` tells
+    except SessionError as error:
+        return error.code == "http-429"  # it asked for quiet; else it is late, or the session is over: `ended` tells
     except RpcError:
         return True  # an error is an answer
     return True

@@ -148,6 +148,11 @@ class RemoteSession:
     async def ended(self) -> End:
         return await self._life.ended()
 
+    @property
+    def hears(self) -> bool:
+        """As Session.hears: by the standing stream, in the stateless era by the subscription."""
+        return self._client.standing or (self._listening is not None and self._listening.standing)
+
     async def probe(self, timeout: float = PROBE_SECONDS) -> None:
         """Ask for a sign of life: `ping`, in the stateless era `server/discover`. Raises SessionError for none.
 
@@ -172,8 +177,8 @@ class RemoteSession:
         watch = Watch(self._life.doubt, self._life.lose, self._resumed)
         try:
             dialled = CheckedTransport(self._target.url, choose_written)
-            client = HttpClient(self._target, transport.kind, dialled, watch, auth=auth)
-            async with transport_of(transport.kind, self._target.url, client) as (read, write):
+            self._client = HttpClient(self._target, transport.kind, dialled, watch, auth=auth)
+            async with transport_of(transport.kind, self._target.url, self._client) as (read, write):
                 self._wire = Wire(
                     read,
                     write,
@@ -311,8 +316,11 @@ class RemoteSession:
             self._on_notification(RESUMED, {})
 
     async def _listen(self, lists: list[str]) -> object:
-        self._listening = Exchange(method=LISTEN, stands=self._listens)
-        return await self._ask(LISTEN, filter_for(lists), self._listening)
+        self._listening = listening = Exchange(method=LISTEN, stands=self._listens)
+        try:
+            return await self._ask(LISTEN, filter_for(lists), listening)
+        finally:
+            listening.standing = False
 
     def _listens(self) -> None:
         """A stream that tells of changed lists is there; of what changed since the one before it nobody told."""

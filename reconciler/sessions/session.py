@@ -180,6 +180,11 @@ class Session(Protocol):
         """The process behind it, where there is one."""
         ...
 
+    @property
+    def hears(self) -> bool:
+        """Whether the server has, as of now, a way to tell of what changes while nothing is asked of it."""
+        ...
+
     async def request(
         self,
         method: str,

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 
 from reconciler.sessions.listing import KINDS
+
+RELIST_SECONDS = 600.0
+"""All lists are read again after this time where a server can tell of changes: it may do so wrongly."""
+
+UNTOLD_SECONDS = 60.0
+"""The same, +-10 %, where it cannot: servers over HTTP need not offer a stream, and streams break."""
 
 REFRESH_SECONDS = 2.0
 """Each list is read again at most once in this time, however often a server says that it changed."""
@@ -24,6 +31,7 @@ class Stale:
     def __init__(self) -> None:
         self._kinds: set[str] = set()
         self._next = dict.fromkeys(KINDS, -math.inf)
+        self._all_read, self._heard, self._untold = -math.inf, False, UNTOLD_SECONDS
         self._marked = asyncio.Event()
         self._hurried = False
         self._told, self._told_since = 0, -math.inf
@@ -67,6 +75,16 @@ class Stale:
                     await self._marked.wait()
             except TimeoutError:
                 pass
+
+    def all_read(self, *, hears: bool) -> None:
+        """All lists are read from now on; `hears` is whether a change that comes from now on could be told."""
+        self._all_read, self._heard = asyncio.get_running_loop().time(), hears
+        self._untold = UNTOLD_SECONDS * random.uniform(0.9, 1.1)
+
+    def all_due(self, *, hears: bool) -> float:
+        """When to read them all again, in loop time, whatever was told. `hears` is whether a change can be told now:
+        a stream that was there before too has been there all the time, or its return has marked the lists."""
+        return self._all_read + (RELIST_SECONDS if hears and self._heard else self._untold)
 
     def read(self, kinds: frozenset[str]) -> None:
         """These lists are read now."""

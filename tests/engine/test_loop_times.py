@@ -14,8 +14,8 @@ import pytest
 from reconciler.engine.backoff import CRASH_LOOP_CAP, LONGEST_RETRY_AFTER, REPROBE, STABLE
 from reconciler.engine.loop import RESYNC, Worker
 from reconciler.model.server import Server
-from reconciler.sessions.hub import RELIST_SECONDS
 from reconciler.sessions.session import End, SessionError
+from reconciler.sessions.stale import RELIST_SECONDS
 from tests.clock import JUMPING, pass_by
 from tests.engine.stage import Stage, staged
 from tests.requirements import requirement

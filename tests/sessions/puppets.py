@@ -25,6 +25,7 @@ class Puppet:
     """A session. `hold` is what its calls wait for; `answers` what it says to a method, an error is raised."""
 
     pid = None
+    hears = True
 
     def __init__(self, played: Server, notify: Notify) -> None:
         self.server = played
@@ -81,6 +82,7 @@ class Troupe:
         self.times: dict[str, list[float]] = {}
         self.puppets: list[Puppet] = []
         self.inside = 0
+        self.hears = True
         self.short_lived: set[str] = set()
         """Specs whose sessions die as soon as they are there."""
 
@@ -96,6 +98,7 @@ class Troupe:
             elif play is not None:
                 raise play
             puppet = Puppet(played, notify)
+            puppet.hears = self.hears
             self.puppets.append(puppet)
             if played.spec in self.short_lived:
                 asyncio.get_running_loop().call_soon(puppet.die)

@@ -13,7 +13,6 @@ from reconciler.model.secret import Template
 from reconciler.model.server import Remote
 from reconciler.sessions.hub import (
     DRAIN_SECONDS,
-    RELIST_SECONDS,
     SLOWEST_GREETING,
     SLOWEST_START,
     STARTS_ELSEWHERE,
@@ -23,7 +22,7 @@ from reconciler.sessions.hub import (
 )
 from reconciler.sessions.pulse import AGAIN_SECONDS, MISSED_PINGS, PING_SECONDS
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
-from reconciler.sessions.stale import REMEMBERED, REPEAT_SECONDS, STORM
+from reconciler.sessions.stale import RELIST_SECONDS, REMEMBERED, REPEAT_SECONDS, STORM, UNTOLD_SECONDS
 from reconciler.sessions.starts import processes_at_a_time
 from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
@@ -467,6 +466,58 @@ async def test_lists_are_read_again_every_ten_minutes(room: Room) -> None:
     await room.live()
     await pass_by(RELIST_SECONDS * 3 + 10 * PING_SECONDS)
     assert room.troupe.last.asked.count("tools/list") == 4
+
+
+@requirement("LIVE-2:untold-changes")
+async def test_lists_are_read_again_every_minute_while_the_server_cannot_tell(room: Room) -> None:
+    live = await room.live()
+    puppet = room.troupe.last
+    await pass_by(RELIST_SECONDS / 2)
+    assert puppet.asked.count("tools/list") == 1
+    puppet.hears = False
+    puppet.answers["tools/list"] = {"tools": [tool("other")]}
+    await pass_by(PING_SECONDS + 1)
+    assert [each["name"] for each in live.listing.tools] == ["other"]
+    before = puppet.asked.count("tools/list")
+    await pass_by(600)
+    assert 9 <= puppet.asked.count("tools/list") - before <= 11
+    puppet.hears = True
+    await pass_by(UNTOLD_SECONDS * 1.1)
+    before = puppet.asked.count("tools/list")
+    await pass_by(RELIST_SECONDS - 2 * UNTOLD_SECONDS)
+    assert puppet.asked.count("tools/list") == before
+
+
+@requirement("LIVE-2:untold-changes")
+async def test_lists_that_were_read_before_the_server_could_tell_are_read_once_more(room: Room) -> None:
+    room.troupe.hears = False
+    live = await room.live()
+    puppet = room.troupe.last
+    puppet.answers["tools/list"] = {"tools": [tool("other")]}
+    puppet.hears = True
+    await pass_by(UNTOLD_SECONDS * 1.1)
+    assert [each["name"] for each in live.listing.tools] == ["other"]
+    await pass_by(RELIST_SECONDS - UNTOLD_SECONDS)
+    assert puppet.asked.count("tools/list") == 2
+
+
+@requirement("LIVE-2:untold-changes", "LIVE-2:bad-networks")
+async def test_who_answers_no_ping_is_not_asked_for_its_lists_first(room: Room) -> None:
+    room.troupe.hears = False
+    live = await room.live()
+    puppet = room.troupe.last
+    await pass_by(PING_SECONDS + 1)
+    puppet.answers["ping"] = DeadlineExceeded("nothing came")
+    await pass_by(PING_SECONDS + MISSED_PINGS * AGAIN_SECONDS)
+    assert (live.state, puppet.asked.count("tools/list")) == ("closed", 1)
+
+
+@requirement("LIVE-2:bad-networks")
+async def test_who_asks_for_quiet_is_there(room: Room) -> None:
+    live = await room.live()
+    room.troupe.last.answers["ping"] = SessionError("there asked not to be asked.", retry_after=600, code="http-429")
+    await pass_by(10 * PING_SECONDS)
+    assert live.state == "ready"
 
 
 async def test_a_list_that_cannot_be_read_again_stays_as_it_was_until_it_can(room: Room) -> None:

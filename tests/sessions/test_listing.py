@@ -26,6 +26,7 @@ class Paged:
     """A session that answers lists from a function of method and cursor."""
 
     pid = None
+    hears = True
 
     def __init__(
         self, page: Callable[[str, str | None], Any], capabilities: Mapping[str, Any], era: Era = "handshake"

@@ -3,16 +3,20 @@
 import asyncio
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
 from reconciler.model.secret import SecretRef
-from reconciler.sessions import door
+from reconciler.sessions import door, stale
+from reconciler.sessions.hub import Hub
+from reconciler.sessions.remote import open_remote
 from reconciler.sessions.session import CLIENT_CAPABILITIES, DeadlineExceeded, Era, RpcError, SessionError
 from tests.requirements import requirement
 from tests.rig.evil_http import (
+    INFO,
     Behaviour,
     Connection,
     EvilHttp,
@@ -699,6 +703,83 @@ async def test_a_server_without_a_standing_stream_is_as_good() -> None:
             await server.until("GET", 2)
             await session.probe()
             assert await session.request("tools/list", {}, timeout=5)
+            assert not session.hears
+
+
+@requirement("LIVE-2:untold-changes")
+@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize(
+    ("era", "stream"), [("handshake", "GET"), ("stateless", "subscriptions/listen")], ids=["handshake", "stateless"]
+)
+async def test_a_server_can_tell_of_changes_while_its_stream_is_open(era: Era, stream: str, lasting: bool) -> None:
+    ends = asyncio.Event()
+
+    async def stands(request: Request, connection: Connection) -> None:
+        if ends.is_set():
+            await connection.answer(503)
+            return
+        await connection.stream()
+        await ends.wait()
+        connection.reset() if lasting else connection.writer.close()
+
+    with anyio.fail_after(10):
+        async with EvilHttp(mcp(era, CHANGES, **{stream: stands})) as server, opened(server.url) as session:
+            await until(lambda: session.hears)
+            ends.set()
+            await until(lambda: not session.hears)
+            await server.until(stream, 2)
+            await session.probe()
+            assert not session.hears
+            ends.clear()
+            await until(lambda: session.hears)
+
+
+@requirement("LIVE-2:untold-changes")
+async def test_a_refused_subscription_tells_of_nothing() -> None:
+    with anyio.fail_after(5):
+        refused = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32601, "message": "not here"}}
+        behave = mcp("stateless", CHANGES, **{"subscriptions/listen": streams(refused)})
+        async with EvilHttp(behave) as server, opened(server.url) as session:
+            await until(lambda: session.hears)
+            await until(lambda: not session.hears)
+            assert len(server.seen("subscriptions/listen")) == 1
+
+
+@requirement("LIVE-2:untold-changes")
+async def test_an_sse_server_can_always_tell() -> None:
+    with anyio.fail_after(5):
+        async with EvilHttp(Sse()) as server, opened(server.url, "sse") as session:
+            assert session.hears
+
+
+@requirement("LIVE-2:untold-changes")
+async def test_new_tools_of_a_server_without_sessions_are_seen_although_it_cannot_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stale, "UNTOLD_SECONDS", 0.05)
+    offered: list[dict[str, Any]] = []
+
+    async def lists(request: Request, connection: Connection) -> None:
+        await connection.result(request, {"tools": offered})
+
+    greeting = answers({"protocolVersion": "2025-11-25", "capabilities": CHANGES, "serverInfo": INFO})
+    behave = mcp("handshake", initialize=greeting, GET=streams(), **{"tools/list": lists})
+    with anyio.fail_after(10):
+        async with EvilHttp(behave) as server:
+            hub = Hub(lambda opening, _, notify: open_remote(opening, no_secrets, notify))
+            live = hub.open(remote(server.url), lambda: None)
+            await until(lambda: live.state == "ready")
+            offered.append({"name": "new", "inputSchema": {"type": "object"}})
+            await until(lambda: len(live.listing.tools) == 1)
+            assert live.session is not None and not live.session.hears
+            assert (live.state, server.seen("GET")) == ("ready", [])
+            await hub.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what comes over the network and tells nobody."""
+    while not holds():
+        await anyio.lowlevel.checkpoint()
 
 
 async def test_the_session_says_goodbye() -> None:
