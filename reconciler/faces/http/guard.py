@@ -88,14 +88,15 @@ class Guard(asyncio.Protocol):
 
     def _make_room(self) -> bool:
         """Hang up where it is missed least: who never asked anything, else who is silent longest."""
-        latest = self.loop.time() - self._limits.crowded_seconds
-        one: Guard | None = next(iter(self.config.strangers), None)
+        strangers = self.config.strangers
+        latest = self.loop.time() - (self._limits.crowded_seconds if len(strangers) < self._limits.crowd else 0)
+        one: Guard | None = next(iter(strangers), None)
         if one is None:
             mine = [each for each in self.connections if isinstance(each, Guard)]  # the others are sockets
             one = min(mine, key=lambda each: each.silent_since or math.inf, default=None)
         if one is None or (one.silent_since or math.inf) > latest:
             return False
-        self.config.strangers.pop(one, None)
+        strangers.pop(one, None)
         self.connections.discard(one)
         one._give_up()
         if one.transport.get_write_buffer_size():

@@ -17,6 +17,8 @@ class Limits:
     connections: int = 512
     crowded_seconds: float = 0.2
     """How long a connection is kept that asks nothing while others find no place: whoever comes to ask has begun."""
+    crowd: int = 128
+    """So many connections that asked nothing yet are a crowd: the oldest of them is kept for no time at all."""
     head_bytes: int = 32 * 1024
     message_bytes: int = 4 * 1024 * 1024
     """Of a WebSocket: one message, the frames it may come in, frames in a second that are no whole message (beyond that

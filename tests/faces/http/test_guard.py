@@ -174,6 +174,16 @@ async def test_a_newcomer_is_not_hung_up_on_for_another(parser: type[Guard]) -> 
             assert (await more.end()).startswith(b"HTTP/1.1 503 ")
 
 
+async def test_in_a_crowd_of_strangers_the_oldest_makes_room_at_once(parser: type[Guard]) -> None:
+    limits = {"connections": 6, "head_seconds": LONG, "crowded_seconds": LONG, "crowd": 4}
+    async with echo(parser, **limits) as (address, _), AsyncExitStack() as stack:
+        strangers = [await stack.enter_async_context(line(address)) for _ in range(6)]
+        assert (await ask(address, GOOD)).status == 200
+        assert await strangers[0].end() == b""
+        await strangers[5].say(GOOD)
+        assert (await strangers[5].hear()).status == 200
+
+
 async def test_the_longest_silent_makes_room_where_all_asked(parser: type[Guard]) -> None:
     limits = {"connections": 3, "idle_seconds": LONG, "crowded_seconds": 0.0}
     async with echo(parser, **limits) as (address, _), AsyncExitStack() as stack:
