@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 from benchmarks.engines import engine, name, servers
 from benchmarks.measure import heading, in_turn_async, options, table
 from benchmarks.plain import Plain
+from reconciler.sessions.starts import processes_at_a_time
 
-AT_A_TIME = 4
+AT_A_TIME = processes_at_a_time()
 """How many servers the hub starts at a time."""
 
 

@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+
 from reconciler.engine.loop import Worker
 from reconciler.model.server import Server
 from reconciler.sessions.hub import Hub, Instance
-from reconciler.sessions.session import End
+from reconciler.sessions.session import End, SessionError
 from reconciler.sessions.uplink import Uplinks
-from tests.sessions.puppets import Troupe
+from tests.clock import pass_by
+from tests.sessions.puppets import Troupe, server
+
+ONE = server(spec="one")
 
 
 class Stage:
@@ -106,3 +111,22 @@ async def staged(chance: float = 1.0) -> AsyncIterator[Stage]:
     finally:
         await stage.close()
     assert stage.troupe.inside == 0
+
+
+async def later(seconds: float) -> None:
+    """Let so much of a time pass that costs nothing, and everything that is due happen."""
+    await pass_by(seconds)
+    await anyio.wait_all_tasks_blocked()
+
+
+async def settled(worker: Worker) -> SessionError | None:
+    with anyio.fail_after(100_000):
+        return await worker.settled()
+
+
+async def serving(stage: Stage, wanted: Server = ONE) -> Worker:
+    """A worker whose server is there."""
+    worker = stage.worker()
+    stage.accept(worker, wanted)
+    assert await settled(worker) is None
+    return worker

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import anyio
 import pytest
 
 from reconciler.engine.awake import AHEAD, LOOK_SECONDS, Clocks, Jump, jump, read_clocks, watch_clocks
 from reconciler.engine.backoff import REPROBE
-from reconciler.engine.loop import Worker
 from reconciler.sessions.pulse import PING_SECONDS
 from reconciler.sessions.session import DeadlineExceeded, SessionError
-from tests.clock import JUMPING, pass_by
-from tests.engine.stage import Stage, staged
+from tests.clock import JUMPING
+from tests.engine.stage import Stage, later, serving
 from tests.requirements import requirement
 from tests.sessions.puppets import server
 
@@ -33,24 +30,6 @@ NOT_FOUND = SessionError("not found", terminal=True)
 @pytest.fixture
 def anyio_backend() -> Any:
     return JUMPING
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with staged() as made:
-        yield made
-
-
-async def later(seconds: float) -> None:
-    await pass_by(seconds)
-    await anyio.wait_all_tasks_blocked()
-
-
-async def serving(stage: Stage) -> Worker:
-    worker = stage.worker()
-    stage.accept(worker, server())
-    assert await worker.settled() is None
-    return worker
 
 
 # What clocks tell

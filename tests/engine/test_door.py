@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.engine import door, rewrite
 from reconciler.engine.change import Consent, apply_file
@@ -421,7 +422,7 @@ async def test_a_change_goes_on_when_nobody_waits_for_it_any_more(tmp_path: Path
         await at.apply()
         async with at.project.applying:
             asked = asyncio.create_task(change(at.project, PATCH, if_match=None, principal=ME))
-            await asyncio.sleep(0)
+            await checkpoint()
             asked.cancel()
             await asyncio.wait({asked})
         await at.until(lambda: "tools" in accepted(at))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -16,8 +15,8 @@ from reconciler.engine.loop import Worker
 from reconciler.engine.rivals import ONE_AT_A_TIME
 from reconciler.model.server import Server, Uplink
 from reconciler.sessions.session import DeadlineExceeded, End, SessionError
-from tests.clock import JUMPING, pass_by
-from tests.engine.stage import Stage, staged
+from tests.clock import JUMPING
+from tests.engine.stage import ONE, Stage, later, serving, settled
 from tests.requirements import requirement
 from tests.sessions.puppets import server
 
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.anyio
 BROKEN = SessionError("It exited with status 3.", code="ended")
 NOT_FOUND = SessionError('"x" was not found in PATH.', terminal=True, code="command-not-found")
 TAKEN = SessionError("it exited with status 1: Address already in use", code="ended")
-ONE, TWO, THREE = server(spec="one"), server(spec="two"), server(spec="three")
+TWO, THREE = server(spec="two"), server(spec="three")
 RECREATED = server(spec="two", strategy="recreate")
 
 
@@ -35,32 +34,8 @@ def anyio_backend() -> Any:
     return JUMPING
 
 
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with staged() as made:
-        yield made
-
-
 def now() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def settled(worker: Worker) -> SessionError | None:
-    with anyio.fail_after(100_000):
-        return await worker.settled()
-
-
-async def later(seconds: float) -> None:
-    """Let so much of a time pass that costs nothing, and everything that is due happen."""
-    await pass_by(seconds)
-    await anyio.wait_all_tasks_blocked()
-
-
-async def serving(stage: Stage, wanted: Server = ONE) -> Worker:
-    worker = stage.worker()
-    stage.accept(worker, wanted)
-    assert await settled(worker) is None
-    return worker
 
 
 # Making it so

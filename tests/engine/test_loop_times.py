@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
-import anyio
 import pytest
 
 from reconciler.engine.backoff import CRASH_LOOP_CAP, LONGEST_RETRY_AFTER, REPROBE, STABLE
@@ -16,8 +15,8 @@ from reconciler.engine.loop import RESYNC, Worker
 from reconciler.model.server import Server
 from reconciler.sessions.session import End, SessionError
 from reconciler.sessions.stale import RELIST_SECONDS
-from tests.clock import JUMPING, pass_by
-from tests.engine.stage import Stage, staged
+from tests.clock import JUMPING
+from tests.engine.stage import Stage, later, serving
 from tests.requirements import requirement
 from tests.sessions.puppets import server
 
@@ -52,28 +51,10 @@ def anyio_backend() -> Any:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with staged() as made:
-        yield made
-
-
-@pytest.fixture
 async def watched() -> AsyncIterator[Watched]:
     made = Watched()
     yield made
     await made.close()
-
-
-async def later(seconds: float) -> None:
-    await pass_by(seconds)
-    await anyio.wait_all_tasks_blocked()
-
-
-async def serving(stage: Stage) -> Worker:
-    worker = stage.worker()
-    stage.accept(worker, server())
-    assert await worker.settled() is None
-    return worker
 
 
 @requirement("LIVE-2:resync")

@@ -293,7 +293,8 @@ def test_a_file_that_changes_while_a_person_reads_is_asked_for_again(desk: Desk)
 
 
 FORKS_TWICE = """
-import os, sys, time
+import os, sys
+ready, last = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
@@ -302,9 +303,9 @@ if os.fork() == 0:
             print(os.getpid(), file=kept)
         os.execve(sys.executable, sleeper, {})
     os._exit(0)
+os.close(last)
 os.wait()
-while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])):
-    time.sleep(0.01)
+os.read(ready, 1)  # its end comes when the orphan runs
 os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 

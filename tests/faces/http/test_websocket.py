@@ -381,7 +381,7 @@ async def test_thousands_of_small_frames_are_read_a_piece_at_a_time(parser: type
         async def neighbour() -> None:
             nonlocal turns
             while True:
-                await asyncio.sleep(0)
+                await checkpoint()
                 turns += 1
 
         many = 20_000

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from reconciler.engine.project import Project
 from reconciler.faces.api.own import pauses
@@ -125,7 +126,7 @@ async def test_who_pauses_what_is_deleted_meanwhile_pauses_none_that_comes_later
         project, room = engine.host.root, threading.Event()
         disk = asyncio.create_task(project.records.run(lambda _: room.wait(20)))
         pausing = asyncio.create_task(pauses.pause(project, "one", "jo", None))
-        await asyncio.sleep(0)  # it is on its way to the disk
+        await checkpoint()  # it is on its way to the disk
         project.ledger.begin()
         project.ledger.accept("one", None)
         room.set()
