@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from reconciler.engine.watch import (
     Verdict,
     changes,
     judge,
+    quiet_for,
     replaced_by_host,
 )
 from reconciler.problems import Place, errors
@@ -116,17 +118,19 @@ class Follower:
         That there are errors is not waited for: it changes nothing.
         """
         loop = asyncio.get_running_loop()
-        since = loop.time()
+        since = loop.time() - await _quiet(texts)
         while True:
             verdict = self._judged(texts, renamed, loop.time() - since)
             if verdict.kind != "wait" or self._first:
                 return verdict, texts
-            if loop.time() - since >= SETTLE_WRITTEN and (wrong := _wrong(await self._project.read())) is not None:
+            again = loop.time() + min(verdict.seconds, SETTLE_WRITTEN)
+            wrong = _wrong(await self._project.read())  # there is time for it
+            if wrong is not None and loop.time() - since >= SETTLE_WRITTEN:
                 return Verdict("hold", why=wrong), texts
-            await asyncio.sleep(min(verdict.seconds, SETTLE_WRITTEN))
+            await asyncio.sleep(again - loop.time())
             now = await asyncio.to_thread(self._texts)
             if now is not None and now != texts:
-                texts, since = now, loop.time()
+                texts, since = now, loop.time() - await _quiet(now)
 
     def _judged(self, texts: Texts, renamed: bool, quiet: float) -> Verdict:
         """The most cautious verdict on any of the files."""
@@ -219,6 +223,10 @@ class Follower:
         if why != self._said:
             self._said = why
             self._project.events.say("source", why)
+
+
+async def _quiet(texts: Texts) -> float:
+    return await asyncio.to_thread(quiet_for, texts, time.time_ns())
 
 
 def _wrong(snapshot: Snapshot) -> str | None:

@@ -126,7 +126,10 @@ class ProjectLock:
 
     def judge(self, server: Server, spec: str, listing: Listing, handshake: Handshake | None) -> Locked:
         """Compare what a server lists with what is pinned."""
-        mode, launch = self.mode(server), self._launch(server.id, spec)
+        mode = self.mode(server)
+        if mode == "off":
+            return Locked(listing)
+        launch = self._launch(server.id, spec)
         says = handshake is not None and not isinstance(server.transport, Mock)
         instructions = text_pin(handshake.instructions) if handshake and says else self._pinned_instructions(server.id)
         known = self._judged.get(server.id)
@@ -167,8 +170,6 @@ class ProjectLock:
         self._told.pop(server_id, None)
 
     def _compare(self, server: Server, mode: Lock, listing: Listing, surface: Surface) -> Locked:
-        if mode == "off":
-            return Locked(listing)
         if self.pins.problems:
             why = f"the lock file cannot be used ({self.pins.problems[0].detail}): mend it first"
             withheld = withhold_all(compare(None, surface), why) if mode == "enforce" else Withheld()

@@ -26,6 +26,7 @@ SETTLE_WRITTEN = 0.15
 SETTLE_SHRUNK = 1.2
 SETTLE_OPEN = 1.6
 """For a text that shrank and whose end is no end of a line: more may be on its way."""
+LATEST_LOOK = TICK_MS / 1000
 UNTOLD = 3
 """So many changes in a row of which no event told: events do not arrive."""
 FRESH_NS = 20_000_000
@@ -97,6 +98,21 @@ def signature(path: Path) -> Signature:
         facts.st_nlink,
         os.path.realpath(path),
     )
+
+
+def quiet_for(paths: Iterable[Path], now: int) -> float:
+    """Seconds from when any of the files was written or renamed until `now`, in nanoseconds since 1970. Ask after
+    reading them: what came later counts too.
+
+    No program can set this time of a file, but it may be another machine's, as the disk is: one that is in the future,
+    or older than a look is late, says nothing, and the answer is 0.
+    """
+    times = [0]
+    for path in paths:
+        with suppress(OSError, ValueError):
+            times.append(path.stat().st_ctime_ns)
+    quiet = (now - max(times)) / 1e9
+    return quiet if 0 < quiet <= LATEST_LOOK else 0.0
 
 
 def replaced_by_host(path: Path) -> bool:
@@ -200,7 +216,7 @@ def _events(folders: Iterable[Path]) -> AsyncGenerator[set[watchfiles.main.FileC
         *folders,
         recursive=False,
         watch_filter=None,
-        step=10,
+        step=20,
         debounce=50,
         rust_timeout=TICK_MS,
         yield_on_timeout=True,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from reconciler.engine import watch
 from reconciler.engine.watch import (
+    LATEST_LOOK,
     SETTLE_OPEN,
     SETTLE_RENAMED,
     SETTLE_SHRUNK,
@@ -24,6 +25,7 @@ from reconciler.engine.watch import (
     changes,
     directories,
     judge,
+    quiet_for,
     replaced_by_host,
     signature,
 )
@@ -342,6 +344,25 @@ def test_a_change_of_mode_is_no_change_and_a_touch_is_one(tmp_path: Path) -> Non
     assert signature(path) != before
     path.unlink()
     assert signature(path) is None
+
+
+def test_how_long_a_file_is_quiet_is_told_by_the_disk_and_not_by_what_a_program_says(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(b"x")
+    os.utime(one, ns=(1, 1))
+    written = one.stat().st_ctime_ns
+    assert quiet_for([one, tmp_path / "missing"], written + 40_000_000) == pytest.approx(0.04)
+    os.utime(one.rename(other), ns=(2**61, 2**61))
+    renamed = other.stat().st_ctime_ns
+    assert renamed >= written
+    assert quiet_for([other], renamed + 40_000_000) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize("apart", [-40_000_000, 0, int(LATEST_LOOK * 1e9) + 1_000])
+def test_a_time_that_may_be_of_another_clock_says_nothing(tmp_path: Path, apart: int) -> None:
+    (tmp_path / "one").write_bytes(b"x")
+    assert quiet_for([tmp_path / "one"], (tmp_path / "one").stat().st_ctime_ns + apart) == 0
+    assert quiet_for([tmp_path / "missing"], apart) == 0
 
 
 def test_the_directories_of_every_link_on_the_way_are_watched(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import socket
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from reconciler.faces.http.limits import Limits
 
 LAST_WORDS = 1
 """Seconds that open requests have when the listener ends, before they are ended and again before they are cut off."""
+DATE_SECONDS = 1.0
 AT_ONCE = 2
 """Connections that are taken in one turn of the loop."""
 
@@ -71,10 +72,12 @@ class Listener(uvicorn.Server):
         super().__init__(config)
         self._bound = bound
         self._limits = limits
+        self._ended = asyncio.Event()
 
     def end(self) -> None:
         """Take no more connections."""
         self.should_exit = True
+        self._ended.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn does it, with a deadline for the handshake of TLS.
@@ -94,6 +97,12 @@ class Listener(uvicorn.Server):
         )
         self._bound.listen(self.config.backlog)
         self.servers, self.started = [server], True
+
+    async def main_loop(self) -> None:
+        """Until `end()`, with the header `Date` kept true. uvicorn looks ten times a second whether it is to end."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), DATE_SECONDS)
 
     def _connection(self) -> asyncio.Protocol:
         made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
