@@ -141,6 +141,7 @@ _BUILT = {
     "APPLY-1:only-what-changed": "a session whose server did not change is not touched",
     "APPLY-1:watch": "a saved file is carried to the live sessions by the watcher",
     "APPLY-1:identity": "a host that swaps what lies behind a file changes neither its project nor its state",
+    "APPLY-1:moved": "a file whose place is taken by a link to it, or a link's by it, stays the project that it was",
     "APPLY-1:full-disk": "a disk without room is named with the way out; sessions live on, and work goes on with room",
     "APPLY-1:no-home": "a user without name and home is told what to name, and has state that nobody else reads",
     "APPLY-1:kills": "an engine killed at any moment of an apply loses nothing it acknowledged, and the next converges",

@@ -22,11 +22,12 @@ from reconciler.engine.put_off import catch_up
 from reconciler.engine.status import EngineFacts, status
 from reconciler.engine.visits import Visits
 from reconciler.store.files import write_whole
+from reconciler.store.known_as import forget
 from reconciler.store.observed import write_observed
 from reconciler.store.refused import why_not_written
 from reconciler.store.set_aside import set_state_aside
 from reconciler.store.sources import Sources, project_name
-from reconciler.store.state_dir import StateBusy, StateDir, state_dir_of
+from reconciler.store.state_dir import StateBusy, state_dir_of
 
 REPORT_SECONDS = 1.0
 """observed.json is at most this much behind."""
@@ -84,6 +85,7 @@ class Host:
         state.ensure()
         lock = state.hold()
         state.sweep()
+        state.remember()
         project = Project(name, sources, state)
         try:
             await project.start()
@@ -114,7 +116,7 @@ class Host:
             folder = self._writable_folder(f'"{name[:63]}" cannot be created')
             path = await asyncio.to_thread(folder.write, name, tuple(self.projects))
             try:
-                await asyncio.to_thread(_forget_state, state_dir_of(path, name, folder.base))
+                await asyncio.to_thread(_forget_state, path, name, folder.base)
                 project = await self.add(folder.sources(path), folder.base)
             except BaseException:
                 path.unlink(missing_ok=True)
@@ -263,17 +265,19 @@ class Host:
             known = project.news.number
             with suppress(OSError):  # a full disk now is no reason to stay silent later
                 await asyncio.to_thread(write_observed, project.state, status(project, None))
+            await asyncio.to_thread(project.state.remember)
 
 
-def _forget_state(state: StateDir) -> None:
-    """Who came into a project whose file is gone does not come into a new one of that name. Raises FolderRefused."""
-    if not state.path.exists():
-        return
-    try:
-        os.close(state.hold())
-    except StateBusy as error:
-        raise FolderRefused("exists", f"another engine has it: {error}") from error
-    set_state_aside(state, now_text().replace(":", ""))
+def _forget_state(main: Path, name: str, base: Path) -> None:
+    """Who came into a project whose file is gone does not come into a new one of that name. The state of a file that
+    a link led to from there stays with that. Raises FolderRefused."""
+    forget(main, base)
+    while (state := state_dir_of(main, name, base)).path.exists():
+        try:
+            os.close(state.hold())
+        except StateBusy as error:
+            raise FolderRefused("exists", f"another engine has it: {error}") from error
+        set_state_aside(state, now_text().replace(":", ""))
 
 
 def _at_rest(report: dict[str, object]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Where a file stands, whatever the host swaps beneath it: what the identity of a project hangs on."""
+"""Where a file stands, whatever the host swaps beneath it, and by which links: the identity of a project."""
 
 from __future__ import annotations
 
@@ -16,8 +16,16 @@ def standing(path: Path) -> Path:
     leads `..data` to another directory (kubernetes/pkg/volume/util/atomic_writer.go). What lies in `..data` stands in
     the directory that `..data` is in.
     """
+    return way(path)[-1]
+
+
+def way(path: Path) -> list[Path]:
+    """`path` as it is named, what it is behind each link on the way, and last where it stands: its `standing`.
+
+    Whatever precedes a link is real. Where nothing is a link, it is one path.
+    """
     absolute = path.absolute()
-    rest, links = [*reversed(absolute.parts[1:])], 0
+    rest, passed = [*reversed(absolute.parts[1:])], list[Path]()
     stands = lies = Path(absolute.anchor)  # they differ from `..data` on
     while rest:
         part = rest.pop()
@@ -27,12 +35,13 @@ def standing(path: Path) -> Path:
             lies /= part
         elif (target := _target(lies / part)) is None:
             stands, lies = stands / part, lies / part
-        elif (links := links + 1) > _MOST_LINKS:
-            return Path(os.path.realpath(path))
+        elif len(passed) == _MOST_LINKS:
+            return [passed[0], Path(os.path.realpath(path))]
         else:
+            passed.append(stands.joinpath(part, *reversed(rest)))
             stands, lies = stands / target.anchor, lies / target.anchor
             rest.extend(reversed(target.relative_to(target.anchor).parts))
-    return stands
+    return list(dict.fromkeys((*passed, stands)))
 
 
 def _target(path: Path) -> Path | None:

@@ -9,10 +9,11 @@ import hmac
 import json
 import os
 import secrets
+import socket
 import stat
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from reconciler.model.document import hidden
 from reconciler.model.secret import HIDDEN, Fingerprint
 from reconciler.store.files import remove_half_written, write_whole
 from reconciler.store.home import NoHome, user_state
-from reconciler.store.standing import standing
+from reconciler.store.known_as import USED_FOR, directories_of, free_mark, remember, was_used
 
 _LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _KEY_BYTES = 32
@@ -38,9 +39,10 @@ class StateBusy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """The directory of one project. It may not exist yet; `ensure` makes it."""
+    """The directory of one project. It may not exist yet; `ensure` makes it. `main` is the file that it is used for."""
 
     path: Path
+    main: Path | None = field(default=None, compare=False)
 
     @property
     def accepted(self) -> Path:
@@ -117,6 +119,14 @@ class StateDir:
             raise PermissionError(errno.EPERM, "belongs to somebody else", str(self.socket.parent))
         for directory in (self.path, self.server_logs, self.socket.parent):
             directory.chmod(0o700)
+        if not was_used(self.path):
+            self.remember()
+
+    def remember(self) -> None:
+        """From now on this is the state of what stands at the path of the file, whatever links lead there. For whoever
+        holds the lock, again and again: links come and go. What the disk refuses is not remembered."""
+        if self.main is not None:
+            remember(self.path, self.main)
 
     def key(self) -> bytes | None:
         """The project's 32-byte key, None before the first apply. A damaged key is none: it opens nothing."""
@@ -143,6 +153,16 @@ class StateDir:
             return None
         return facts if isinstance(facts, dict) else None
 
+    def answers(self) -> bool:
+        """Whether somebody listens where the last engine said that it does."""
+        there = (self.engine() or {}).get("socket")
+        if not isinstance(there, str):
+            return False
+        with closing(socket.socket(socket.AF_UNIX)) as tried, suppress(OSError, ValueError):  # no path of a socket
+            tried.setblocking(False)
+            return tried.connect_ex(there) in (0, errno.EAGAIN)  # EAGAIN: too many wait for it to accept
+        return False
+
     def hold(self) -> int:
         """Take the lock that one engine holds; the kernel frees it when the process ends. Raises StateBusy.
 
@@ -166,7 +186,8 @@ class StateDir:
 
     def sweep(self) -> None:
         """Remove what a killed engine left half-written. For whoever holds the lock: others write the other files."""
-        for path in (self.accepted, self.observed, self.always, self.engine_file, self.port_file, self.key_file):
+        written = (self.accepted, self.observed, self.always, self.engine_file, self.port_file, self.key_file)
+        for path in (*written, self.path / USED_FOR):
             remove_half_written(path)
 
     def release(self, descriptor: int) -> None:
@@ -202,15 +223,14 @@ def state_dir_of(main: Path, project: str, base: Path) -> StateDir:
     """The state of the project in `main`: `<project>-<12 hex of where the file stands>`.
 
     A project that changed its name keeps the directory it had: the path decides, the name is for people. So does one
-    whose directory was made when links that a host swaps were followed.
+    whose file was replaced by a link to it, or the link by it, and one whose directory was made when links that a host
+    swaps were followed. Where that leaves several, it is the one that an engine holds for the path that is named.
     """
-    mark, older = _mark(standing(main)), _mark(os.path.realpath(main))
-    found = sorted(base.glob(f"*-{mark}/")) or sorted(base.glob(f"*-{older}/"))
-    return StateDir(found[0] if found else base / f"{project}-{mark}")
-
-
-def _mark(path: Path | str) -> str:
-    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    found = [StateDir(path, main) for path in directories_of(main, base)]
+    if not found:
+        return StateDir(base / f"{project}-{free_mark(main, base)}", main)
+    held = [state for state in reversed(found) if state.answers()] if len(found) > 1 else []
+    return (held or found)[0]
 
 
 @lru_cache(1024)  # of one engine: one for each project of a directory

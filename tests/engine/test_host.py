@@ -149,6 +149,24 @@ async def test_a_project_that_another_engine_has_is_not_begun_anew(tmp_path: Pat
     await host.stop()
 
 
+@requirement("APPLY-1:moved")
+async def test_a_new_project_has_nothing_of_a_file_that_a_link_led_to_from_there(tmp_path: Path) -> None:
+    mine, before, host = Folder(tmp_path / "here", tmp_path / "state"), Host(), Host()
+    mine.path.mkdir()
+    host.folder = mine
+    theirs = folder(tmp_path).write("theirs", ())
+    link = mine.path / "fresh.reconciler.yaml"
+    link.symlink_to(theirs)
+    led = await before.add(mine.sources(link), mine.base)
+    led.vault.put("old", "secret")
+    await before.stop()
+    link.unlink()
+    project = await host.create("fresh", "me")
+    assert (project.vault.get("old"), led.vault.get("old")) == (None, "secret")
+    assert state_dir_of(theirs, "theirs", mine.base) == led.state != project.state
+    await host.stop()
+
+
 def test_only_what_was_done_stays_of_a_state(tmp_path: Path) -> None:
     state = StateDir(tmp_path / "fresh-0123456789ab")
     state.ensure()

@@ -220,6 +220,24 @@ def test_an_engine_that_never_was_is_none(state: StateDir) -> None:
     assert StateDir(state.engine_file / "below").engine() is None
 
 
+@pytest.mark.parametrize("there", ["/nowhere", "x" * 200, "a\0b", "", 7, None])
+def test_an_engine_that_is_gone_does_not_answer(state: StateDir, there: object) -> None:
+    assert not state.answers()
+    state.engine_file.write_text(json.dumps({"socket": there}), encoding="utf-8")
+    assert not state.answers()
+
+
+def test_an_engine_that_is_too_busy_to_accept_answers(state: StateDir) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(state.socket))
+        listener.listen(0)
+        state.engine_file.write_text(json.dumps({"socket": os.fspath(state.socket)}), encoding="utf-8")
+        with socket.socket(socket.AF_UNIX) as waiting:
+            waiting.connect(os.fspath(state.socket))
+            assert state.answers()
+    assert not state.answers()
+
+
 # The socket
 
 

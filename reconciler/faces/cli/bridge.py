@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -59,17 +57,9 @@ def _state(options: Options) -> StateDir:
 
         return find(options)[0]
     state = options.state(sources)
-    if not _listens(state):
+    if not state.answers():
         _start(options, sources)
     return state
-
-
-def _listens(state: StateDir) -> bool:
-    address = _address(state, "")
-    if address is None:
-        return False
-    with closing(socket.socket(socket.AF_UNIX)) as tried:
-        return tried.connect_ex(str(address.socket)) == 0
 
 
 def _start(options: Options, sources: Sources) -> None:
