@@ -265,7 +265,6 @@ class Host:
             known = project.news.number
             with suppress(OSError):  # a full disk now is no reason to stay silent later
                 await asyncio.to_thread(write_observed, project.state, status(project, None))
-            await asyncio.to_thread(project.state.remember)
 
 
 def _forget_state(main: Path, name: str, base: Path) -> None:

@@ -1,5 +1,5 @@
-"""Under which paths a directory of state is known: it stays a project's when a link takes the place of its file, or the
-file that of a link. The directories of state stand side by side in `base`.
+"""Which directory of state is a file's: the one that was used for it last, wherever links lead, else the one named
+after where it stands. All directories of state stand side by side in `base`.
 """
 
 from __future__ import annotations
@@ -7,97 +7,97 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from itertools import count, takewhile
+from itertools import count
 from pathlib import Path
 
 from reconciler.store.standing import standing, way
 
 USED_FOR = "file"
-"""In a directory of state: a link to the file it was last used for, by the path that was named."""
-_KNOWN = ".known"
-"""Beside them: links to them by the marks of paths under which they are known, besides that of their own name."""
+"""In a directory of state: a link to the file that it was used for last, by the path that was named."""
 
 
 def directories_of(main: Path, base: Path) -> list[Path]:
-    """The directories of state that may be meant by `main`: that of the place where the file stands comes first, that
-    of the path that was named last. Nearly always one at most."""
-    places = [*reversed(way(main))]
-    swapped = Path(os.path.realpath(main))  # as directories were named before links of the host were told apart
-    named = _by_mark(base)
-    found = (_known(place, places[0], base, named) for place in dict.fromkeys((places[0], swapped, *places[1:])))
-    return list(dict.fromkeys(one for one in found if one is not None))
+    """The directories of state of a file: first what was used for the very place where it stands, then for the path
+    that is named, then for others that lead there. Nearly always one at most."""
+    path, names = way(main), _names(base)
+    found = dict(_named(path, base, names))
+
+    def rank(directory: Path) -> tuple[bool, bool, bool]:
+        last = found[directory]
+        return last != path[-1], last != used_for(directory), last != path[0]
+
+    if len(path) > 1 or all(used_for(directory) is None for directory in found):
+        found.update(_used(path, base, names))  # one that a link led to, or leads to from elsewhere
+    return sorted(found, key=rank)
 
 
 def free_mark(main: Path, base: Path) -> str:
-    """The end of the name of a directory for `main` where it has none: 12 hex of where the file stands."""
-    named, stands = _by_mark(base), standing(main)
-    return next(mark for mark in _marks(stands) if mark not in named)
+    """The end of the name of a directory for a file that has none: 12 hex of where it stands."""
+    names = _names(base)
+    return next(mark for mark in _marks(standing(main)) if not _ending(mark, names))
 
 
 def remember(directory: Path, main: Path) -> None:
-    """From now on `directory` is that of `main`, and of each place on the way to it that is nobody else's.
-
-    What the disk refuses is not remembered.
-    """
-    path, base = way(main), directory.parent
-    new = [place for place in path if not _is_noted(place, directory)]
-    with suppress(OSError):
-        changed = _lead(directory / USED_FOR, path[0])
-        named = _by_mark(base) if new else {}
-        for place in new:
-            if place == path[0] or _known(place, path[-1], base, named) in (None, directory):
-                changed |= _lead(_link(place, base), Path("..", directory.name))
-        if changed:
-            _forget_others(directory, {_link(place, base) for place in path})
+    """From now on `directory` is that of the path of `main`, and no other is, as far as the disk allows."""
+    named = way(main)[0]
+    if used_for(directory) != named:
+        with suppress(OSError):
+            _lead(directory / USED_FOR, named)
+            _forget(named, set(directories_of(main, directory.parent)) - {directory})
 
 
 def forget(main: Path, base: Path) -> None:
-    """No directory is known as that of the place where `main` stands, but by its own name."""
-    _link(standing(main), base).unlink(missing_ok=True)
+    """No directory is any more that of the path of `main`, but what is named after it."""
+    path, names = way(main), _names(base)
+    _forget(path[0], {directory for directory, _ in _used(path, base, names)} - set(_named_for(path[-1], base, names)))
 
 
-def was_used(directory: Path) -> bool:
-    """Whether it says for which file."""
-    return _leads_to(directory / USED_FOR) is not None
-
-
-def _is_noted(place: Path, directory: Path) -> bool:
-    """Whether it is found for that place first of all."""
-    known = _leads_to(_link(place, directory.parent))
-    return directory.name.endswith(next(_marks(place))) if known is None else known.name == directory.name
-
-
-def _known(place: Path, stands: Path, base: Path, named: Mapping[str, list[str]]) -> Path | None:
-    """The directory of a place on the way to a file that stands at `stands`, None where there is none."""
-    for directory in _claiming(place, base, named):
-        if _is_of(stands, directory) or (directory.name in _named_for(place, named) and _is_left(directory, named)):
-            return directory
+def used_for(directory: Path) -> Path | None:
+    """The path that a directory was used for last; None where it does not say."""
+    with suppress(OSError):
+        return (directory / USED_FOR).readlink()
     return None
 
 
-def _is_of(stands: Path, directory: Path) -> bool:
-    """Whether it was last used for a path that leads there now, or is no more, or did not say for which."""
-    last = _leads_to(directory / USED_FOR)
-    return last is None or not os.path.lexists(last) or os.path.realpath(last) == os.path.realpath(stands)
+def _named(path: list[Path], base: Path, names: Collection[str]) -> Iterator[tuple[Path, Path]]:
+    """Directories that are named after a place on the way, each with what it was used for, else that place.
+
+    One that was used for a path that leads elsewhere now went along with that, unless there is one there already.
+    """
+    real = os.path.realpath(path[-1])  # as directories were named before links of the host were told apart
+    for place in dict.fromkeys((*reversed(path), Path(real))):
+        for directory in _named_for(place, base, names):
+            used = used_for(directory)
+            if used is None or not os.path.lexists(used):
+                yield directory, place
+            elif used in path or os.path.realpath(used) == real:
+                yield directory, used
+            elif (there := standing(used)) != used and set(_named_for(there, base, names)) - {directory}:
+                yield directory, place
 
 
-def _is_left(directory: Path, named: Mapping[str, list[str]]) -> bool:
-    """Whether it did not go along with the path that it was last used for: where that leads, another is known."""
-    last = _leads_to(directory / USED_FOR)
-    return last is not None and next(_claiming(standing(last), directory.parent, named), directory) != directory
+def _used(path: list[Path], base: Path, names: Collection[str]) -> Iterator[tuple[Path, Path]]:
+    """Directories that were used for a path that leads to the file, each with that path."""
+    ways, facts, real = {os.fspath(place) for place in path}, _facts(path[-1]), os.path.realpath(path[-1])
+    for name in names:
+        with suppress(OSError):
+            last = os.readlink(f"{base}/{name}/{USED_FOR}")  # noqa: PTH115 of a thousand, Path takes its time
+            if last in ways or (facts and _facts(last) == facts and os.path.realpath(last) == real):
+                yield base / name, Path(last)
 
 
-def _claiming(place: Path, base: Path, named: Mapping[str, list[str]]) -> Iterator[Path]:
-    known = _leads_to(_link(place, base))
-    if known is not None and (base / known.name).is_dir():
-        yield base / known.name
-    yield from (base / name for name in _named_for(place, named))
+def _named_for(place: Path, base: Path, names: Collection[str]) -> Iterator[Path]:
+    for mark in _marks(place):
+        there = _ending(mark, names)
+        if not there:
+            return
+        yield from (base / name for name in sorted(there))
 
 
-def _named_for(place: Path, named: Mapping[str, list[str]]) -> list[str]:
-    return [name for mark in takewhile(named.__contains__, _marks(place)) for name in named[mark]]
+def _ending(mark: str, names: Collection[str]) -> list[str]:
+    return [name for name in names if name.endswith(f"-{mark}")]
 
 
 def _marks(place: Path) -> Iterator[str]:
@@ -107,31 +107,25 @@ def _marks(place: Path) -> Iterator[str]:
         yield hashlib.sha256(os.fsencode(place) + b"\0" * again).hexdigest()[:12]
 
 
-def _by_mark(base: Path) -> dict[str, list[str]]:
-    """The names of all directories by what they end in."""
-    found: dict[str, list[str]] = {}
+def _names(base: Path) -> list[str]:
     with suppress(OSError), os.scandir(base) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False) or os.path.isdir(entry):  # noqa: PTH112 a circle of links is none
-                found.setdefault(entry.name.rpartition("-")[2], []).append(entry.name)
-    return {mark: sorted(names) for mark, names in found.items()}
+        return [entry.name for entry in entries if _is_directory(entry)]
+    return []
 
 
-def _link(place: Path, base: Path) -> Path:
-    return base / _KNOWN / next(_marks(place))
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) or os.path.isdir(entry)  # noqa: PTH112 a circle of links is none
 
 
-def _leads_to(link: Path) -> Path | None:
-    with suppress(OSError):
-        return link.readlink()
+def _facts(path: Path | str) -> tuple[int, int] | None:
+    with suppress(OSError, ValueError):
+        facts = os.stat(path)  # noqa: PTH116 as above
+        return facts.st_dev, facts.st_ino
     return None
 
 
-def _lead(link: Path, target: Path) -> bool:
-    """Have the link lead there, and there whole; whether it did not yet."""
-    if _leads_to(link) == target:
-        return False
-    link.parent.mkdir(mode=0o700, exist_ok=True)
+def _lead(link: Path, target: Path) -> None:
+    """Have the link lead there, whole or as it was."""
     made = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
     made.symlink_to(target)
     try:
@@ -139,12 +133,9 @@ def _lead(link: Path, target: Path) -> bool:
     except BaseException:
         made.unlink()
         raise
-    return True
 
 
-def _forget_others(directory: Path, links: set[Path]) -> None:
-    """Drop what else leads to it: that it is not known by any more."""
-    for link in (directory.parent / _KNOWN).glob("*"):
-        leads_to = _leads_to(link)
-        if link not in links and leads_to is not None and leads_to.name == directory.name:
-            link.unlink()
+def _forget(named: Path, directories: Collection[Path]) -> None:
+    for directory in directories:
+        if used_for(directory) == named:
+            (directory / USED_FOR).unlink()

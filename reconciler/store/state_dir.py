@@ -22,7 +22,7 @@ from reconciler.model.document import hidden
 from reconciler.model.secret import HIDDEN, Fingerprint
 from reconciler.store.files import remove_half_written, write_whole
 from reconciler.store.home import NoHome, user_state
-from reconciler.store.known_as import USED_FOR, directories_of, free_mark, remember, was_used
+from reconciler.store.known_as import USED_FOR, directories_of, free_mark, remember, used_for
 
 _LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _KEY_BYTES = 32
@@ -119,12 +119,11 @@ class StateDir:
             raise PermissionError(errno.EPERM, "belongs to somebody else", str(self.socket.parent))
         for directory in (self.path, self.server_logs, self.socket.parent):
             directory.chmod(0o700)
-        if not was_used(self.path):
+        if used_for(self.path) is None:
             self.remember()
 
     def remember(self) -> None:
-        """From now on this is the state of what stands at the path of the file, whatever links lead there. For whoever
-        holds the lock, again and again: links come and go. What the disk refuses is not remembered."""
+        """From now on this is the state of the path of the file, wherever that leads. For whoever holds the lock."""
         if self.main is not None:
             remember(self.path, self.main)
 

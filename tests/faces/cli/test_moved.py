@@ -47,8 +47,7 @@ def test_the_engine_that_follows_a_file_stays_its_engine_behind_a_link_and_back(
         engine, [(_, server)] = before = runs(desk, desk.file)
 
         moved = move(desk)
-        assert runs(desk, desk.file) == before
-        assert becomes_true(lambda: runs(desk, moved) == before, SECONDS)
+        assert runs(desk, desk.file) == runs(desk, moved) == before
         for way in (desk.file, moved):
             done = desk.process("apply", "--auto-approve", "-f", str(way))
             assert (done.exit, "No changes" in done.out, done.err) == (0, True, "")
@@ -62,7 +61,17 @@ def test_the_engine_that_follows_a_file_stays_its_engine_behind_a_link_and_back(
         rename_the_server(desk.file, "a file again")
         assert becomes_true(lambda: runs(desk, desk.file) == (engine, [("a file again", server)]), SECONDS)
         assert runs(desk, moved) == (None, [])
-    assert len([each for each in (desk.folder.parent / "state").iterdir() if each.name != ".known"]) == 1
+    assert len(list((desk.folder.parent / "state").iterdir())) == 1
+
+
+def test_an_engine_that_follows_nothing_is_found_by_the_file_as_well(desk: Desk) -> None:
+    with desk.applied({"one": light("one")}):
+        engine, _ = runs(desk, desk.file)
+        moved = move(desk)
+        rename_the_server(moved, "Anna")
+        assert desk.process("apply", "--auto-approve", "-f", str(moved)).exit == 0
+        assert runs(desk, desk.file) == runs(desk, moved)
+        assert (runs(desk, moved)[0], report(desk, moved)["servers"][0]["name"]) == (engine, "Anna")
 
 
 def test_what_was_applied_and_stored_goes_along_without_an_engine(desk: Desk) -> None:
