@@ -62,20 +62,31 @@ def used_for(directory: Path) -> Path | None:
 
 
 def _named(path: list[Path], base: Path, names: Collection[str]) -> Iterator[tuple[Path, Path]]:
-    """Directories that are named after a place on the way, each with what it was used for, else that place.
-
-    One that was used for a path that leads elsewhere now went along with that, unless there is one there already.
-    """
+    """Directories that are named after a place on the way, each with what it was used for, else that place."""
     real = os.path.realpath(path[-1])  # as directories were named before links of the host were told apart
     for place in dict.fromkeys((*reversed(path), Path(real))):
-        for directory in _named_for(place, base, names):
-            used = used_for(directory)
-            if used is None or not os.path.lexists(used):
-                yield directory, place
-            elif used in path or os.path.realpath(used) == real:
-                yield directory, used
-            elif (there := standing(used)) != used and set(_named_for(there, base, names)) - {directory}:
-                yield directory, place
+        there = [(each, _last(each, place, path)) for each in _named_for(place, base, names)]
+        here = [(each, last or place) for each, last in there if last or _stayed(each, base, names)]
+        yield from [(each, last) for each, last in here if used_for(each) == last] or here
+
+
+def _last(directory: Path, place: Path, path: list[Path]) -> Path | None:
+    """What a directory that is named after `place` was used for, that place where nothing says so; None where that
+    leads elsewhere now: then it went along."""
+    used = used_for(directory)
+    if used is None or not os.path.lexists(used):
+        return place
+    return used if used in path or os.path.realpath(used) == os.path.realpath(path[-1]) else None
+
+
+def _stayed(directory: Path, base: Path, names: Collection[str]) -> bool:
+    """Whether it did not go along with what it was used for, since there is one already where that leads."""
+    used = used_for(directory)
+    there = standing(used) if used else None
+    if there is None or there == used:
+        return False
+    others = (other for other in _named_for(there, base, names) if other != directory)
+    return any(_last(other, there, [there]) == there for other in others)
 
 
 def _used(path: list[Path], base: Path, names: Collection[str]) -> Iterator[tuple[Path, Path]]:

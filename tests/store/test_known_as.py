@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,10 @@ class Place:
         path.unlink(missing_ok=True)
         path.symlink_to(target)
         return path
+
+    def is_file(self, name: str) -> bool:
+        path = self.folder / name
+        return path.is_file() and not path.is_symlink()
 
     def move(self, name: str, to: str) -> None:
         """What a manager of dotfiles does."""
@@ -229,6 +235,54 @@ def test_files_that_a_link_leads_to_in_turn_keep_what_is_theirs(place: Place) ->
     place.used("r.yaml")
     place.link("r.yaml", "home.yaml")
     assert (place.state("r.yaml"), place.state("home.yaml"), place.state("work.yaml")) == (home, home, work)
+
+
+def test_what_went_along_is_not_asked_for_when_another_comes_by(place: Place) -> None:
+    place.file("d.yaml")
+    place.used("d.yaml")
+    place.link("a.yaml", "d.yaml")
+    first = place.used("a.yaml")
+    place.copy_back("a.yaml")
+    place.file("b.yaml")
+    place.link("c.yaml", "b.yaml")
+    second = place.used("c.yaml")
+    place.link("c.yaml", "d.yaml")
+    assert (place.state("a.yaml"), place.state("c.yaml")) == (first, second)
+    assert place.state("b.yaml") not in (first, second)
+
+
+def test_of_two_states_of_a_place_the_later_stays(place: Place) -> None:
+    place.file("c.yaml")
+    place.link("a.yaml", "c.yaml")
+    first = place.used("a.yaml")
+    place.copy_back("a.yaml")
+    second = place.used("c.yaml")
+    (place.folder / "a.yaml").unlink()
+    place.link("a.yaml", "c.yaml")
+    assert place.used("a.yaml") == place.state("a.yaml") == second != first
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_two_files_never_share_a_state_whatever_was_done(place: Place, seed: int) -> None:
+    choice = random.Random(seed).choice
+    for _ in range(25):
+        name, other = choice(list(permutations(("a", "b", "c", "d"), 2)))
+        match choice(("file", "link", "move", "back", "gone", "use", "use", "use")):
+            case "file":
+                place.file(name)
+            case "link":
+                place.link(name, other)
+            case "move" if place.is_file(name):
+                place.move(name, other)
+            case "back" if (place.folder / name).is_file():
+                place.copy_back(name)
+            case "gone":
+                (place.folder / name).unlink(missing_ok=True)
+            case "use":
+                place.used(name)
+        real = {name: (place.folder / name).resolve() for name in "abcd" if (place.folder / name).is_file()}
+        states = {(place.state(name).path, path) for name, path in real.items()}
+        assert len({state for state, _ in states}) == len(states)
 
 
 def test_a_file_that_is_used_under_its_own_path_gives_nothing_to_a_link(place: Place) -> None:
