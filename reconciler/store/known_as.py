@@ -76,7 +76,8 @@ def _last(directory: Path, place: Path, path: list[Path]) -> Path | None:
     used = used_for(directory)
     if used is None or not os.path.lexists(used):
         return place
-    return used if used in path or os.path.realpath(used) == os.path.realpath(path[-1]) else None
+    same = used in path or os.path.realpath(used) == os.path.realpath(path[-1])  # a host swaps between two looks
+    return used if same else None
 
 
 def _stayed(directory: Path, base: Path, names: Collection[str]) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.store.known_as import forget, used_for
 from reconciler.store.set_aside import set_state_aside
 from reconciler.store.state_dir import StateDir, state_dir_of
 from tests.requirements import requirement
@@ -143,6 +144,14 @@ def test_a_state_that_was_only_made_ready_is_kept_too(place: Place) -> None:
     before = place.state("r.yaml")
     before.ensure()
     place.copy_back("r.yaml")
+    assert place.state("r.yaml") == before
+
+
+def test_a_state_is_found_while_the_file_is_away(place: Place) -> None:
+    place.file("dot/r.yaml")
+    place.link("r.yaml", "dot/r.yaml")
+    before = place.used("r.yaml")
+    (place.folder / "r.yaml").unlink()
     assert place.state("r.yaml") == before
 
 
@@ -285,6 +294,35 @@ def test_two_files_never_share_a_state_whatever_was_done(place: Place, seed: int
         assert len({state for state, _ in states}) == len(states)
 
 
+def test_of_several_links_to_a_file_each_keeps_what_it_had(place: Place) -> None:
+    for name in ("a.yaml", "z.yaml"):
+        place.file(name)
+    states = {name: place.used(name) for name in ("a.yaml", "z.yaml")}
+    place.file("d.yaml")
+    for name in states:
+        place.link(name, "d.yaml")
+    assert {name: place.state(name) for name in states} == states
+
+
+def test_two_names_of_one_file_are_two_files(place: Place) -> None:
+    place.file("a.yaml")
+    before = place.used("a.yaml")
+    (place.folder / "b.yaml").hardlink_to(place.folder / "a.yaml")
+    assert place.state("b.yaml") != before
+
+
+def test_what_is_forgotten_goes_back_to_where_it_is_named_after(place: Place) -> None:
+    place.file("d.yaml")
+    place.link("a.yaml", "d.yaml")
+    before = place.used("a.yaml")
+    place.copy_back("a.yaml")
+    apart = place.used("d.yaml")
+    for name in ("a.yaml", "d.yaml"):
+        forget(place.folder / name, place.base)
+    assert (used_for(before.path), used_for(apart.path)) == (None, place.folder / "d.yaml")
+    assert not place.state("a.yaml").path.exists()
+
+
 def test_a_file_that_is_used_under_its_own_path_gives_nothing_to_a_link(place: Place) -> None:
     place.file("b.yaml")
     place.link("a.yaml", "b.yaml")
@@ -354,6 +392,14 @@ def test_one_of_two_states_is_found_when_the_other_was_taken_away(place: Place) 
     set_state_aside(before, "20260102T030405Z")
     assert place.state("dot/r.yaml") == apart
     assert not place.state("r.yaml").path.exists()
+
+
+def test_what_is_remembered_is_not_written_again(place: Place) -> None:
+    place.file("r.yaml")
+    link = place.used("r.yaml").path / "file"
+    written = link.lstat().st_ino, link.lstat().st_mtime_ns
+    place.used("r.yaml")
+    assert (link.lstat().st_ino, link.lstat().st_mtime_ns) == written
 
 
 def test_what_a_killed_engine_left_half_remembered_is_removed(place: Place) -> None:
