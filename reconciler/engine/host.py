@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from reconciler.engine.visits import Visits
 from reconciler.store.files import write_whole
 from reconciler.store.known_as import forget
 from reconciler.store.observed import write_observed
+from reconciler.store.places import apart
 from reconciler.store.refused import why_not_written
 from reconciler.store.set_aside import set_state_aside
 from reconciler.store.sources import Sources, project_name
@@ -148,9 +149,10 @@ class Host:
             await asyncio.sleep(LOOK_SECONDS)
             async with self._changing:
                 known |= {project.sources.main for project in self.projects.values()}
-                for path in set(await asyncio.to_thread(folder.files)) - known:
-                    known.add(path)
-                    await self._try_to_take_in(folder, path)
+                new = [path for path in await asyncio.to_thread(folder.files) if path not in known]
+                known.update(new)
+                for sources in self._apart(map(folder.sources, new)) if new else ():
+                    await self._try_to_take_in(folder, sources)
 
     def _needed_folder(self, what: str) -> Folder:
         if self.folder is None:
@@ -164,11 +166,16 @@ class Host:
             raise FolderRefused("read-only", f"{what}: this engine changes no file (--read-only)")
         return folder
 
-    async def _try_to_take_in(self, folder: Folder, path: Path) -> None:
+    def _apart(self, new: Iterable[Sources]) -> list[Sources]:
+        """Without those whose file we host by another path."""
+        hosted = [project.sources for project in self.projects.values()]
+        return apart([*hosted, *new])[len(apart(hosted)) :]
+
+    async def _try_to_take_in(self, folder: Folder, sources: Sources) -> None:
         try:
-            self._follow_new(folder, await self.add(folder.sources(path), folder.base))
+            self._follow_new(folder, await self.add(sources, folder.base))
         except Exception as error:  # one file's trouble never keeps others out
-            self.root.events.say("hosting", f"{folder.sources(path).shown(path)} is not hosted: {error}")
+            self.root.events.say("hosting", f"{sources.shown(sources.main)} is not hosted: {error}")
 
     def _follow_new(self, folder: Folder, project: Project) -> None:
         self._write_facts(project)

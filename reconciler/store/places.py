@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,14 @@ class Sources:
             return str(path.absolute().relative_to(self.root.absolute()))
         except ValueError:
             return str(path)
+
+
+def apart(projects: Iterable[Sources]) -> list[Sources]:
+    """Without those whose main file is, by another path, that of one before."""
+    found: dict[Path, Sources] = {}
+    for one in projects:
+        found.setdefault(standing(one.main), one)
+    return list(found.values())
 
 
 def find_file(start: Path, home: Path | None) -> Path | None:

@@ -22,7 +22,7 @@ from reconciler.faces.cli.status_text import brief_text, pending_lines
 from reconciler.faces.cli.talk import ask, data, is_interactive, tell
 from reconciler.faces.cli.watch_events import Teller
 from reconciler.plan.document import plan_id
-from reconciler.store.sources import FILE_NAME, Sources
+from reconciler.store.places import FILE_NAME, Sources, apart
 
 DETACHED_SECONDS = 20.0
 
@@ -86,7 +86,7 @@ def _projects(options: Options, targets: tuple[Path, ...]) -> list[Sources]:
         return [rooted(options.needed_sources())]
     if options.files:
         raise Stop(Exit.USAGE, "usage", "files are named twice: after -f and as arguments", "leave out one of them")
-    return [sources for target in targets for sources in _in_target(target.absolute())]
+    return apart(sources for target in targets for sources in _in_target(target.absolute()))
 
 
 def _directory(targets: tuple[Path, ...]) -> Path | None:

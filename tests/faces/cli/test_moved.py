@@ -90,3 +90,19 @@ def test_what_was_applied_and_stored_goes_along_without_an_engine(desk: Desk) ->
     desk.file.unlink()
     moved.rename(desk.file)
     assert "No changes" in desk.run("plan").out
+
+
+def test_a_directory_hosts_a_file_once_by_whatever_paths_it_is_there(desk: Desk) -> None:
+    desk.write({"one": light("one")})
+    desk.file.rename(desk.folder / "work.reconciler.yaml")
+    desk.file.symlink_to("work.reconciler.yaml")
+    with watching(desk, ".", "--auto-approve=start") as watch:
+        assert "following reconciler.yaml (" in watch.until("following")
+        watch.until("one is connected")
+        before = runs(desk, desk.file)
+        (desk.folder / "later.reconciler.yaml").symlink_to("work.reconciler.yaml")
+        desk.file.with_name("other.reconciler.yaml").write_text("project: other\nmcpServers: {}\n", encoding="utf-8")
+        assert becomes_true(lambda: report(desk, desk.file.with_name("other.reconciler.yaml"))["engine"], SECONDS)
+        for name in ("reconciler.yaml", "work.reconciler.yaml", "later.reconciler.yaml"):
+            assert runs(desk, desk.folder / name) == before
+        assert "not hosted" not in desk.run("events").out
