@@ -6,6 +6,7 @@ pytest was started. Where something is missing the test is skipped and one line 
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -47,8 +48,9 @@ ABILITIES: Mapping[str, Callable[[], bool]] = {
     "a network of its own, in which packets are seen": _can_have_a_network,
     "processes of its own, of which it is the first": _can_be_process_1,
     "a resettable peak of memory (proc_pid_clear_refs(5))": lambda: os.access("/proc/self/clear_refs", os.W_OK),
+    "glibc, which is told what to keep (mallopt(3))": lambda: platform.libc_ver()[0] == "glibc",
 }
-ROOT, MOUNTS, NETWORK, PROCESSES, PEAK_OF_MEMORY = ABILITIES
+ROOT, MOUNTS, NETWORK, PROCESSES, PEAK_OF_MEMORY, GLIBC = ABILITIES
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,7 +13,7 @@ import anyio
 
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.child import HASTY, PATIENT, Child, Patience
-from reconciler.sessions.frames import LineTooLong
+from reconciler.sessions.framer import LineTooLong
 from reconciler.sessions.handshake import greet
 from reconciler.sessions.launch import Launch, prepare
 from reconciler.sessions.limits import LIMITS, Limits

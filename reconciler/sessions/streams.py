@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import IO, Protocol
 
-from reconciler.sessions.frames import Framer, LineTooLong
+from reconciler.sessions.framer import Framer, LineTooLong
 from reconciler.sessions.limits import Limits
 
 CHUNK = 64 * 1024

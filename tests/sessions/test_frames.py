@@ -1,17 +1,15 @@
-"""Bytes to lines to JSON values: nothing is lost, nothing odd gets through, and no input takes long."""
+"""Lines to JSON values and back: nothing is lost, nothing odd gets through, and no input takes long."""
 
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.sessions import frames
 from reconciler.sessions.frames import (
-    Framer,
-    LineTooLong,
     begins_more,
     decode,
     encode,
@@ -19,49 +17,13 @@ from reconciler.sessions.frames import (
     is_deeper,
     read_answer,
 )
-from reconciler.sessions.limits import LIMITS, MIB
+from reconciler.sessions.limits import LIMITS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=20,
 )
-
-
-def lines_of(framer: Framer) -> list[bytes]:
-    return list(iter(framer.next_line, None))
-
-
-@given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=20), st.data())
-def test_lines_come_out_as_they_went_in_however_the_stream_is_cut(lines: list[bytes], data: st.DataObject) -> None:
-    stream = b"".join(line + b"\n" for line in lines) + b"rest"
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    framer, found = Framer(100), []
-    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        framer.feed(stream[start:end])
-        found += lines_of(framer)
-    assert found == lines
-
-
-@pytest.mark.parametrize("ending", [b"\n", b""])
-def test_a_line_at_the_limit_passes_and_one_byte_more_does_not(ending: bytes) -> None:
-    framer = Framer(10)
-    framer.feed(b"short\n" + b"x" * 10 + ending)
-    assert lines_of(framer) == [b"short", b"x" * 10][: 2 if ending else 1]
-    framer = Framer(10)
-    framer.feed(b"short\n" + b"x" * 11 + ending)
-    assert framer.next_line() == b"short"
-    with pytest.raises(LineTooLong):
-        framer.next_line()
-
-
-def test_a_long_line_in_small_pieces_takes_linear_time() -> None:
-    framer = Framer(LIMITS.line)
-    began = time.process_time()
-    for _ in range(4 * MIB // 1024):
-        framer.feed(b"x" * 1024)
-        assert framer.next_line() is None
-    assert time.process_time() - began < 1
 
 
 @given(JSON)
@@ -178,35 +140,139 @@ def test_an_answer_in_a_usual_order_comes_with_the_text_of_its_result(
         assert (found[0], found[1], found[1].text) == (7, result, text.encode())
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{"b":2}}',
-        b'{"result":{"a":1},"result":{"b":2},"jsonrpc":"2.0","id":1}',
-        b'{"result":{"a":1},"jsonrpc":"2.0","id":1,"id":2}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":1}}}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":1}} {}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":NaN}}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":1e999}}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":"\\ud800"}}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":"\xff"}}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"a":\r1}}',
-        b'{"jsonrpc":"2.0","id":1,"result":' + b'{"a":' * 128 + b"1" + b"}" * 129,
-        b'{"jsonrpc":"2.0","id":"1","result":{}}',
-        b'{"jsonrpc":"2.0","id":1,"result":[]}',
-        b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}',
-        b'{"jsonrpc":"2.0","id":1,"result":{}, "more":1}',
-        b'{"jsonrpc":"2.0","method":"notifications/progress"}',
-        b"[]",
-        b"",
-    ],
-)
+_ELSE = [
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{"b":2}}',
+    b'{"result":{"a":1},"result":{"b":2},"jsonrpc":"2.0","id":1}',
+    b'{"result":{"a":1},"jsonrpc":"2.0","id":1,"id":2}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":1}}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":1}} {}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":NaN}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":1e999}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":"\\ud800"}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":"\xff"}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":\r1}}',
+    b'{"jsonrpc":"2.0","id":1,"result":' + b'{"a":' * 128 + b"1" + b"}" * 129,
+    b'{"jsonrpc":"2.0","id":"1","result":{}}',
+    b'{"jsonrpc":"2.0","id":1,"result":[]}',
+    b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{}, "more":1}',
+    b'{"jsonrpc":"2.0","method":"notifications/progress"}',
+    b"[]",
+    b"",
+]
+
+
+@pytest.mark.parametrize("line", _ELSE)
 def test_a_line_that_is_anything_else_is_left_to_the_long_way(line: bytes) -> None:
     assert read_answer(line, 128) is None
 
 
 @given(st.binary(max_size=80))
 def test_no_bytes_make_the_short_way_fail(noise: bytes) -> None:
+    read_answer(noise, 8)
+    found = read_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + noise + b"}}", 8)
+    assert found is None or json.loads(found[1].text) == found[1]
+
+
+# Long lines have another reader: it says the same
+
+_LONG_ORDERS = [
+    *_ORDERS,
+    '{{"id":{id},"jsonrpc":"2.0","result":{result}}}',
+    ' {{"jsonrpc":"2.0","id":{id},"result":{result}}}',
+]
+
+
+@pytest.fixture
+def every_line_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "LONG", 0)
+
+
+def both(line: bytes, depth: int) -> tuple[object, object]:
+    """What the two readers make of a line: its value as `repr` writes it, or that there is none."""
+    found = []
+    for least in (0, len(line) + 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(frames, "LONG", least)
+            try:
+                found.append((repr(decode(line, depth)), ""))
+            except ValueError as error:
+                found.append(("", str(error)))
+    return found[0], found[1]
+
+
+@given(JSON, st.booleans(), st.integers(1, 8))
+def test_a_long_line_is_read_as_a_short_one_is(value: object, ascii_only: bool, depth: int) -> None:
+    try:
+        line = json.dumps(value, ensure_ascii=ascii_only).encode()
+    except UnicodeEncodeError:
+        return
+    long, short = both(line, depth)
+    assert long == short
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='{}[]":,0123456789eE+-.\\ud8aflsnr \t', max_size=60).map(str.encode))
+def test_of_a_long_line_the_same_is_wrong_as_of_a_short_one(noise: bytes) -> None:
+    long, short = both(noise, 8)
+    assert long == short
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"1e999",
+        b"[1,-1e999]",
+        b'{"a":{"b":[0.1e400]}}',
+        b"9" * 5000,
+        b'"\\ud800"',
+        b'"\\ud83d\\ude00"',
+        b"[" * 128 + b"]" * 128,
+        b"[" * 129 + b"]" * 129,
+        b"[" * 199 + b"]" * 199,
+        b"[" * 2000 + b"]" * 2000,
+        b'{"a":1,"a":2}',
+        b'\xef\xbb\xbf{"a":1}\r',
+        b'"\xed\xa0\x80"',
+    ],
+)
+def test_the_edges_of_json_are_the_same_in_long_lines(line: bytes) -> None:
+    long, short = both(line, 128)
+    assert long == short
+
+
+@given(st.dictionaries(st.text(), _JSON, max_size=4), st.sampled_from(_LONG_ORDERS), st.booleans())
+def test_a_long_answer_comes_with_the_text_of_its_result(
+    result: dict[str, object], order: str, ascii_only: bool
+) -> None:
+    text = json.dumps(result, ensure_ascii=ascii_only)
+    try:
+        line = order.format(id=7, result=text).encode()
+    except UnicodeEncodeError:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "LONG", 0)
+        found = read_answer(line, 128)
+    try:
+        decode(line, 128)
+    except ValueError:
+        assert found is None
+        return
+    if order in _ORDERS:
+        assert found is not None
+        assert (found[0], found[1], found[1].text) == (7, result, text.encode())
+    else:
+        assert found is None
+
+
+@pytest.mark.usefixtures("every_line_is_long")
+@pytest.mark.parametrize("line", _ELSE)
+def test_a_long_line_that_is_anything_else_is_left_to_the_long_way(line: bytes) -> None:
+    assert read_answer(line, 128) is None
+
+
+@pytest.mark.usefixtures("every_line_is_long")
+@given(st.binary(max_size=80))
+def test_no_bytes_make_the_way_of_long_lines_fail(noise: bytes) -> None:
     read_answer(noise, 8)
     found = read_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + noise + b"}}", 8)
     assert found is None or json.loads(found[1].text) == found[1]

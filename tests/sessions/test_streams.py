@@ -11,7 +11,7 @@ from typing import IO
 import anyio
 import pytest
 
-from reconciler.sessions.frames import LineTooLong
+from reconciler.sessions.framer import LineTooLong
 from reconciler.sessions.limits import Limits
 from reconciler.sessions.stderr import LONGEST_PARTIAL, LogFile, Mask, StderrDrain
 from reconciler.sessions.streams import REMEMBERED, LineReader, LineWriter, Ration

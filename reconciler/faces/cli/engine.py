@@ -16,6 +16,7 @@ from reconciler.engine.follow import AutoApprove
 from reconciler.engine.host import Host, SameName
 from reconciler.faces.cli.exits import Exit, Stop
 from reconciler.faces.cli.listening import Listening
+from reconciler.faces.cli.memory import collect_like_an_engine, give_back, keep_what_is_loaded
 from reconciler.faces.cli.talk import tell
 from reconciler.sessions.adopted import adopt_orphans
 from reconciler.sessions.child import kill_all
@@ -36,6 +37,7 @@ async def serve(
     directory: Path | None = None,
 ) -> int:
     """See hosting.run_engine."""
+    collect_like_an_engine()
     adopt_orphans()
     host = Host(read_only=listening.read_only)
     if directory is not None:
@@ -45,6 +47,7 @@ async def serve(
         for sources in projects:
             await _add(host, sources, base)
         open_listeners = await asyncio.to_thread(_load_listeners)  # the servers start meanwhile
+        keep_what_is_loaded()
         async with open_listeners(host, listening):
             if follow:
                 for project in host.projects.values():
@@ -75,6 +78,7 @@ async def _add(host: Host, sources: Sources, base: Path) -> None:
 
 def _beside(host: Host, on_ready: Callable[[Host], Awaitable[None]] | None) -> Iterator[Coroutine[None, None, None]]:
     """What runs while the engine does."""
+    yield give_back()
     if host.folder is not None:
         yield host.take_in_new()
     if on_ready is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import subprocess
 import sys
@@ -23,9 +22,6 @@ from reconciler.store.refused import try_room, why_not_written
 from reconciler.store.state_dir import state_dir_of
 
 START_SECONDS = 30.0
-_COLLECTIONS = 2_000, 10, 10
-"""An engine looks for cycles as any program that lasts: a command hardly ever does, and requests that break off make
-some."""
 _WORDS = 4096
 COMING_SECONDS = 5.0
 """How long the servers of an engine that was just started may take before a client is served without them."""
@@ -136,7 +132,6 @@ def run_engine(
     """
     from reconciler.faces.cli.engine import new_loop, serve  # a door: the engine and its server take 0.3 s to load
 
-    gc.set_threshold(*_COLLECTIONS)
     how: Any = {"follow": follow, "auto_approve": auto_approve, "poll": poll, "directory": directory}
     raise_limit()
     running = serve(projects, base, listening, on_ready=on_ready, **how)

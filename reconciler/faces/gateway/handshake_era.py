@@ -21,6 +21,7 @@ from reconciler.faces.gateway.messages import (
     Notification,
     Request,
     Response,
+    Written,
     batch,
     error_message,
     fault,
@@ -223,7 +224,7 @@ class HandshakeEra:
 
     async def _result(
         self, place: Place, session: ClientSession, request: Request, reply: Reply, caller: HandshakeCaller
-    ) -> Mapping[str, Any] | bytes:
+    ) -> Mapping[str, Any] | Written:
         match class_of(request.method):
             case "call" | "forward":
                 if request.method in ("resources/subscribe", "resources/unsubscribe"):
@@ -234,10 +235,10 @@ class HandshakeEra:
             case _:
                 raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
 
-    def _own(self, place: Place, session: ClientSession, request: Request) -> Mapping[str, Any] | bytes:
+    def _own(self, place: Place, session: ClientSession, request: Request) -> Mapping[str, Any] | Written:
         """What the gateway answers itself."""
         if request.method in LISTS:
-            return b"{" + list_body(place.surface, request.method, request.params) + b"}"
+            return b"{", list_body(place.surface, request.method, request.params), b"}"
         match request.method:
             case "ping":
                 return {}

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from weakref import ReferenceType
 
 from reconciler.faces.gateway.client_session import ClientSession
-from reconciler.faces.gateway.messages import BadMessage, Id, fault, read_body, result_message
+from reconciler.faces.gateway.messages import BadMessage, Id, Written, fault, read_body, result_message
 from reconciler.faces.gateway.office import Office, Place
 from reconciler.faces.gateway.protocol import UNAVAILABLE
 from reconciler.faces.gateway.rewrite import rewrite
@@ -31,7 +31,7 @@ from reconciler.gate.gate import Principal
 from reconciler.gate.showing import RESULT_TOOL_NAME
 from reconciler.sessions.session import Caller, Sent
 
-Finish: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any] | bytes]
+Finish: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any] | Written]
 """What an era makes of a server's final result. Raises NotHere."""
 
 

@@ -13,6 +13,8 @@ from reconciler.sessions.frames import Verbatim, begins_more, is_deeper, may_hol
 from reconciler.sessions.session import RpcError
 
 Id: TypeAlias = int | str
+Written: TypeAlias = tuple[bytes | memoryview, ...]
+"""JSON in pieces: a long result is put together once."""
 
 LONG = 8 * 1024
 """Characters of a request from which on writing its arguments anew takes longer than finding them in the text."""
@@ -138,11 +140,11 @@ def encode(value: Any) -> bytes:
     return _ENCODE(value).encode("ascii")
 
 
-def result_message(id: Id, result: Mapping[str, Any] | bytes) -> bytes:
+def result_message(id: Id, result: Mapping[str, Any] | Written) -> bytes:
     """The answer to a request; a result that is JSON already is put in as it is."""
-    body = result if isinstance(result, bytes) else result.text if type(result) is Verbatim else encode(result)
+    body = result if isinstance(result, tuple) else (result.text if type(result) is Verbatim else encode(result),)
     number = b"%d" % id if type(id) is int else encode(id)
-    return b"".join((b'{"jsonrpc":"2.0","id":', number, b',"result":', body, b"}"))
+    return b"".join((b'{"jsonrpc":"2.0","id":', number, b',"result":', *body, b"}"))
 
 
 def error_message(id: Id | None, error: Mapping[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from reconciler.faces.gateway.messages import (
     BadMessage,
     Notification,
     Request,
+    Written,
     encode,
     error_message,
     fault,
@@ -130,22 +131,22 @@ class StatelessEra:
             )
             place.learn(known)
 
-    def _own(self, place: Place, request: Request) -> bytes:
+    def _own(self, place: Place, request: Request) -> Written:
         """What the gateway answers itself."""
         surface = place.surface
         stamp = {SERVER_INFO_KEY: dict(surface.server_info)}
         ending = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "_meta": stamp}
         if request.method in LISTS:
-            return b"{" + list_body(surface, request.method, request.params) + b"," + encode(ending)[1:]
+            return b"{", list_body(surface, request.method, request.params), b",", encode(ending)[1:]
         if request.method == "server/discover":
-            return encode({"supportedVersions": list(STATELESS_VERSIONS), **greeting(surface), **ending})
+            return (encode({"supportedVersions": list(STATELESS_VERSIONS), **greeting(surface), **ending}),)
         raise fault(METHOD_NOT_FOUND, f"Method not found: {request.method}")
 
 
-def _finished(result: dict[str, Any], surface: Surface) -> Mapping[str, Any] | bytes:
+def _finished(result: dict[str, Any], surface: Surface) -> Mapping[str, Any] | Written:
     """A server's result with everything that this era wants in one; what it lacks goes behind the text it came as."""
     if type(result) is Verbatim and result and _ADDED.isdisjoint(result):
-        return result.text[:-1] + surface.ending
+        return memoryview(result.text)[:-1], surface.ending
     meta = result.get("_meta")
     kind = result.get("resultType", "complete")
     whole = {**result, "resultType": kind}

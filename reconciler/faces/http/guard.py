@@ -9,7 +9,7 @@ import asyncio
 import importlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -48,6 +48,7 @@ class Guard(asyncio.Protocol):
     scope: Any
     server_state: Any
     loop: asyncio.AbstractEventLoop
+    _unset_keepalive_if_required: Callable[[], None]
     _refused = False
     _waiting_for: Literal["head", "body"] | None = None
     _timer: asyncio.TimerHandle | None = None
@@ -77,9 +78,16 @@ class Guard(asyncio.Protocol):
         self._wait_for(None)
         self.config.strangers.pop(self, None)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn forgets to where a connection was reset
         if self.flow is not None:  # it was let in
-            self.flow.end()
+            self.flow.close()
             self._unread.end()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold nothing that holds this: what hangs together in a ring stays until the next search for rings."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.cycle = self._counted = self.scope = None
 
     @property
     def silent_since(self) -> float | None:
@@ -113,6 +121,8 @@ class Guard(asyncio.Protocol):
         if self._reads_head():
             self._look(self._head_size)
         self.flow.go_on()
+        if self.transport.is_closing():
+            self._let_go()
 
     def parse(self, data: bytes) -> None:
         """A head may come in pieces, until its deadline and up to its size."""

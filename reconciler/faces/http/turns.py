@@ -76,6 +76,13 @@ class Turns(FlowControl):
         """What waits is not parsed any more."""
         self._behind.clear()
 
+    def close(self) -> None:
+        """The connection is gone: nothing waits, and nothing is held that holds this."""
+        self.end()
+        if self._next is not None:
+            self._next.cancel()
+        del self._of
+
     def pause_reading(self) -> None:
         """uvicorn has enough for now; the socket is read until enough waits."""
         self.read_paused = True
