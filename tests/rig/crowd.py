@@ -1,10 +1,13 @@
 """Hostile clients around an engine, beside one that only calls: it is served as before, and nothing of them stays.
 
 `python -m tests.rig.crowd [--long]` runs an engine, opens 1 000 connections that ask nothing, lets twelve kinds of
-hostile clients loose in a process of their own (of low priority: the machine's processors are shared by all), and calls
-beside them. It prints a line of JSON and ends with 1 when a call failed, descriptors do not come back, or memory grows:
+hostile clients loose in a process of their own, of low priority, and calls beside them. The same crowd is at another
+engine next door in between: that tells what it costs because the machine's processors are shared by all from what it
+costs because it is here. It prints a line of JSON and ends with 1 when a call failed, descriptors do not come back, or
+memory grows:
 
-p50, p99    of a good call in ms, idle and in the crowd: the best of several windows in turn
+p50, p99    of a good call in ms: idle, with the crowd next door, and here; the best of several windows in turn
+ratios      of the p99 with the crowd here, to that with the crowd next door and to the idle one
 rounds      of each kind of hostile client, by its name
 worn        resident MiB of the engine after each 60 rounds of all the quick kinds, eight times with --long
 fds, rss    open descriptors and resident MiB of the engine: before, at most, and afterwards
@@ -24,7 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,6 +42,8 @@ GROWN = 64.0
 hundreds of connections at a time. That it keeps no more is seen where it is worn."""
 KEPT = 4.0
 """MiB that it may grow by in the second half of being worn."""
+ARRIVING = 2.0
+"""Seconds until a crowd is there."""
 LATEST = 90.0
 """Seconds until everything is let go: a head has 10, and what is not read 30."""
 NICE = 10
@@ -132,12 +137,12 @@ def memory(pid: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """See the top; `ratio` is that of the p99."""
+    """See the top."""
 
     calls: int
     p50: Sequence[float]
     p99: Sequence[float]
-    ratio: float
+    ratios: Sequence[float]
     fds: Sequence[int]
     rss: Sequence[float]
     rounds: Mapping[str, int]
@@ -159,28 +164,31 @@ async def wear(target: Target, pid: int, times: int) -> list[float]:
     return found
 
 
-async def measure(target: Target, pid: int, windows: int, calls: int, times: int) -> Found:
-    """Windows without the crowd and in it, in turn; then it is worn so many times."""
+async def measure(target: Target, pid: int, beside: Target, windows: int, calls: int, times: int) -> Found:
+    """Windows without the crowd, with it next door, and with it here, in turn; then it is worn so many times."""
     await good_calls(target, calls)
-    idle, crowded, sent = [], [], Counter[str]()
-    fds, rss = [descriptors(pid)], [memory(pid)]
+    found: tuple[list[list[float]], ...] = ([], [], [])
+    sent, fds, rss = Counter[str](), [descriptors(pid)], [memory(pid)]
     most_fds, most_rss = 0, 0.0
     for _ in range(windows):
-        idle.append(await good_calls(target, calls, PAUSE / 10))
+        found[0].append(await good_calls(target, calls, PAUSE / 10))
+        with attacked(beside, HALF_OPEN):
+            await asyncio.sleep(ARRIVING)
+            found[1].append(await good_calls(target, calls, PAUSE / 10))
         with attacked(target, HALF_OPEN) as process:
-            await come_true(lambda: descriptors(pid) > 400, LATEST)
-            crowded.append(await good_calls(target, calls, PAUSE / 10))
+            await asyncio.sleep(ARRIVING)
+            found[2].append(await good_calls(target, calls, PAUSE / 10))
             most_fds, most_rss = max(most_fds, descriptors(pid)), max(most_rss, memory(pid))
             sent.update(json.loads((await asyncio.to_thread(process.communicate))[0]))
         with suppress(TimeoutError):
             await come_true(lambda: descriptors(pid) <= fds[0], LATEST)
-    p50 = [min(map(statistics.median, each)) * 1000 for each in (idle, crowded)]
-    p99 = [min(statistics.quantiles(window, n=100)[98] for window in each) * 1000 for each in (idle, crowded)]
+    p50 = [min(map(statistics.median, each)) * 1000 for each in found]
+    p99 = [min(statistics.quantiles(window, n=100)[98] for window in each) * 1000 for each in found]
     return Found(
-        calls=sum(map(len, crowded)),
+        calls=sum(map(len, found[2])),
         p50=[round(each, 2) for each in p50],
         p99=[round(each, 2) for each in p99],
-        ratio=round(p99[1] / p99[0], 1),
+        ratios=[round(p99[2] / p99[1], 1), round(p99[2] / p99[0], 1)],
         fds=[*fds, most_fds, descriptors(pid)],
         rss=[round(each, 1) for each in (*rss, most_rss, memory(pid))],
         rounds=dict(sent),
@@ -189,8 +197,13 @@ async def measure(target: Target, pid: int, windows: int, calls: int, times: int
 
 
 @contextmanager
-def engine(folder: Path) -> Iterator[tuple[Target, int]]:
+def engine() -> Iterator[tuple[Target, int]]:
     """An engine in a process of its own, and its process id."""
+    with tempfile.TemporaryDirectory(prefix="crowd-") as folder:
+        yield from _engine(Path(folder))
+
+
+def _engine(folder: Path) -> Iterator[tuple[Target, int]]:
     file, port = folder / "reconciler.yaml", free_port()
     file.write_text(json.dumps({"version": 1, "mcpServers": SERVERS}), encoding="utf-8")
     where = ["--state-dir", str(folder / "state"), "-f", str(file)]
@@ -227,9 +240,10 @@ def main() -> None:
         target = Target(**json.loads(given.attack))
         print(json.dumps(asyncio.run(attack(target, given.half_open, given.rounds))))
         return
-    sizes = (4, 1000, 8) if given.long else (2, 500, 0)
-    with tempfile.TemporaryDirectory(prefix="crowd-") as folder, engine(Path(folder)) as (target, pid):
-        found = asyncio.run(measure(target, pid, *sizes))
+    sizes = (4, 1000, 8) if given.long else (3, 500, 0)
+    with ExitStack() as stack:
+        (target, pid), (beside, _) = (stack.enter_context(engine()) for _ in range(2))
+        found = asyncio.run(measure(target, pid, beside, *sizes))
     print(json.dumps(asdict(found)))
     sys.exit(0 if found.well else 1)
 
