@@ -21,6 +21,7 @@ from reconciler.model.secret import HIDDEN
 from reconciler.sessions import http_failures as failures
 from reconciler.sessions.exchange import EXCHANGE, Exchange
 from reconciler.sessions.http_body import (
+    JSON,
     STREAM,
     Body,
     beginning,
@@ -168,12 +169,25 @@ class HttpClient(httpx2.AsyncClient):
         except SessionError:
             await response.aclose()
             raise
-        streams = media_type(response) == STREAM
+        kind = media_type(response)
+        streams = kind == STREAM
         if streams and here.stands is not None:
             here.standing = True
             here.stands()
-        limit = math.inf if here.lasts else _limit(response, streams)
-        return bounded(response, Body(response, self._where, limit, here, self._ender(here, streams)))
+        limit = math.inf if here.lasts and streams else _limit(response, streams)
+        body = Body(response, self._where, limit, here, self._ender(here, streams))
+        return await self._whole(response, body, here) if kind == JSON else bounded(response, body)
+
+    async def _whole(self, response: httpx2.Response, body: Body, here: Exchange) -> httpx2.Response:
+        """An answer that is read before the SDK sees it: one that was cut is not worth parsing, which takes long, and
+        putting into words what is wrong with it takes longer."""
+        try:
+            content = b"".join([piece async for piece in body])
+        finally:
+            await body.aclose()
+        if here.failed.done():
+            return httpx2.Response(202, request=response.request)
+        return bounded(response, content)
 
     def _ender(self, here: Exchange, streams: bool) -> Callable[[SessionError | None], None]:
         """A stream that breaks may be mended by the SDK; everything else that ends too soon ends the exchange."""
@@ -193,7 +207,7 @@ class HttpClient(httpx2.AsyncClient):
         if kind != STREAM:
             check_length(response, self._where, LIMITS.response)
         answers = response.status_code == 200 and self._kind == "http" and not here.lenient
-        if answers and kind not in (STREAM, "application/json"):
+        if answers and kind not in (STREAM, JSON):
             raise SessionError(f"{self._where} answered {kind[:60] or 'nothing'} instead of JSON.", code="protocol")
 
     async def _redirected(self, request: httpx2.Request, response: httpx2.Response, here: Exchange) -> httpx2.Response:
@@ -302,7 +316,7 @@ class HttpClient(httpx2.AsyncClient):
 
 def is_error_answer(response: httpx2.Response, body: bytes) -> bool:
     """Whether the SDK would take this for JSON-RPC's own error, which counts whatever the HTTP status."""
-    return media_type(response) == "application/json" and failures.is_rpc_error(body)
+    return media_type(response) == JSON and failures.is_rpc_error(body)
 
 
 def _limit(response: httpx2.Response, streams: bool) -> int:

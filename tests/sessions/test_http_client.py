@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import logging
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -115,6 +116,32 @@ async def test_a_compression_bomb_is_cut_before_it_goes_off() -> None:
     with at_most(32 * MIB):
         result = await outcome(behave)
     assert result.code == "message-too-large"
+
+
+@requirement("LIVE-2:neighbours")
+async def test_what_was_cut_is_not_parsed(caplog: pytest.LogCaptureFixture) -> None:
+    """To parse it holds up everybody for 60 ms, and to say what is wrong with it for 20 to 100 more."""
+    packed = gzip.compress(b'{"jsonrpc":"2.0","id":3,"result":[' + b"[]," * (2 * MIB))
+    with caplog.at_level(logging.DEBUG, "mcp.client.streamable_http"):
+        cut = await outcome(says(200, packed, "application/json", Content_Encoding="gzip"))
+        assert cut.code == "message-too-large" and "Error parsing" not in caplog.text
+        await outcome(says(200, b"[[],", "application/json"))
+        assert "Error parsing" in caplog.text
+
+
+async def test_a_subscription_that_is_answered_without_end_and_not_as_a_stream_is_cut() -> None:
+    async def behave(request: Request, connection: Connection) -> None:
+        await connection.head(200, {"content-type": "application/json"})
+        await connection.drip(b" " * 65536, 0)
+
+    changing = {"tools": {"listChanged": True}}
+    with anyio.fail_after(20):
+        async with (
+            EvilHttp(mcp("stateless", changing, **{"subscriptions/listen": behave})) as server,
+            opened(server.url) as session,
+        ):
+            await server.until("subscriptions/listen", 2)
+            await session.probe()
 
 
 @pytest.mark.needs(PEAK_OF_MEMORY)
