@@ -179,7 +179,7 @@ class Error(TypedDict):
 
 
 class Result(TypedDict):
-    """What became of one action."""
+    """What became of one action. One of a server that is `paused` was accepted, and takes effect once that is over."""
 
     server: str
     action: str
@@ -187,6 +187,7 @@ class Result(TypedDict):
     ms: int
     error: Error | None
     marks: list[str]
+    paused: Paused | None
 
 
 class Applied(TypedDict):

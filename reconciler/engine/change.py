@@ -235,6 +235,10 @@ async def _take_up(
         project.events.say("applying", f"{known}: {', '.join(a.server for a in taken)}")
     outcomes = await execute(plan, project, waiting, report, on_failure=on_failure, wait=wait)
     project.note(outcomes)
+    for outcome in outcomes:
+        if outcome.paused is not None:
+            rests = f"{outcome.action} is accepted and takes effect when the pause ends"
+            project.events.say("paused", f"{rests}: {outcome.paused}", outcome.server)
     return outcomes
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, assert_never
 
 from reconciler.engine.ledger import Ledger
+from reconciler.engine.pauses import Pauses
 from reconciler.model.document import Document
+from reconciler.model.pause import Pause
 from reconciler.plan.actions import (
     PROJECT,
     Action,
@@ -36,7 +38,10 @@ _TAKEN_UP = ("applied", "failed", "late")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one action. `late` means that it was still on its way when the wait was over."""
+    """What became of one action. `late` means that it was still on its way when the wait was over.
+
+    Where `paused` is set, it was accepted and starts nothing: it takes effect once that pause is over.
+    """
 
     server: str
     action: str
@@ -45,6 +50,7 @@ class Outcome:
     error: str | None = None
     code: str | None = None
     marks: tuple[str, ...] = ()
+    paused: Pause | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One member of `results` in the answer to an apply."""
@@ -56,6 +62,7 @@ class Outcome:
             "ms": self.milliseconds,
             "error": error,
             "marks": list(self.marks),
+            "paused": self.paused.to_json() if self.paused else None,
         }
 
 
@@ -67,6 +74,7 @@ class Hands(Protocol):
     """What the executor needs of a project. `closing`: the engine ends, and nothing more is taken up."""
 
     ledger: Ledger
+    pauses: Pauses
     closing: bool
 
     def wake(self, server_id: str) -> None:
@@ -197,9 +205,16 @@ class _Run:
     async def _outcome(self, action: Action) -> Outcome:
         started = time.monotonic()
         failure = None if action.server == PROJECT else await self._settled(action.server)
-        outcome = _outcome(action, failure, started)
+        outcome = _outcome(action, failure, started, self._rests(action))
         self._report(outcome)
         return outcome
+
+    def _rests(self, action: Action) -> Pause | None:
+        """The pause that keeps the action from opening what it is about."""
+        if not isinstance(action, Create | Enable | Reconnect):
+            return None
+        server = self._hands.ledger.server(action.server)
+        return self._hands.pauses.of(action.server) if server is not None and server.enabled else None
 
     def _accept(self, action: Action) -> None:
         ledger, desired = self._hands.ledger, self._plan.desired
@@ -230,9 +245,9 @@ class _Run:
             return SessionError("still on its way", code="late")
 
 
-def _outcome(action: Action, failure: SessionError | None, started: float) -> Outcome:
+def _outcome(action: Action, failure: SessionError | None, started: float, paused: Pause | None) -> Outcome:
     milliseconds = int((time.monotonic() - started) * 1000)
     if failure is None:
-        return Outcome(action.server, word(action), "applied", milliseconds)
+        return Outcome(action.server, word(action), "applied", milliseconds, paused=paused)
     status: OutcomeStatus = "late" if failure.code == "late" else "failed"
     return Outcome(action.server, word(action), status, milliseconds, str(failure), failure.code)

@@ -148,7 +148,7 @@ def _conditions(
     facts = [
         Fact("Approved", not waits, "WaitsForYes" if waits else "Accepted", ""),
         Fact("Synced", synced, *(("Applied", "") if synced else _not_synced(pause, reason))),
-        *phase_facts(life.phase, reason, serves=serves),
+        *phase_facts(life.phase, "see the condition Paused" if pause is not None else reason, serves=serves),
     ]
     if pause is not None:
         facts.append(Fact("Paused", True, "ByPerson", str(pause)))

@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from reconciler.engine.execute import OnFailure, Outcome, execute
 from reconciler.engine.ledger import Ledger
+from reconciler.engine.pauses import Pauses
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
 from reconciler.model.observed import Observed, ObservedServer
@@ -22,6 +23,7 @@ from reconciler.plan.actions import PROJECT, Plan
 from reconciler.plan.build import make_plan
 from reconciler.sessions.session import SessionError
 from reconciler.store.accepted import read_accepted
+from reconciler.store.records import Records
 from reconciler.store.state_dir import StateDir
 from tests.requirements import requirement
 
@@ -43,6 +45,8 @@ class Desk:
         self.state.ensure()
         document = Document({"version": 1, **settings, "mcpServers": dict(servers)})
         self.closing = False
+        self.records = Records(self.state.records)
+        self.pauses = Pauses(self.records, lambda *_: None, lambda _: None)
         self.ledger = Ledger(self.state, Accepted(lineage="x", serial=1, document=document))
         self.settles: dict[str, SessionError | asyncio.Event | None] = {}
         self.said: list[str] = []
@@ -133,6 +137,7 @@ async def test_the_outcome_of_what_waits_names_the_marks(tmp_path: Path) -> None
         "ms": 0,
         "error": None,
         "marks": ["launch"],
+        "paused": None,
     }
 
 
@@ -303,6 +308,23 @@ async def test_a_state_that_cannot_be_written_accepts_nothing_and_says_why(tmp_p
     assert {(news.code, news.error) for news in failed} == {
         ("state", f"{at.state.key_file} cannot be written: No such file or directory")
     }
+
+
+@requirement("LIVE-2:pause")
+async def test_what_a_pause_keeps_from_starting_says_so_and_nothing_else_does(tmp_path: Path) -> None:
+    off = {**ONE, "enabled": False}
+    at = Desk(tmp_path, {"changed": ONE, "named": ONE, "on": off, "off": ONE, "stays-off": off, "gone": ONE, "b": ONE})
+    await at.records.open("now")
+    try:
+        pauses = {name: await at.pauses.add(name, "jo", None) for name in at.ledger.document.servers if name != "b"}
+        after = {"changed": TWO, "named": {**ONE, "name": "N"}, "on": ONE, "off": off, "b": TWO}
+        statuses = await at.execute(at.plan({**after, "stays-off": {**TWO, "enabled": False}}))
+        assert set(statuses.values()) == {"applied"}
+        rest = {news.server: news.paused for news in at.told if isinstance(news, Outcome) and news.paused}
+        assert rest == {"changed": pauses["changed"], "on": pauses["on"]}
+    finally:
+        await at.pauses.close()
+        await at.records.close()
 
 
 async def test_every_start_and_every_end_is_told(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ async def test_it_is_closed_and_says_by_whom_and_runs_again_when_that_ends(tmp_p
         assert row["paused"]["who"] == "jo" and row["paused"]["until"] is not None
         found = conditions(row)
         assert found["Paused"] == ("True", "ByPerson") and found["Ready"] == ("False", "Paused")
+        messages = {each["type"]: each["message"] for each in row["conditions"]}
+        assert (messages["Paused"], messages["Ready"]) == (row["reason"], "see the condition Paused")
         assert (found["Synced"], found["Stalled"]) == (("False", "Paused"), ("False", "Paused"))
         worker = at.project.worker("a")
         assert worker is not None and worker.life.phase == "Paused"
@@ -95,7 +97,11 @@ async def test_a_change_is_accepted_and_starts_nothing(tmp_path: Path) -> None:
         assert [type(action) for action in plan.actions] == [Reconnect]
         assert (list(plan.paused), plan.drift) == (["a"], ())
         applied = await at.apply()
-        assert (applied.exit, [outcome.status for outcome in applied.outcomes]) == (0, ["applied"])
+        pause_of = at.project.pauses.of("a")
+        [outcome] = applied.outcomes
+        assert (applied.exit, outcome.status, outcome.paused) == (0, "applied", pause_of)
+        said = [event["message"] for event in await at.project.records.events(0, 50, "a") if event["kind"] == "paused"]
+        assert f"reconnect is accepted and takes effect when the pause ends: {pause_of}" in said
         assert (at.row("a")["status"], at.project.hub.slot("a").opening) == ("disconnected", None)
         at.project.retry("a")  # as a new secret has it
         with anyio.fail_after(20):
@@ -103,6 +109,9 @@ async def test_a_change_is_accepted_and_starts_nothing(tmp_path: Path) -> None:
         assert at.row("a")["status"] == "disconnected"
         await resume(at, "a")
         assert '"2"' in await at.call("a", "info")
+        at.write({"a": light("a", "--mark", "3")})
+        [outcome] = (await at.apply()).outcomes
+        assert (outcome.status, outcome.paused) == ("applied", None)
 
 
 async def test_a_plan_shows_it_as_drift_and_leaves_it_so(tmp_path: Path) -> None:

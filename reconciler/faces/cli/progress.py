@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reconciler.client import Answer, OnProgress
+from reconciler.faces.cli.event_text import clock
 from reconciler.faces.cli.paint import Painter, redrawn
 from reconciler.faces.cli.talk import tell
 
 _ROLES = {"applied": "good", "failed": "bad", "late": "warning", "skipped": "muted", "rolled-back": "warning"}
-_WORDS = {"applied": "done", "late": "still on its way", "rolled-back": "rolled back"}
+_WORDS = {
+    "applied": "done",
+    "accepted": "accepted, not started",
+    "late": "still on its way",
+    "rolled-back": "rolled back",
+}
 
 
 @contextmanager
@@ -26,12 +32,7 @@ def progress(paint: Painter) -> Iterator[OnProgress]:
 
 def _tell_outcome(news: Answer, paint: Painter) -> None:
     if news["status"] != "started":
-        tell(outcome_line(_briefly(news), paint))
-
-
-def _briefly(news: Answer) -> Answer:
-    """Without the reason of a failure: the result that follows says it."""
-    return {**news, "error": None}
+        tell(outcome_line(news, paint, why=False))  # the result that follows says it
 
 
 def _drawing(draw: Callable[[list[str], list[str]], None], paint: Painter) -> OnProgress:
@@ -44,18 +45,25 @@ def _drawing(draw: Callable[[list[str], list[str]], None], paint: Painter) -> On
             running[name] = paint.role(f"{paint.either('…', '.')} {name}  {news['action']}", "busy")
         else:
             running.pop(name, None)
-            done.append(outcome_line(_briefly(news), paint))
+            done.append(outcome_line(news, paint, why=False))
         draw(done, list(running.values()))
 
     return show
 
 
-def outcome_line(news: Answer, paint: Painter) -> str:
-    """`✓ github  reconnect  done in 0.4 s`."""
-    status = news["status"]
+def outcome_line(news: Answer, paint: Painter, *, why: bool = True) -> str:
+    """`✓ github  reconnect  done in 0.4 s`; `why` it failed, or is paused, is said too."""
+    status = "accepted" if news.get("paused") else news["status"]
     sign = paint.either("✓", "+") if status == "applied" else paint.either("✗", "x") if status == "failed" else "!"
     took = f" in {news['ms'] / 1000:.1f} s" if status == "applied" and news.get("ms") else ""
-    told = news.get("error") if status != "late" else None  # its word is the reason
-    error = f": {paint.safe(told['message'])}" if told else ""
-    text = f"{news['action']}  {_WORDS.get(status, status)}{took}{error}"
+    reason = f": {paint.safe(_reason(news))}" if why and _reason(news) else ""
+    text = f"{news['action']}  {_WORDS.get(status, status)}{took}{reason}"
     return f"{paint.role(sign, _ROLES.get(status, 'warning'))} {paint.safe(news['server'])}  {text}"
+
+
+def _reason(news: Answer) -> str:
+    if paused := news.get("paused"):
+        until = f"at {clock(paused['until'])}, or " if paused["until"] else ""
+        return f"paused by {paused['who']}, takes effect {until}after `reconciler resume {news['server']}`"
+    told = news.get("error") if news["status"] != "late" else None  # its word is the reason
+    return str(told["message"]) if told else ""

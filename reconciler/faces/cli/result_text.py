@@ -30,7 +30,7 @@ def result_lines(result: Answer, paint: Painter) -> Iterator[str]:
         if row["status"] == "waiting":
             text = f"{paint.safe(row['server'])}  {row['action']}  waits for a yes ({', '.join(row['marks'])})"
             yield f"{paint.role('!', 'warning')} {text}"
-        elif row["status"] != "applied":
+        elif row["status"] != "applied" or row.get("paused"):
             yield outcome_line(row, paint)
     if any(row["status"] == "waiting" for row in result["results"]):
         yield "  `reconciler approve` lists what waits, with the command for each"

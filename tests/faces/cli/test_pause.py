@@ -31,6 +31,12 @@ def test_a_server_is_paused_shown_so_everywhere_and_resumed(desk: Desk) -> None:
             assert refused.exit in (1, 4) and "`reconciler resume one` ends that" in refused.err
         assert desk.run("events", "--server", "one").out.count("paused by") == 1
         assert desk.run("apply").exit == 0
+        desk.write({"one": light("one", "--mark", "2"), "two": light("two"), "off": light("off", enabled=False)})
+        applied = desk.run("apply", "--auto-approve")
+        assert (applied.exit, applied.err.splitlines()[-1]) == (0, "! one  reconnect  accepted, not started")
+        line = applied.out.splitlines()[-2]
+        assert line.startswith(f"! one  reconnect  accepted, not started: paused by {getpass.getuser()}@")
+        assert ", takes effect at " in line and line.endswith(", or after `reconciler resume one`")
         resumed = desk.run("resume", "one", "-o", "json").json
         assert (resumed["status"], resumed["paused"]) == ("connected", None)
         assert desk.run("resume", "one").out.startswith("● one  connected\n")

@@ -21,6 +21,7 @@ from reconciler.faces.api.access import RoleRoute, require
 from reconciler.faces.api.asked import body_of
 from reconciler.faces.api.description import Asked, Lines, Refusal, Says, Seconds, Shown
 from reconciler.faces.api.hosted import host_of, project_of
+from reconciler.faces.api.own.servers import PausedShown
 from reconciler.faces.api.said import Said, SaysYes, consent_of, who_says_it
 from reconciler.faces.http.lines import in_lines
 from reconciler.faces.http.problems import HttpProblem
@@ -30,7 +31,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 
 class ResultShown(Shown):
-    """What became of one action."""
+    """What became of one action. One of a server that is `paused` was accepted, and takes effect once that is over."""
 
     server: str
     action: str
@@ -38,6 +39,7 @@ class ResultShown(Shown):
     ms: int
     error: Refusal | None
     marks: list[str]
+    paused: PausedShown | None
 
 
 class Begun(Shown):
@@ -49,6 +51,7 @@ class Begun(Shown):
     ms: int = 0
     error: Refusal | None = None
     marks: list[str] = Field(default=[])
+    paused: PausedShown | None = None
 
 
 class AppliedShown(Shown):
