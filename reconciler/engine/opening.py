@@ -48,7 +48,7 @@ class Opening:
             cookie=self.cookie,
             instance=instance_id,
             log=self._state.server_logs / f"{server.id}.log",
-            environment=self._environment.forwarding(names, resolve),
+            environment=lambda: self._environment.forwarding(names, resolve),
             era=self._era(server),
             auth=self._sign_ins.auth,
             pinned=self._lock.pinned,

@@ -105,7 +105,7 @@ class _Trial:
             cookie=self._project.opening.cookie,
             instance=instance_id,
             log=None,
-            environment=self._environment.forwarding(names, resolve),
+            environment=lambda: self._environment.forwarding(names, resolve),
             auth=self._auth,
             pinned=self._project.lock.pinned,
         )

@@ -168,7 +168,7 @@ async def open_stdio(
     launch = prepare(server.transport, resolve, workspace=workspace, environment=ours, owner=f"{cookie}:{instance}")
     log = LogFile(log_path, limits) if log_path else None
     session = StdioSession(launch, on_notification, answer=answer, log=log, limits=limits)
-    del launch
+    del launch, ours, environment  # as long as the session lives, they would too
     on_notification(STARTED, {"pid": session.pid, "stderr": session.stderr_tail})
     try:
         await _start(session, era, server.timeouts.start)

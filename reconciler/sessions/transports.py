@@ -26,7 +26,8 @@ class Surroundings:
     cookie: str
     instance: str
     log: Path | None
-    environment: Mapping[str, str]
+    environment: Callable[[], Mapping[str, str]]
+    """What a process gets of ours. It is asked when one starts, and not kept: it would be as long as the session is."""
     era: Era | None = None
     """What this server spoke last time; None asks it."""
     auth: Callable[[Server, Resolve], Credential | None] = lambda *_: None
@@ -74,7 +75,7 @@ async def _enter_stdio(
             instance=around.instance,
             log_path=around.log,
             era=era,
-            environment=around.environment,
+            environment=around.environment(),
         )
         return await stack.enter_async_context(opened)
 

@@ -48,7 +48,7 @@ class Processes(Stage):
         self.changed_at = asyncio.Event()
 
     def _open(self, server: Server, instance: str, notify: Notify) -> Opened:
-        around = Surroundings(self.folder, COOKIE, instance, self.folder / "a.log", dict(os.environ))
+        around = Surroundings(self.folder, COOKIE, instance, self.folder / "a.log", lambda: dict(os.environ))
         return open_session(server, _no_references, notify, around)
 
     def changed(self, server_id: str) -> None:

@@ -30,7 +30,7 @@ COOKIE = f"test-transports-{os.getpid()}"
 
 @asynccontextmanager
 async def opened(server: Server, folder: Path, *, era: Era | None = None) -> AsyncIterator[Session]:
-    around = Surroundings(folder, COOKIE, "ins-1", folder / "server.log", dict(os.environ), era)
+    around = Surroundings(folder, COOKIE, "ins-1", folder / "server.log", lambda: dict(os.environ), era)
     dead = zombies_below_us()
     with anyio.fail_after(10):
         async with open_session(server, unresolved, ignore, around) as session:
@@ -54,7 +54,8 @@ async def test_the_log_of_a_process_is_where_it_was_asked_for(tmp_path: Path) ->
 
 
 async def test_the_environment_that_is_given_is_where_forwarded_names_come_from(tmp_path: Path) -> None:
-    around = Surroundings(tmp_path, COOKIE, "ins-1", tmp_path / "log", {"TOKEN": "given", "PATH": os.environ["PATH"]})
+    given = {"TOKEN": "given", "PATH": os.environ["PATH"]}
+    around = Surroundings(tmp_path, COOKIE, "ins-1", tmp_path / "log", lambda: given)
     server = rig_server("light", forward=("TOKEN", "UNSET"))
     with anyio.fail_after(10):
         async with open_session(server, unresolved, ignore, around) as session:
