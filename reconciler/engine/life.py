@@ -11,7 +11,8 @@ from typing import Any, Literal, assert_never
 from reconciler.engine.backoff import CRASH_LOOP, Wait, next_try
 from reconciler.model.observed import Status
 from reconciler.model.server import Server, Stdio
-from reconciler.sessions.hub import Instance, Slot
+from reconciler.sessions.hub import Slot
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.session import End, SessionError, with_last_words
 
 WAITS_FOR_DIAL = "waits for the server to dial in"

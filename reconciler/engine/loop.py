@@ -19,7 +19,7 @@ from reconciler.engine.life import Life, Phase, end_of, waits_for_dial, words_of
 from reconciler.engine.rivals import with_way_out
 from reconciler.engine.world import World
 from reconciler.model.server import Server, Uplink
-from reconciler.sessions.hub import Instance
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.session import SessionError, StartFailed
 
 RESYNC = 60.0

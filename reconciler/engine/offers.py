@@ -15,7 +15,8 @@ from reconciler.engine.locked import Locked, ProjectLock, only_reads
 from reconciler.gate.policy import Policy, policy_of
 from reconciler.model.pins import definition_digest
 from reconciler.model.server import Server
-from reconciler.sessions.hub import Hub, Instance
+from reconciler.sessions.hub import Hub
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.listing import Listing
 from reconciler.sessions.session import Handshake
 

@@ -10,7 +10,7 @@ from reconciler.engine.environment import Environment
 from reconciler.engine.ledger import Ledger
 from reconciler.engine.locked import ProjectLock
 from reconciler.model.server import Server, Stdio
-from reconciler.sessions.hub import Instance
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.last_words import last_words
 from reconciler.sessions.session import STARTED, Era, Notify, Opened
 from reconciler.sessions.sign_in.sign_ins import SignIns

@@ -16,7 +16,7 @@ from reconciler.model.server import Lock, Mock
 from reconciler.plan.lock import Entry, Verdicts, compare, mode_of, pins_from
 from reconciler.plan.lock_diff import Difference, differences
 from reconciler.problems import Problem
-from reconciler.sessions.hub import Instance
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.session import CLIENT_CAPABILITIES
 from reconciler.store.files import text_digest
 from reconciler.store.lock_file import lock_text, write_lock

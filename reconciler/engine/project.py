@@ -39,7 +39,8 @@ from reconciler.model.observed import Observed, ObservedServer, Status
 from reconciler.model.pins import Drifted
 from reconciler.model.server import Mock, Server
 from reconciler.problems import errors
-from reconciler.sessions.hub import LISTED_AGAIN, Hub, Instance, NotLive
+from reconciler.sessions.hub import Hub
+from reconciler.sessions.instance import LISTED_AGAIN, Instance, NotLive
 from reconciler.sessions.session import End, SessionError
 from reconciler.sessions.sign_in.sign_ins import SignIns
 from reconciler.sessions.transports import sweep_leftovers

@@ -16,7 +16,7 @@ from reconciler.model.pause import Pause
 from reconciler.model.server import Remote, Server, Stdio, Uplink
 from reconciler.plan.render.lock import drift_text
 from reconciler.problems import errors
-from reconciler.sessions.hub import Instance
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.limits import LIMITS
 from reconciler.sessions.session import Session
 from reconciler.sessions.stale import REFRESH_SECONDS

@@ -11,7 +11,8 @@ from reconciler.engine.environment import Environment
 from reconciler.engine.project import Project
 from reconciler.model.document import Document
 from reconciler.model.server import Remote, Server, Stdio, Timeouts
-from reconciler.sessions.hub import Instance, alone
+from reconciler.sessions.hub import alone
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.session import Notify, Open, Resolve, Session, SessionError, StartFailed
 from reconciler.sessions.sign_in.credential import Credential
 from reconciler.sessions.sign_in.machine import Machines

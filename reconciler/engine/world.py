@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from reconciler.model.server import Server
-from reconciler.sessions.hub import Hub, Instance
+from reconciler.sessions.hub import Hub
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.session import End
 from reconciler.sessions.uplink import Uplinks
 

@@ -17,7 +17,7 @@ from reconciler.gate.principal import Principal, Refused
 from reconciler.gate.servers import Servers, policy_for
 from reconciler.gate.showing import failure, parked, unkept, why_not
 from reconciler.gate.turn import Turn
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 from reconciler.sessions.rounds import in_rounds
 from reconciler.sessions.session import Caller
 from reconciler.store.approval_rows import CallRow, State

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from reconciler.gate.policy import Policy
 from reconciler.gate.principal import Principal, Refused
-from reconciler.sessions.hub import Instance
+from reconciler.sessions.instance import Instance
 
 
 class Servers(Protocol):

@@ -10,7 +10,8 @@ import anyio
 
 from reconciler.engine.loop import Worker
 from reconciler.model.server import Server
-from reconciler.sessions.hub import Hub, Instance
+from reconciler.sessions.hub import Hub
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.session import End, SessionError
 from reconciler.sessions.uplink import Uplinks
 from tests.clock import pass_by

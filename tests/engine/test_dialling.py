@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.gate.gate import Refused
 from reconciler.sessions import pulse
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 from reconciler.sessions.uplink import AlreadyHere, Link
 from tests.engine.desk import OWNER, Desk, desk, light
 from tests.engine.listing import pin

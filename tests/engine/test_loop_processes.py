@@ -20,7 +20,8 @@ from anyio.lowlevel import checkpoint
 from reconciler.engine.loop import Worker
 from reconciler.model.secret import Template
 from reconciler.model.server import Server, Stdio
-from reconciler.sessions.hub import Hub, Instance
+from reconciler.sessions.hub import Hub
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.session import End, Notify, Opened, SessionError
 from reconciler.sessions.transports import Surroundings, open_session
 from tests.engine.stage import Stage

@@ -13,7 +13,7 @@ import pytest
 from reconciler.engine.follow import Follower
 from reconciler.gate.gate import Refused
 from reconciler.plan.actions import Reconnect
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 from reconciler.sessions.session import SessionError
 from tests.engine.desk import Desk, desk, light
 from tests.engine.stage import staged

@@ -17,7 +17,7 @@ from reconciler.gate.principal import Principal
 from reconciler.gate.turn import Patience
 from reconciler.model.document import Document
 from reconciler.model.server import Server
-from reconciler.sessions.hub import Instance, NotLive
+from reconciler.sessions.instance import Instance, NotLive
 from reconciler.sessions.session import Caller, Progress
 from reconciler.store.approval_rows import ApprovalRows, CallRow
 from reconciler.store.audit_rows import AuditRows

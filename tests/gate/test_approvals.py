@@ -15,7 +15,7 @@ from reconciler.gate.approvals import ARMED, Decision, NotDecided
 from reconciler.gate.asking import MOST_KEPT
 from reconciler.gate.gate import Principal, Refused
 from reconciler.gate.showing import META, shown_digest
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 from reconciler.sessions.session import RpcError
 from reconciler.store.approval_rows import MOST_WAITING, MOST_WAITING_OF_ONE
 from tests.gate.desk import CLIENT, NONE, OPERATOR, Desk

@@ -14,7 +14,7 @@ import pytest
 from reconciler.canonical import digest
 from reconciler.gate.gate import Gate, Principal, Refused
 from reconciler.gate.policy import Policy
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 from reconciler.sessions.session import DeadlineExceeded, RpcError
 from tests.gate.desk import CLIENT, OWNER, Desk
 from tests.gate.desk import desk as opened

@@ -11,15 +11,8 @@ import pytest
 
 from reconciler.model.secret import Template
 from reconciler.model.server import Remote
-from reconciler.sessions.hub import (
-    DRAIN_SECONDS,
-    SLOWEST_GREETING,
-    SLOWEST_START,
-    STARTS_ELSEWHERE,
-    Hub,
-    Instance,
-    NotLive,
-)
+from reconciler.sessions.hub import SLOWEST_GREETING, SLOWEST_START, STARTS_ELSEWHERE, Hub
+from reconciler.sessions.instance import DRAIN_SECONDS, Instance, NotLive
 from reconciler.sessions.pulse import AGAIN_SECONDS, MISSED_PINGS, PING_SECONDS
 from reconciler.sessions.session import DeadlineExceeded, RpcError, SessionError
 from reconciler.sessions.stale import RELIST_SECONDS, REMEMBERED, REPEAT_SECONDS, STORM, UNTOLD_SECONDS

@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from reconciler.model.server import Server
-from reconciler.sessions.hub import Hub, Instance
+from reconciler.sessions.hub import Hub
+from reconciler.sessions.instance import Instance
 from reconciler.sessions.remote import RemoteSession, open_remote
 from reconciler.sessions.session import Notify, SessionError
 from tests.clock import JUMPING, pass_by

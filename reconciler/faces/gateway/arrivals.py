@@ -13,7 +13,7 @@ from reconciler.faces.gateway.protocol import INVALID_PARAMS
 from reconciler.faces.gateway.scope import NotHere
 from reconciler.faces.gateway.surface import Surface
 from reconciler.gate.gate import Refused
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 
 
 async def arrival(place: Place, request: Request) -> None:

@@ -22,7 +22,7 @@ from reconciler.faces.gateway.scope import Scope, Target
 from reconciler.faces.gateway.surface import Surface
 from reconciler.gate.gate import Principal, Refused
 from reconciler.gate.showing import RESULT_TOOL_NAME
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 from reconciler.sessions.session import Caller, DeadlineExceeded, Progress, RpcError, SessionError
 
 _UNKNOWN = frozenset({"unknown-server", "tool-not-offered"})

@@ -14,7 +14,7 @@ import pytest
 from reconciler.faces.gateway.hot import HotCall, KnownHead
 from reconciler.faces.gateway.limits import Limits
 from reconciler.gate.turn import Patience
-from reconciler.sessions.hub import Instance
+from reconciler.sessions.instance import Instance
 from reconciler.store.tokens import revoke_token
 from tests.engine.desk import light
 from tests.faces.gateway.served import Client, Handshaken, Served, Stateless, head, program, served

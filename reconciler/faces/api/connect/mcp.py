@@ -14,7 +14,7 @@ from reconciler.faces.gateway.endpoint import SESSIONLESS
 from reconciler.faces.http.access import LOCAL, OWNER
 from reconciler.faces.http.problems import HttpProblem
 from reconciler.gate.gate import Role
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 
 _NO_SESSION = ("", "smithery-stateless")
 """What clients send that were told to skip the handshake."""
