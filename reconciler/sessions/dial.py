@@ -39,11 +39,15 @@ async def look_up(host: str, port: int) -> Sequence[Address]:
 
 
 class CheckedBackend(httpcore2.AsyncNetworkBackend):
-    """Resolves a host, lets `choose` judge the addresses and connects to one of those, not to the name again."""
+    """Resolves a host, lets `choose` judge the addresses and connects to one of those, not to the name again.
 
-    def __init__(self, choose: Choose, look_up: LookUp = look_up) -> None:
+    `held_up` is as in Rationed.
+    """
+
+    def __init__(self, choose: Choose, look_up: LookUp = look_up, held_up: Callable[[], None] = lambda: None) -> None:
         self._choose = choose
         self._look_up = look_up
+        self._held_up = held_up
         self._plain = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -59,7 +63,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
                 found = await self._look_up(host, port)
             except socket.gaierror as error:
                 raise httpcore2.ConnectError(str(error)) from error
-            return Rationed(await self._first(self._choose(host, found), port))
+            return Rationed(await self._first(self._choose(host, found), port), self._held_up)
         raise httpcore2.ConnectTimeout(f"no connection within {timeout} s")
 
     async def _first(self, addresses: Sequence[Address], port: int) -> httpcore2.AsyncNetworkStream:
@@ -112,16 +116,25 @@ async def _close(streams: Sequence[httpcore2.AsyncNetworkStream]) -> None:
 
 
 class CheckedTransport(httpx2.AsyncBaseTransport):
-    """httpx2's requests over a connection pool whose every connection went through `choose`."""
+    """httpx2's requests over a connection pool whose every connection went through `choose`.
 
-    def __init__(self, url: httpx2.URL, choose: Choose, look_up: LookUp = look_up) -> None:
+    `held_up` is as in Rationed.
+    """
+
+    def __init__(
+        self,
+        url: httpx2.URL,
+        choose: Choose,
+        look_up: LookUp = look_up,
+        held_up: Callable[[], None] = lambda: None,
+    ) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
             proxy=proxy_for(url),
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE,
-            network_backend=CheckedBackend(choose, look_up),
+            network_backend=CheckedBackend(choose, look_up, held_up),
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import httpcore2
@@ -19,10 +20,14 @@ SMALLEST, LARGEST = 1024, 64 * 1024
 
 
 class Rationed(httpcore2.AsyncNetworkStream):
-    """`stream`, read no faster than that. How long a piece takes is the time until the next one is asked for."""
+    """`stream`, read no faster than that. How long a piece takes is the time until the next one is asked for.
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+    `held_up` is called whenever its next piece has to wait.
+    """
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, held_up: Callable[[], None] = lambda: None) -> None:
         self._stream = stream
+        self._held_up = held_up
         self._loop = asyncio.get_running_loop()
         self._ration = Ration(PART, AT_ONCE)
         self._piece = LARGEST // 4
@@ -38,6 +43,7 @@ class Rationed(httpcore2.AsyncNetworkStream):
     async def _pay(self, took: float) -> None:
         self._piece = max(SMALLEST, self._piece // 2) if took > SOON else min(LARGEST, self._piece * 2)
         if not self._ration.take(took, self._loop.time()):
+            self._held_up()
             await asyncio.sleep(took / PART)
             self._ration.take(took, self._loop.time())
 
@@ -51,7 +57,7 @@ class Rationed(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        return Rationed(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return Rationed(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._held_up)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

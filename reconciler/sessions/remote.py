@@ -25,6 +25,7 @@ from reconciler.sessions.http_failures import RefusedRpc, describe
 from reconciler.sessions.remote_changes import ACKNOWLEDGED, LISTEN, changing_lists, filter_for, keep_listening
 from reconciler.sessions.remote_life import Life
 from reconciler.sessions.remote_params import ParamHeaders, prepared
+from reconciler.sessions.remote_unasked import Unasked
 from reconciler.sessions.sdk import Conversation, MCPError, Wire, made_here, transport_of
 from reconciler.sessions.session import (
     RESUMED,
@@ -94,6 +95,7 @@ class RemoteSession:
         self._acknowledged = 0
         self._stood = 0
         self._param_headers = ParamHeaders()
+        self._unasked = Unasked()
 
     async def request(
         self,
@@ -153,6 +155,11 @@ class RemoteSession:
         """As Session.hears: by the standing stream, in the stateless era by the subscription."""
         return self._client.standing or (self._listening is not None and self._listening.standing)
 
+    @property
+    def flooding(self) -> bool:
+        """See Unasked.flooding."""
+        return self._unasked.flooding
+
     async def probe(self, timeout: float = PROBE_SECONDS) -> None:
         """Ask for a sign of life: `ping`, in the stateless era `server/discover`. Raises SessionError for none.
 
@@ -176,7 +183,7 @@ class RemoteSession:
         """Enter the SDK's contexts, greet the server, stay until the session is over. Raises only a cancellation."""
         watch = Watch(self._life.doubt, self._life.lose, self._resumed)
         try:
-            dialled = CheckedTransport(self._target.url, choose_written)
+            dialled = CheckedTransport(self._target.url, choose_written, held_up=self._unasked.held_up)
             self._client = HttpClient(self._target, transport.kind, dialled, watch, auth=auth)
             async with transport_of(transport.kind, self._target.url, self._client) as (read, write):
                 self._wire = Wire(
@@ -184,6 +191,7 @@ class RemoteSession:
                     write,
                     told=self._told,
                     answer=self._callers.answer,
+                    unasked=self._unasked.came,
                     flooded=self._flooded,
                     deadline=self._start_deadline,
                 )

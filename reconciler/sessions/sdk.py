@@ -83,14 +83,24 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     """The SDK's request correlation: every request in an Exchange, everything the server says passed on raw.
 
     `over` is set when nothing more can arrive. `deadline`, in loop time, bounds what the SDK's handshake asks.
-    `flooded` is called when the server asks faster than it takes answers.
+    `unasked` is called for each message that answers nothing, `flooded` when the server asks faster than it takes
+    answers.
     """
 
     def __init__(
-        self, read: Any, write: Any, *, told: Told, answer: Asked, flooded: Callable[[], None], deadline: float
+        self,
+        read: Any,
+        write: Any,
+        *,
+        told: Told,
+        answer: Asked,
+        unasked: Callable[[], None],
+        flooded: Callable[[], None],
+        deadline: float,
     ) -> None:
         self._outgoing = _Outgoing(write)
         super().__init__(read, self._outgoing)
+        self._unasked = unasked
         self._flooded = flooded
         self.over = asyncio.Event()
         self.last_result: dict[str, Any] = {}
@@ -176,6 +186,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
 
     def _notified(self, method: str, params: Mapping[str, Any] | None) -> bool:
         """Every notification ends here, before the typed layer drops what it does not know."""
+        self._unasked()
         context = getattr(self._read, "last_context", None)
         if not is_finite(params):
             return True
@@ -185,6 +196,7 @@ class Wire(JSONRPCDispatcher[TransportContext]):
     async def _asked(
         self, context: DispatchContext[TransportContext], method: str, params: Mapping[str, Any] | None
     ) -> dict[str, Any]:
+        self._unasked()
         if self._outgoing.waiting > LIMITS.unsent:
             self._flooded()
         if method == "ping":

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import anyio
 import httpcore2
 import pytest
 
-from reconciler.sessions.limits import LIMITS
+from reconciler.sessions.limits import LIMITS, Limits
 from reconciler.sessions.rationed import AT_ONCE, LARGEST, PART, SMALLEST, SOON, Rationed
+from reconciler.sessions.remote_unasked import Unasked
 from tests.clock import JUMPING, JumpingLoop
 from tests.requirements import requirement
-from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, mcp, streams
-from tests.sessions.remotes import opened
+from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, Sse, mcp, streams
+from tests.sessions.remotes import Kind, opened
+from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("LIVE-2:neighbours")]
 
@@ -120,6 +123,72 @@ async def test_a_flood_on_the_standing_stream_keeps_no_other_from_being_served(f
             await server.until("GET")
             for _ in range(20):
                 assert await session.request("tools/list", {}, timeout=20)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"method": "notifications/message", "params": {"level": "info", "data": "again"}},
+        {"method": "notifications/progress", "params": {"progressToken": "nobody's", "progress": 1}},
+        {"id": "ping", "method": "ping"},
+    ],
+    ids=["log", "progress", "ping"],
+)
+@pytest.mark.parametrize("kind", ["http", "sse"])
+@requirement("LIVE-2:neighbours", "LIVE-1:conditions")
+async def test_a_flood_of_messages_is_known_as_one_until_a_little_after_its_end(
+    message: dict[str, Any], kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.sessions.streams.REMEMBERED", 0.3)
+    monkeypatch.setattr("reconciler.sessions.remote_unasked.LIMITS", Limits(unasked_per_second=50))
+    line = f"data: {json.dumps({'jsonrpc': '2.0', **message})}\n\n".encode()
+    more = anyio.Event()
+
+    async def flood(connection: Connection) -> None:
+        await connection.raw(line * 10)
+        await more.wait()
+        await connection.raw(line * 400)
+
+    async def stand(request: Request, connection: Connection) -> None:
+        await connection.stream()
+        await flood(connection)
+        await connection.gone()
+
+    class Loud(Sse):
+        async def __call__(self, request: Request, connection: Connection) -> None:
+            await super().__call__(request, connection)
+            if request.rpc == "initialize" and self.standing is not None:
+                floods.append(asyncio.create_task(flood(self.standing)))
+
+    floods: list[asyncio.Task[None]] = []
+    with anyio.fail_after(20):
+        async with (
+            EvilHttp(mcp(GET=stand) if kind == "http" else Loud()) as server,
+            opened(server.url, kind) as session,
+        ):
+            await session.request("tools/list", {}, timeout=20)
+            assert not session.flooding
+            more.set()
+            await come_true(lambda: session.flooding, 10)
+            await come_true(lambda: not session.flooding, 10)
+
+
+@pytest.mark.parametrize("anyio_backend", [JUMPING])
+async def test_what_comes_slowly_because_it_is_read_slowly_is_a_flood_all_the_same(anyio_backend: Any) -> None:
+    """A loop that takes a millisecond for each message reads no more than two hundred of them a second."""
+    loop, unasked, calm = asyncio.get_running_loop(), Unasked(), Unasked()
+    assert isinstance(loop, JumpingLoop)
+    for _ in range(1000):
+        loop.jump(1 / 250)
+        calm.came()
+        unasked.held_up()
+        unasked.came()
+    assert (unasked.flooding, calm.flooding) == (True, False)
+    for _ in range(1000):
+        loop.jump(1 / 50)
+        unasked.held_up()
+        unasked.came()
+    assert not unasked.flooding, "what takes so long is something else"
 
 
 async def test_who_asks_faster_than_it_takes_our_answers_is_hung_up_on() -> None:

@@ -68,8 +68,9 @@ def test_messages_are_posted_in_the_context_of_their_sender() -> None:
 async def test_before_the_handshake_nothing_is_stamped_and_after_it_everything() -> None:
     send, receive = anyio.create_memory_object_stream[Any](1)
     with send, receive:
-        ways = {"told": lambda *_: None, "answer": Callers(tuple).answer, "flooded": lambda: None}
-        conversation = Conversation(Wire(receive, send, **ways, deadline=0))
+        ways = {"told": lambda *_: None, "answer": Callers(tuple).answer}
+        wire = Wire(receive, send, **ways, unasked=lambda: None, flooded=lambda: None, deadline=0)
+        conversation = Conversation(wire)
         assert conversation.stamped("tools/list", {"a": 1}) == ({"a": 1}, {})
         conversation.adopt(_discovered())
         params, options = conversation.stamped("tools/call", {"name": "x"})
