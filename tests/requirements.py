@@ -321,6 +321,7 @@ _BUILT = {
     "PAGE-1:edit": "a server is edited in a form; what others changed meanwhile stays, or is asked about",
     "PAGE-1:test": "a connection is tried as it is typed, a command after a yes to it, and nothing of that stays",
     "PAGE-1:write-only": "what was typed as a secret is never shown, and is not lost either",
+    "PAGE-1:typed-before": "what was typed in a visit that ended stays in the page, and the next visit's form has it",
     "PAGE-1:review": "a change is shown before it is made, with the command it runs; the yes is to exactly that",
     "PAGE-1:delete": "a server is deleted after a question that says what goes, and can be put back as it was",
     "PAGE-1:try": "a tool is tried with a form made of its schema, through the gate, and the answer is shown as text",

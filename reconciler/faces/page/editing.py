@@ -37,7 +37,7 @@ from reconciler.faces.page.form import (
     sheet_of,
     with_spare_rows,
 )
-from reconciler.faces.page.forms import back_to, form_route
+from reconciler.faces.page.forms import back_to, form_route, say_refused
 from reconciler.faces.page.grouping import in_a_group, names_of_groups
 from reconciler.faces.page.kept import keep, kept
 from reconciler.faces.page.mistakes import Mistakes, Wrong, mistakes_of
@@ -48,6 +48,10 @@ from reconciler.model.document import Document, hidden, masked_fields
 
 NEW: Entry = {"type": "stdio"}
 _MORE_ROWS = 6
+_TYPED_BEFORE = (
+    "Your visit had ended. Here is what you typed, and nothing was saved. Look whether each value and secret that you"
+    " typed is still there: the field says so."
+)
 _STILL = Page("form.html", "")
 """Nothing in a form changes while somebody types."""
 
@@ -66,9 +70,9 @@ def routes() -> list[BaseRoute]:
     server = "/servers/{server}"
     return [
         view_route("/new", new),
-        form_route("/new", save_new),
+        form_route("/new", save_new, again=typed_before),
         view_route(f"{server}/edit", edit),
-        form_route(f"{server}/edit", save_edit),
+        form_route(f"{server}/edit", save_edit, again=typed_before),
         view_route(f"{server}/merge/{{clash}}", clashing),
         form_route(f"{server}/merge/{{clash}}", choose),
     ]
@@ -100,6 +104,12 @@ async def save_new(request: Request, form: FormData) -> Response:
     title = f'Add "{name}" as {server}?'
     proposal = Proposal({"mcpServers": {server: entry}}, title, f'"{name}" is in the file.', fresh=(server,))
     return await _propose(request, sheet, server, proposal, "new", testing=testing)
+
+
+async def typed_before(request: Request, form: FormData) -> Response:
+    """The form that was typed in an earlier visit. What only that visit knew is gone with it."""
+    say_refused(request, _TYPED_BEFORE)
+    return await form_again(request, _read(request, form))
 
 
 def _taken(project: Project, document: Document) -> set[str]:

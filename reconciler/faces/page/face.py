@@ -39,7 +39,7 @@ class _Later:
         """A refusal, as a page."""
 
         async def answer(scope: Scope, receive: Any, send: Any) -> None:
-            module = await asyncio.to_thread(importlib.import_module, "reconciler.faces.page.look")
-            await module.problem_page(problem)(scope, receive, send)
+            module = await asyncio.to_thread(importlib.import_module, "reconciler.faces.page.outside")
+            await (await module.refusal(problem, self._host, scope, receive))(scope, receive, send)
 
         return answer

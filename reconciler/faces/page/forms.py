@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from reconciler.engine.host import Host
 from reconciler.engine.visits import Visit
 from reconciler.faces.api.hosted import host_of
 from reconciler.faces.http.problems import HttpProblem
@@ -28,15 +29,23 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Write: TypeAlias = Callable[[Request, FormData], Awaitable[Response]]
 
 
-def form_route(path: str, write: Write, largest: int = LARGEST) -> Route:
-    """Where a form is sent to. `write` gets its fields and answers with `back_to`, or a page."""
+def form_route(path: str, write: Write, largest: int = LARGEST, *, again: Write | None = None) -> Route:
+    """Where a form is sent to. `write` gets its fields and answers with `back_to`, or a page.
+
+    `again` gets those of a form of an earlier visit: it shows them anew, and does nothing else.
+    """
 
     async def endpoint(request: Request) -> Response:
-        _check_origin(request)
-        form = await _fields(request, largest)
+        check_origin(request, host_of(request))
+        form = await fields_of(request, largest)
         try:
-            _check_token(form, visit_of(request))
-            return await write(request, form)
+            if _is_of(form, visit_of(request)):
+                return await write(request, form)
+            if again is None:
+                raise HttpProblem(
+                    403, "old-form", "this form is of an earlier visit: open the page again and repeat it"
+                )
+            return await again(request, form)
         finally:
             await form.close()  # a file that came with it is on the disk until then
 
@@ -49,6 +58,11 @@ class Said:
 
     text: str
     refused: bool = False
+
+
+def say_refused(request: Request, why: str) -> None:
+    """Say on the next page of the visit why something was not done."""
+    visit_of(request).kept["said"] = Said(why, refused=True)
 
 
 def back_to(request: Request, below: str, said: str | None = None) -> Response:
@@ -67,23 +81,23 @@ def _back_to(request: Request, below: str, said: Said | None) -> Response:
     return RedirectResponse(f"{base_of(request)}/{below.lstrip('/')}", 303, HEADERS)
 
 
-def _check_origin(request: Request) -> None:
+def check_origin(request: Request, host: Host) -> None:
     """The front lets pages of this machine in; a form must come from one of ours. A proxy may ask under its own name
     for us."""
     origin = request.headers.get("origin")
-    ours = (request.headers.get("host", ""), urlsplit(host_of(request).facts.url or "").netloc)
+    ours = (request.headers.get("host", ""), urlsplit(host.facts.url or "").netloc)
     if origin is not None and origin.lower().partition("://")[2] not in (each.lower() for each in ours if each):
         raise HttpProblem(403, "wrong-origin", "a page of another origin sent this form")
 
 
-def _check_token(form: FormData, visit: Visit) -> None:
-    if form.get("form_token") != visit.form_token:
-        raise HttpProblem(403, "old-form", "this form is of an earlier visit: open the page again and repeat it")
+def _is_of(form: FormData, visit: Visit) -> bool:
+    return form.get("form_token") == visit.form_token
 
 
-async def _fields(request: Request, largest: int) -> FormData:
+async def fields_of(request: Request, largest: int, most: int = FIELDS) -> FormData:
+    """What a form sends. Raises HttpProblem 413, and HTTPException 400."""
     limited = Request(request.scope, _limited(request.receive, largest))
-    return await limited.form(max_files=1, max_fields=FIELDS, max_part_size=largest)
+    return await limited.form(max_files=1, max_fields=most, max_part_size=largest)
 
 
 def _limited(receive: Receive, largest: int) -> Receive:

@@ -3,7 +3,7 @@ out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,11 @@ def answer(html: str, status: int = 200, headers: Mapping[str, str] | None = Non
     return HTMLResponse(html, status, {**HEADERS, **(headers or {})})
 
 
-def problem_page(problem: HttpProblem) -> Response:
-    """What went wrong, as a page; the way in where somebody is not in yet."""
+def problem_page(problem: HttpProblem, path: str = "", typed: Sequence[tuple[str, str]] = ()) -> Response:
+    """What went wrong, as a page; the way in where somebody is not in yet, with what was `typed` and sent to `path`."""
     template = "outside.html" if problem.status == 401 else "problem.html"
     more = {key: value for key, value in problem.body.items() if key != "error"}
-    return answer(markup(template, problem=problem, more=more), problem.status, problem.headers)
+    return answer(markup(template, problem=problem, more=more, path=path, typed=typed), problem.status, problem.headers)
 
 
 def _shown(value: Any) -> Any:

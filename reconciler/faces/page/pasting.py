@@ -27,8 +27,8 @@ INPUT = "snippet"
 
 
 def routes() -> list[BaseRoute]:
-    """Where a snippet is sent to."""
-    return [form_route("/new/paste", paste)]
+    """Where a snippet is sent to, in an earlier visit too: it changes nothing but what is shown."""
+    return [form_route("/new/paste", paste, again=paste)]
 
 
 async def paste(request: Request, form: FormData) -> Response:

@@ -40,13 +40,14 @@ SOON = 2.0
 """Seconds that a form waits for the answer; one that comes later is shown when it comes."""
 LONGEST_NAME = 128
 
+_AT = "/servers/{server}/try"
 _SHELF = "tried"
 
 
 @dataclass(slots=True)
 class Tried:
     """What a visit sent to a tool last, and what became of it. `form` is by the ids of the fields, `wrong` too;
-    `definition` the digest of the tool that was looked at."""
+    `definition` the digest of the tool that was looked at; `since` is empty where it was not called at all."""
 
     definition: str
     form: Mapping[str, str]
@@ -81,7 +82,7 @@ class Tool:
 
 def routes() -> list[BaseRoute]:
     """Where a tool is looked at, and where its form is sent to."""
-    return [view_route("/servers/{server}/try", tool), form_route("/servers/{server}/try", call)]
+    return [view_route(_AT, tool), form_route(_AT, call, again=typed_before)]
 
 
 async def tool(request: Request) -> Page:
@@ -107,6 +108,15 @@ async def tool(request: Request) -> Page:
 
 async def call(request: Request, form: FormData) -> Response:
     """Call the tool with what the form says, if that is the tool that was looked at."""
+    return await _take(request, form, calls=True)
+
+
+async def typed_before(request: Request, form: FormData) -> Response:
+    """The form that was typed in an earlier visit. Nothing is called."""
+    return await _take(request, form, calls=False)
+
+
+async def _take(request: Request, form: FormData, *, calls: bool) -> Response:
     found = await _tool(request, _text(form, "tool"))
     whole = _text(form, "as") == "json"
     if found.definition is None or _text(form, "definition") != found.digest:
@@ -116,9 +126,9 @@ async def call(request: Request, form: FormData) -> Response:
     fields = fields_of(found.definition.get("inputSchema"), whole=whole)
     sent = {each.id: _text(form, each.id) for each in fields}
     arguments, wrong = arguments_of(fields, sent)
-    tried = Tried(found.digest, sent, whole, now_text(), wrong)
+    tried = Tried(found.digest, sent, whole, now_text() if calls else "", wrong)
     keep(request, _SHELF, tried, found.key)
-    if not wrong:
+    if calls and not wrong:
         with suppress(TimeoutError):
             await asyncio.wait_for(to_the_end(_call(found, visit_of(request).principal, arguments, tried)), SOON)
     return back_to(request, f"{found.at}{'&as=json' if whole else ''}#answer")

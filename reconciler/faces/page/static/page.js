@@ -86,7 +86,11 @@ addEventListener("pageshow", listen);
 async function fetched(address, options) {
   const response = await fetch(address, options).catch(() => null);
   gone.hidden = response !== null;
-  return response && { url: response.url, redirected: response.redirected, content: parsed(await response.text()) };
+  if (!response) return null;
+  const content = parsed(await response.text());
+  const word = content.querySelector("[name=form_token]")?.value; // that of another visit, where one began elsewhere
+  if (word) for (const field of document.getElementsByName("form_token")) field.value = word;
+  return { url: response.url, redirected: response.redirected, content };
 }
 
 // What a form came to: this page with something said, another page, or a refusal.
