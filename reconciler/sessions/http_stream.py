@@ -36,28 +36,43 @@ class SseBody(StandingBody):
     """The stream of an SSE server, whose first event names where to post. The SDK says nothing when it minds."""
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
-        first: bytes | None = b""
+        begun: bytes | None = b""
         async with aclosing(super().__aiter__()) as pieces:
             async for piece in pieces:
-                if first is not None:
-                    first += piece[:PIECE]
-                    first = None if self._named_endpoint(first) else first
+                if begun is not None:
+                    begun = self._unnamed(begun + piece)
                 yield piece
 
-    def _named_endpoint(self, first: bytes) -> bool:
-        event, end, _ = first.replace(b"\r\n", b"\n").partition(b"\n\n")
-        if not end and len(first) < PIECE:
-            return False
-        named = b"".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
+    def _unnamed(self, begun: bytes) -> bytes | None:
+        """The event that is not whole yet, as long as none says where to post; None once that is settled."""
+        *events, begun = begun.replace(b"\r\n", b"\n").split(b"\n\n")
+        named = next((data for event in events if (data := _data(event)) is not None), None)
+        if named is not None:
+            self._check(named)
+        elif len(begun) >= PIECE:
+            message = f"{self._where} does not say where to post: its first event has no end within {PIECE} bytes."
+            self._lost(SessionError(message, code="protocol"))
+        else:
+            return begun
+        return None
+
+    def _check(self, named: bytes) -> None:
         here = self._response.request.url
         try:
             kept = same_origin(here, here.join(named.decode()))
         except (httpx2.InvalidURL, UnicodeError):
-            kept = False
-        if not kept:
-            message = f"{self._where} wants its messages at another origin, which is not trusted with them."
-            self._lost(SessionError(message, terminal=True, code="redirect"))
-        return True
+            message = f"{self._where} wants its messages at something that is no URL."
+            self._lost(SessionError(message, code="protocol"))
+        else:
+            if not kept:
+                message = f"{self._where} wants its messages at another origin, which is not trusted with them."
+                self._lost(SessionError(message, terminal=True, code="redirect"))
+
+
+def _data(event: bytes) -> bytes | None:
+    """What an event says; None where that is nothing, as of a comment."""
+    found = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"".join(found) if found else None
 
 
 def same_origin(here: httpx2.URL, there: httpx2.URL) -> bool:

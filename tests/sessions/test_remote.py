@@ -564,6 +564,50 @@ async def test_an_sse_server_that_wants_its_messages_elsewhere_is_not_obeyed() -
     assert (error.code, error.terminal) == ("redirect", True)
 
 
+@requirement("LIVE-2:reasons")
+@pytest.mark.parametrize(
+    ("begins", "said"),
+    [
+        (b"event: endpoint\ndata: /" + b"x" * 100_000, "does not say where to post: its first event has no end"),
+        (b"data: /" + b"x\ndata: " * 20_000, "does not say where to post: its first event has no end"),
+        (b": nothing\n\nevent: endpoint\ndata: http://127.0.0.1:1/\n\n", "wants its messages at another origin"),
+        (b"event: endpoint\r\ndata: http://127.0.0.1:1/\r\n\r\n", "wants its messages at another origin"),
+        (b"event: endpoint\ndata: http://there:port/\n\n", "wants its messages at something that is no URL"),
+        (b"event: endpoint\ndata: /\xff\n\n", "wants its messages at something that is no URL"),
+    ],
+    ids=["line", "lines", "after-a-comment", "crlf", "no-url", "no-text"],
+)
+async def test_what_an_sse_server_says_first_is_refused_for_its_true_reason(begins: bytes, said: str) -> None:
+    async def behave(request: Request, connection: Connection) -> None:
+        await connection.stream()
+        await connection.raw(begins)
+        await connection.gone()
+
+    with anyio.fail_after(3):
+        async with EvilHttp(behave) as server:
+            assert f"127.0.0.1:{server.port} {said}" in str(await failure(server.url, "sse"))
+
+
+async def test_an_sse_server_may_comment_and_say_where_to_post_bit_by_bit() -> None:
+    sse = Sse()
+
+    async def behave(request: Request, connection: Connection) -> None:
+        if request.method != "GET":
+            await sse(request, connection)
+            return
+        sse.standing = connection
+        await connection.stream()
+        await connection.raw(b": nothing yet\n\n" * 2000)
+        for bit in (b"event: endpoint\r", b"\ndata: /mess", b"ages\r\n\r", b"\n"):
+            await connection.raw(bit)
+            await anyio.lowlevel.checkpoint()
+        await connection.gone()
+
+    with anyio.fail_after(5):
+        async with EvilHttp(behave) as server, opened(server.url, "sse") as session:
+            assert await session.request("tools/list", {}, timeout=5) == {"tools": []}
+
+
 async def test_an_sse_server_that_refuses_the_handshake_is_said() -> None:
     sse = Sse(initialize=None)
 
