@@ -137,19 +137,24 @@ def _chosen(project: Project, form: FormData) -> list[Pending]:
 
 
 def _waiting(project: Project, found: Plan | None, id: str, around: Mapping[str, Any]) -> Part:
-    """The first that wait, each with what the plan says of it; where the file says something else by now, without."""
+    """The first that wait, each with what the plan says of it: without, where the file says something else by now, or
+    where it had its yes and nothing of it is left to do but to wait for what it does."""
     waiting = project.waiting.all
     keys = {pending.server: pending.key for pending in waiting[:MOST]}
     actions = found.actions if found is not None else ()
+    begun = keys.keys() - {each.server for each in actions} if found is not None and project.applying.locked() else ()
     holding = {each.server: each for each in actions if each.server in keys and key_of(each) == keys[each.server]}
 
     def html() -> Markup:
-        rows = [_row(pending, found, holding.get(pending.server)) for pending in waiting[:MOST]]
+        rows = [
+            {**_row(pending, found, holding.get(pending.server)), "begun": pending.server in begun}
+            for pending in waiting[:MOST]
+        ]
         several = _together([pending for pending in waiting[:MOST] if pending.server in holding])
         left = len(waiting) - len(rows)
         return markup("plan/waiting.html", **around, rows=rows, left=left, several=several, host=socket.gethostname())
 
-    return Part(html, (waiting, sorted(holding), id))
+    return Part(html, (waiting, sorted(holding), sorted(begun), id))
 
 
 def _row(pending: Pending, found: Plan | None, action: Action | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from reconciler.faces.page.plan import MOST
@@ -181,6 +182,25 @@ async def test_what_the_file_does_not_say_any_more_cannot_be_approved(tmp_path: 
         page = await at.visitor.page("plan")
         assert "The file says something else by now" in words(page.one("article", id="waiting-two"))
         assert not page.has("button", id="approve-two")
+
+
+async def test_what_had_its_yes_is_being_carried_out_until_it_is_done(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as at:
+        go = tmp_path / "go"
+        server = light("two")
+        held = f'until test -e "{go}"; do sleep 0.05; done; exec "$@"'
+        slow = {"command": "sh", "args": ["-c", held, "sh", server["command"], *server["args"]]}
+        page = await at.waits({"one": light("one"), "two": slow})
+        asked = {"plan": at.project.waiting.all[0].plan, "servers": ["two"]}
+        async with watching(at.visitor, "plan", page) as stream, anyio.create_task_group() as tasks:
+            tasks.start_soon(at.engine.ask, "POST", "/api/v1/approve", "operator", asked)
+            assert "It is being carried out." in await stream.part("plan-waiting")
+            page = await at.visitor.page("plan")
+            assert "It is being carried out." in words(page.one("article", id="waiting-two"))
+            assert not page.has("button", id="approve-two")
+            go.touch()
+            assert "Nothing waits." in await stream.part("plan-waiting")
+        assert (at.servers, at.waiting) == (["one", "two"], [])
 
 
 async def test_a_deletion_that_is_guarded_waits_and_says_why(tmp_path: Path) -> None:
