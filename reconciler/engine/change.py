@@ -126,7 +126,7 @@ def plan_to(
     return make_plan(
         project.ledger.accepted,
         desired,
-        project.observed(about),
+        project.observer.all(about),
         pins,
         now=utc_now(),
         place=snapshot.reading.place,

@@ -93,6 +93,10 @@ class Environment:
                     found.setdefault(server_id, []).append(reference.name)
         return found
 
+    def forget(self, server_id: str) -> None:
+        """The server is gone. What it was given stays hidden: its log and what was said of it may still have it."""
+        self._used.pop(server_id, None)
+
     def has(self, document: Document, reference: SecretRef) -> bool:
         """Whether the reference has a value now."""
         return self._now(reference, document.written.get("envFile")) is not None

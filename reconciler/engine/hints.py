@@ -21,7 +21,8 @@ class Hints:
         self._hub = hub
         self._records = records
         self._changed = changed
-        self._read_only: dict[str, frozenset[str]] = {}
+        self._read_only: dict[str, tuple[str, frozenset[str]]] = {}
+        """By server: the launch that was loaded last, and its tools."""
 
     def launch(self, server_id: str) -> str:
         """What the first words of a server's tools are kept under; a mock launches nothing and has its spec."""
@@ -33,14 +34,21 @@ class Hints:
         wanted, live = self._ledger.server(server_id), self._hub.slot(server_id).live
         if wanted is None or live is None or live.server.spec != wanted.spec:
             return _NO_TOOLS
-        return self._read_only.get(self.launch(server_id), _NO_TOOLS)
+        launch, tools = self._read_only.get(server_id, ("", _NO_TOOLS))
+        return tools if launch == self.launch(server_id) else _NO_TOOLS
 
-    async def load(self, launch: str) -> None:
-        """Take up what is kept of a launch."""
-        self._read_only[launch] = await self._records.read_only_tools(launch)
-        self._changed()
+    def forget(self, server_id: str) -> None:
+        """The server is gone."""
+        self._read_only.pop(server_id, None)
 
-    async def note(self, launch: str, tools: Sequence[Mapping[str, Any]]) -> None:
+    async def load(self, server_id: str, launch: str) -> None:
+        """Take up what is kept of a launch of the server."""
+        tools = await self._records.read_only_tools(launch)
+        if self._ledger.server(server_id) is not None:
+            self._read_only[server_id] = launch, tools
+            self._changed()
+
+    async def note(self, server_id: str, launch: str, tools: Sequence[Mapping[str, Any]]) -> None:
         """Keep what a launch says of its tools, where nothing is kept yet."""
         await self._records.add_hints(launch, {tool["name"]: only_reads(tool) for tool in tools})
-        await self.load(launch)
+        await self.load(server_id, launch)

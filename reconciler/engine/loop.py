@@ -149,6 +149,7 @@ class Worker:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):  # wait_for loses a cancellation that comes with the wake
                         await self._wake.wait()
+            self._world.gone(self.id)
         finally:
             self._answer(SessionError("the engine stops", code="stopped"))
             self._looked.set()
@@ -212,6 +213,7 @@ class Worker:
         if opened is not None:
             self._hub.abandon(self.id)
             self._hub.open(want, self.wake, opened)
+            slot = self._hub.slot(self.id)
             if slot.live is None:
                 self._phase("Connecting", "it dialled in")
         if slot.live is not None:

@@ -106,8 +106,6 @@ class Offers:
     def touch(self) -> None:
         """Something may have changed: say so to whoever listens."""
         self.version += 1
-        for gone in self._remembered.keys() - self._ledger.document.servers.keys():
-            self._forget(gone)  # one that comes later under the same id is another
         for listener in list(self._listeners):
             listener()
 
@@ -119,7 +117,7 @@ class Offers:
     def _look(self, server_id: str) -> _Known | None:
         wanted = self._ledger.server(server_id)
         if wanted is None:
-            self._forget(server_id)
+            self.forget(server_id)
             return None
         live = self._hub.slot(server_id).live
         serves = live is not None and live.state == "ready"
@@ -130,7 +128,8 @@ class Offers:
         fresh = self._known[server_id] = self._derive(wanted, live if serves else None, known)
         return fresh
 
-    def _forget(self, server_id: str) -> None:
+    def forget(self, server_id: str) -> None:
+        """The server is gone."""
         self._known.pop(server_id, None)
         self._remembered.pop(server_id, None)
 

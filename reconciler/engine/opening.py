@@ -74,6 +74,11 @@ class Opening:
         if instance.session is not None:
             self._eras[server.id] = (server.spec, instance.session.handshake.era)
 
+    def forget(self, server_id: str) -> None:
+        """The server is gone."""
+        self._eras.pop(server_id, None)
+        self._stderr.pop(server_id, None)
+
     def _era(self, server: Server) -> Era | None:
         spec, era = self._eras.get(server.id, ("", None))
         return era if spec == server.spec else None

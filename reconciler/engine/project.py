@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.engine.awake import Jump
+from reconciler.engine.background import Background
 from reconciler.engine.conditions import Transitions, phase_facts
 from reconciler.engine.environment import Environment
 from reconciler.engine.events import Events, now_text
@@ -17,10 +18,11 @@ from reconciler.engine.followed import Followed
 from reconciler.engine.hints import Hints
 from reconciler.engine.holds import Holds
 from reconciler.engine.ledger import Ledger, load_accepted
-from reconciler.engine.life import Life, exit_row, next_try_in, word_of, words_of
+from reconciler.engine.life import exit_row, next_try_in, words_of
 from reconciler.engine.locked import ProjectLock
 from reconciler.engine.loop import Worker
 from reconciler.engine.news import News
+from reconciler.engine.observer import Observer
 from reconciler.engine.offers import Offers
 from reconciler.engine.opening import Opening
 from reconciler.engine.pauses import Pauses
@@ -30,13 +32,13 @@ from reconciler.engine.rewrite import Rewritten
 from reconciler.engine.secrets import StoredSecrets
 from reconciler.engine.times import Times, remembered_times
 from reconciler.engine.tokens import Tokens
+from reconciler.engine.workers import Workers
 from reconciler.gate.approvals import Approvals, Audit, Now, World
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy
 from reconciler.model.accepted import Accepted
 from reconciler.model.document import Document
-from reconciler.model.observed import Observed, ObservedServer, Status
-from reconciler.model.pins import Drifted
+from reconciler.model.observed import Status
 from reconciler.model.server import Mock, Server
 from reconciler.problems import errors
 from reconciler.sessions.hub import Hub
@@ -49,7 +51,6 @@ from reconciler.store.approval_rows import ApprovalRows
 from reconciler.store.audit_rows import AuditRows
 from reconciler.store.observed import read_observed
 from reconciler.store.records import Records
-from reconciler.store.refused import why_not_written
 from reconciler.store.sources import Snapshot, Sources, read_sources
 from reconciler.store.state_dir import StateDir, fingerprint
 from reconciler.store.vault import Vault
@@ -95,6 +96,7 @@ class Project:
         self.lock = ProjectLock(sources, self.ledger, self.events.say)
         self.opening = Opening(state, self.environment, self.ledger, self.sign_ins, self.lock)
         self.hub = Hub(self.opening.open, self._told)
+        self.background = Background(self.events.say)
         self._hints = Hints(self.ledger, self.hub, self.records, lambda: self.offers.touch())
         self.offers = Offers(self.ledger, self.hub, self._hints.of, self.lock)
         self.remembered = Remembered(state.always, self.events.say, self.offers.touch)
@@ -104,10 +106,12 @@ class Project:
         self.times: dict[str, Times] = {}
         self.transitions = Transitions()
         self.closing = False
-        self._workers: dict[str, Worker] = {}
+        self.workers = Workers(self, lambda server_id: server_id in self.ledger.document.servers)
+        self.observer = Observer(
+            self.ledger, self.hub, self.workers, self.pauses, self.environment, self.offers, self._dial_at
+        )
         self.tried: set[Instance] = set()
         """Sessions of what somebody only tries."""
-        self._tasks: set[asyncio.Task[None]] = set()
         self._watching_lock: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -132,24 +136,22 @@ class Project:
         self._watching_lock = asyncio.create_task(self.lock.watch(self.lock_changed), name="watching the lock")
         await self.pauses.start(self.ledger.document.servers)  # one that is over by now wakes its server
         for server_id in self.ledger.document.servers:
-            await self._hints.load(self._hints.launch(server_id))
+            await self._hints.load(server_id, self._hints.launch(server_id))
             self.wake(server_id)
 
     async def stop(self) -> None:
         """End every session and process, and write everything out. What is being applied goes no further."""
         self.closing = True
+        self.workers.close()
         if self._watching_lock is not None:
             self._watching_lock.cancel()
         await self.pauses.close()
-        await asyncio.gather(*(one.close() for one in self.tried), *(one.stop() for one in self._workers.values()))
+        await asyncio.gather(*(one.close() for one in self.tried), self.workers.stop())
         with suppress(TimeoutError):
             await asyncio.wait_for(self.applying.acquire(), LAST_WORDS)
         await self.hub.close()
         await self.sign_ins.close()
-        if self._tasks:
-            _, late = await asyncio.wait(set(self._tasks), timeout=LAST_WORDS)
-            for task in late:
-                task.cancel()
+        await self.background.finish(LAST_WORDS)
         await self.events.flush()
         await self.records.close()
 
@@ -176,46 +178,17 @@ class Project:
             raise ValueError("the configuration has errors")
         return snapshot.reading.document(hide=fingerprint(self.state.key())).knowing(self.ledger.document)
 
-    def observed(self, about: Collection[str] | None = None) -> Observed:
-        """What lives, for the plan; of these servers alone where some are named."""
-        servers = [each for each in self.ledger.document.servers if about is None or each in about]
-        return Observed(True, {server_id: self.observe(server_id) for server_id in servers})
-
-    def observe(self, server_id: str) -> ObservedServer:
-        """One server as it lives."""
-        worker, live = self._workers.get(server_id), self.hub.slot(server_id).live
-        status, reason = self.status_of(server_id)
-        serves = live is not None and live.state == "ready"
-        if serves:
-            down = self.environment.outdated(self.ledger.document, server_id)
-        else:
-            down = self.environment.hide(reason) if status == "error" else None
-        return ObservedServer(
-            server_id,
-            status,
-            live.id if live else None,
-            live.server.spec if live and serves else None,
-            down,
-            worker.life.since if worker else None,
-            self._tool_drift(server_id) if serves else (),
-            self.pauses.of(server_id),
-        )
-
-    def _tool_drift(self, server_id: str) -> tuple[Drifted, ...]:
-        locked = self.offers.locked(server_id)
-        return locked.verdicts.drift if locked is not None and locked.verdicts is not None else ()
-
     def status_of(self, server_id: str) -> tuple[Status, str]:
         """The seeds' word for a server and a sentence: why it is so."""
-        worker, base = self._workers.get(server_id), self.public_url()
-        if (paused := self.paused(server_id)) is not None and self.serving(server_id) is None:
-            return "disconnected", paused  # also while it finishes the calls in flight
-        dial_at = f"ws{base[4:]}/connect/{self.name}/{server_id}" if base else None
-        return word_of(worker.life if worker else Life(), self.hub.slot(server_id), dial_at)
+        return self.observer.status(server_id)
 
     def worker(self, server_id: str) -> Worker | None:
         """Who drives the server; None when it was never accepted."""
-        return self._workers.get(server_id)
+        return self.workers.of(server_id)
+
+    def _dial_at(self, server_id: str) -> str | None:
+        base = self.public_url()
+        return f"ws{base[4:]}/connect/{self.name}/{server_id}" if base else None
 
     # What the workers ask (engine.world.World) and the executor needs (engine.execute.Hands).
 
@@ -245,11 +218,11 @@ class Project:
         if wanted is None or wanted.spec != server.spec:
             return  # what an earlier spec says of its tools is not what the accepted launch says
         if self.ledger.remember_ready(server.id):
-            self._spawn(self.ledger.commit())
-        self._spawn(self._hints.note(self._hints.launch(server.id), instance.listing.tools))
+            self.background.add(self.ledger.commit())
+        self.background.add(self._hints.note(server.id, self._hints.launch(server.id), instance.listing.tools))
 
     def changed(self, server_id: str) -> None:
-        if (worker := self._workers.get(server_id)) is not None:
+        if (worker := self.workers.of(server_id)) is not None:
             facts = phase_facts(worker.life.phase, "", serves=self.serving(server_id) is not None)
             self.transitions.note(server_id, facts, worker.life.since)
         self.offers.touch()
@@ -267,21 +240,15 @@ class Project:
 
     def _keep_exit(self, instance: Instance, end: End) -> None:
         row = exit_row(instance, end, now_text(), self.environment.hide)
-        self._spawn(self.records.add_exit(row))
+        self.background.add(self.records.add_exit(row))
 
     def wake(self, server_id: str) -> None:
         self.offers.touch()
-        worker = self._workers.get(server_id)
-        if worker is None or worker.done:
-            if self.closing or server_id not in self.ledger.document.servers:
-                return
-            worker = self._workers[server_id] = Worker(server_id, self)
-        worker.wake()
+        self.workers.wake(server_id)
 
     def retry(self, server_id: str) -> None:
-        self.wake(server_id)
-        if not self.closing:
-            self._workers[server_id].restart()
+        self.offers.touch()
+        self.workers.retry(server_id)
 
     def _sign_in_ended(self, server_id: str, forgotten: bool) -> None:
         """Somebody else may be signed in now: what was opened before is not theirs, and nobody's once forgotten."""
@@ -293,12 +260,27 @@ class Project:
     def jumped(self, found: Jump) -> None:
         """The machine slept, or its clock was set."""
         self.events.say("wake" if found.slept else "clock", found.words)
-        for worker in self._workers.values():
-            worker.jumped(slept=found.slept)
+        self.workers.jumped(slept=found.slept)
 
     async def settled(self, server_id: str) -> SessionError | None:
-        worker = self._workers.get(server_id)
-        return await worker.settled() if worker is not None else None
+        return await self.workers.settled(server_id)
+
+    def gone(self, server_id: str) -> None:
+        self.workers.forget(server_id)
+        self.hub.forget(server_id)
+        self.opening.forget(server_id)
+        self.environment.forget(server_id)
+        self.sign_ins.gone(server_id)
+        self._forget(server_id)
+
+    def _forget(self, server_id: str) -> None:
+        """One that comes later under the same id is another."""
+        self.times.pop(server_id, None)
+        self.transitions.forget(server_id)
+        self.lock.forget(server_id)
+        self.offers.forget(server_id)
+        self._hints.forget(server_id)
+        self.background.add(self.pauses.forget(server_id))
 
     def note(self, outcomes: list[Outcome]) -> None:
         """Keep the times that status shows up to date with what was carried out."""
@@ -306,10 +288,7 @@ class Project:
             if outcome.status in ("waiting", "skipped"):
                 continue
             if outcome.server not in self.ledger.document.servers:
-                self.times.pop(outcome.server, None)
-                self.transitions.forget(outcome.server)
-                self.lock.forget(outcome.server)
-                self._spawn(self.pauses.forget(outcome.server))
+                self._forget(outcome.server)
             else:
                 self._times(outcome.server).updated = now_text()
         self.offers.touch()
@@ -340,11 +319,13 @@ class Project:
 
     def follow_resources(self, server_id: str, uris: frozenset[str]) -> None:
         """Have `told` hear of updates of these resources and no others, whichever session serves."""
-        self.hub.follow_resources(server_id, uris)
+        if server_id in self.ledger.document.servers:
+            self.hub.follow_resources(server_id, uris)
 
     def log_level(self, server_id: str, level: str) -> None:
         """Have a server of the handshake era log from this level on, whichever session serves."""
-        self.hub.log_level(server_id, level)
+        if server_id in self.ledger.document.servers:
+            self.hub.log_level(server_id, level)
 
     def _told(self, server_id: str, method: str, params: Mapping[str, Any]) -> None:
         if method == LISTED_AGAIN:
@@ -357,7 +338,7 @@ class Project:
 
     async def ready(self, server_id: str) -> None:
         """Calls wait only where a new session is on its way; otherwise NotLive is raised at once, with the reason."""
-        worker = self._workers.get(server_id)
+        worker = self.workers.of(server_id)
         if worker is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(worker.served(), RETRY_WAIT)
@@ -381,18 +362,6 @@ class Project:
     def _times(self, server_id: str) -> Times:
         now = now_text()
         return self.times.setdefault(server_id, Times(now, now))
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.create_task(self._kept(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _kept(self, work: Awaitable[None]) -> None:
-        """What nobody waits for: that the disk refuses it is an event."""
-        try:
-            await work
-        except OSError as error:
-            self.events.say("state", why_not_written(error))
 
 
 def utc_now() -> datetime:

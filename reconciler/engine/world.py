@@ -56,3 +56,7 @@ class World(Protocol):
     def never_came(self, instance: Instance, end: End) -> None:
         """A process ended, or was ended, before there was a session with it."""
         ...
+
+    def gone(self, server_id: str) -> None:
+        """The server is no longer accepted, and its last session is closed: nothing is kept of it."""
+        ...

@@ -51,11 +51,15 @@ class Hub:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def slot(self, server_id: str) -> Slot:
-        """The sessions of a server; an empty Slot when it has none."""
-        found = self._slots.get(server_id)
-        if found is None:
-            found = self._slots[server_id] = Slot()
-        return found
+        """The sessions of a server; an empty Slot, which is kept nowhere, when it has none."""
+        return self._slots.get(server_id) or Slot()
+
+    def forget(self, server_id: str) -> None:
+        """The server is gone, with the last of its sessions."""
+        self._slots.pop(server_id, None)
+
+    def _kept(self, server_id: str) -> Slot:
+        return self._slots.setdefault(server_id, Slot())
 
     def open(self, server: Server, on_change: Callable[[], None], opened: Open | None = None) -> Instance:
         """Start proving a new session of `server`; `opened` is the way to it where it came to us by itself.
@@ -64,7 +68,7 @@ class Hub:
         """
         starts = self._processes if isinstance(server.transport, Stdio) else self._elsewhere
         instance = Instance(server, opened or self._opened, alone() if opened else starts, on_change, self._told)
-        self.slot(server.id).opening = instance
+        self._kept(server.id).opening = instance
         return instance
 
     def switch(self, server_id: str) -> Instance:
@@ -89,7 +93,7 @@ class Hub:
         self._wish(server_id, replace(self.slot(server_id).wishes, log_level=level))
 
     def _wish(self, server_id: str, wishes: Wishes) -> None:
-        slot = self.slot(server_id)
+        slot = self._kept(server_id)
         slot.wishes = wishes
         if slot.live is not None:
             slot.live.wish(wishes)

@@ -73,6 +73,10 @@ class Stage:
     def never_came(self, instance: Instance, end: End) -> None:
         self.ends.append(end)
 
+    def gone(self, server_id: str) -> None:
+        self.said.append("gone")
+        self.hub.forget(server_id)
+
     def worker(self, server_id: str = "a") -> Worker:
         worker = Worker(server_id, self, lambda: self._chance)
         self._workers.append(worker)

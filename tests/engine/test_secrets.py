@@ -101,7 +101,7 @@ async def test_a_secret_that_is_forgotten_leaves_the_session_and_the_plan_says_s
         before = at.row("a")["instance"]
         beside(at).remove("ONE")
         at.project.secrets.look()
-        assert at.project.observe("a").down == "its stored secret changed: ONE"
+        assert at.project.observer.of("a").down == "its stored secret changed: ONE"
         assert (at.row("a")["instance"], at.row("a")["status"]) == (before, "connected")
 
 

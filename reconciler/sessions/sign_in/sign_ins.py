@@ -138,6 +138,14 @@ class SignIns:
         except (VaultError, OSError) as error:
             raise SessionError(f"The sign-in cannot be forgotten: {error}", terminal=True, code="vault") from None
 
+    def gone(self, server_id: str) -> None:
+        """The server is gone: nobody is asked to sign in to it any more. Its tokens stay until they are forgotten."""
+        self._machines.forget(server_id)
+        self._accounts.pop(server_id, None)
+        self._outcomes.pop(server_id, None)
+        for account in self._of(server_id):
+            account.give_up()
+
     def moved(self) -> None:
         """The engine listens elsewhere than before: sign-ins that would come back to the wrong place begin anew."""
         redirect, moved = self._redirect(), set[str]()

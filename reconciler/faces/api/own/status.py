@@ -149,7 +149,7 @@ async def get_status(request: Request) -> JSONResponse:
 
 async def get_observed(request: Request) -> JSONResponse:
     """What the engine's own plans see; a plan made elsewhere from this is the same plan, with the same id."""
-    return JSONResponse({"servers": [_as_seen(seen) for seen in project_of(request).observed().servers.values()]})
+    return JSONResponse({"servers": [_as_seen(seen) for seen in project_of(request).observer.all().servers.values()]})
 
 
 def _as_seen(seen: ObservedServer) -> dict[str, Any]:
