@@ -19,6 +19,10 @@ from reconciler.sessions.addresses import Address, Choose, as_literal
 from reconciler.sessions.rationed import Rationed
 from reconciler.sessions.session import SessionError
 
+ASKED_AFTER, ASKED_AGAIN, ASKED_TIMES = 30, 10, 3
+"""Seconds without a word after which the system asks the other end whether it is there, and so on: a stream that leads
+nowhere ends within a minute, whoever forgot it on the way, and costs a server that is only quiet nothing."""
+
 LookUp: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 MAX_CONNECTIONS = 100
@@ -73,7 +77,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
 
         async def attempt(address: Address, over: anyio.Event) -> None:
             try:
-                stream = await self._plain.connect_tcp(str(address), port)
+                stream = await self._plain.connect_tcp(str(address), port, socket_options=kept_alive())
             except Exception as error:
                 failures.append(error)
             else:
@@ -107,6 +111,21 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
+
+
+@functools.cache
+def kept_alive() -> Sequence[tuple[int, int, int]]:
+    """The socket options for ASKED_AFTER and its like, as far as this system knows them (macOS has its own name)."""
+    times = {
+        "TCP_KEEPIDLE": ASKED_AFTER,
+        "TCP_KEEPALIVE": ASKED_AFTER,
+        "TCP_KEEPINTVL": ASKED_AGAIN,
+        "TCP_KEEPCNT": ASKED_TIMES,
+    }
+    known = [
+        (socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in times.items() if hasattr(socket, name)
+    ]
+    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *known]
 
 
 async def _close(streams: Sequence[httpcore2.AsyncNetworkStream]) -> None:

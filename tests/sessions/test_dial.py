@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, ip_address
@@ -16,8 +17,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from reconciler.sessions.addresses import Address, Forbidden, choose_learnt, choose_written
-from reconciler.sessions.dial import CheckedBackend, CheckedTransport, look_up, proxy_for, tls_context
+from reconciler.sessions.dial import (
+    ASKED_AFTER,
+    ASKED_AGAIN,
+    ASKED_TIMES,
+    CheckedBackend,
+    CheckedTransport,
+    kept_alive,
+    look_up,
+    proxy_for,
+    tls_context,
+)
 from reconciler.sessions.session import SessionError
+from tests.requirements import requirement
 from tests.rig.evil_http import EvilHttp, mcp, never, says
 from tests.sessions.remotes import failure, nothing_left, opened
 
@@ -73,6 +85,18 @@ async def test_a_dead_address_does_not_keep_from_the_next_one() -> None:
         with anyio.fail_after(2):
             stream = await backend.connect_tcp("there.example", server.port, timeout=5)
             await stream.aclose()
+
+
+@requirement("LIVE-2:bad-networks")
+async def test_the_system_asks_within_a_minute_whether_the_other_end_is_there() -> None:
+    async with EvilHttp(never) as server:
+        stream = await CheckedBackend(choose_written).connect_tcp("127.0.0.1", server.port, timeout=5)
+        dialled = stream.get_extra_info("socket")
+        assert dialled.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        found = {name: dialled.getsockopt(level, name) for level, name, _ in kept_alive()[1:]}
+        assert found == {name: value for _, name, value in kept_alive()[1:]}
+        assert len(found) == 3 and ASKED_AFTER + ASKED_TIMES * ASKED_AGAIN <= 60
+        await stream.aclose()
 
 
 async def test_a_name_without_addresses_cannot_be_dialled() -> None:
