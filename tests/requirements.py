@@ -310,6 +310,7 @@ _BUILT = {
     "PAGE-1:switches": "a switch writes into the file that decides; what was never said yes to is shown first",
     "PAGE-1:for-me": "a switch is for everyone or for this machine alone and says which; one's own is taken back",
     "PAGE-1:search": "servers are found by what they are called and by their health, without a script too",
+    "PAGE-1:closed": "a group that somebody closed stays closed in that browser, and open for everybody else",
     "PAGE-1:live": "what changed is shown while somebody looks, and nothing else is made or sent again",
     "PAGE-1:tour": "a browser goes through every sentence of the page's document: by mouse, by keys, without a script",
     "PAGE-1:accessible": "axe finds nothing in any view, keys do everything, and nothing needs a script",

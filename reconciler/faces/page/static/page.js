@@ -198,6 +198,23 @@ addEventListener("keydown", (event) => {
   }
 });
 
+// A group that was closed stays closed in this browser. One that keeps nothing has them all open.
+
+const SHELF = `closed ${location.pathname}`;
+
+try {
+  const closed = new Set(JSON.parse(localStorage.getItem(SHELF)));
+  for (const group of document.querySelectorAll(".group > details")) group.open = !closed.has(group.id);
+} catch {}
+
+addEventListener("toggle", ({ target }) => {
+  if (!target.matches(".group > details")) return;
+  const closed = [...document.querySelectorAll(".group > details:not([open])")].map((group) => group.id);
+  try {
+    localStorage.setItem(SHELF, JSON.stringify(closed));
+  } catch {}
+}, true);
+
 // The search: all servers are in the page, and those that it does not find are hidden.
 
 let due = 0;
