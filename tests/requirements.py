@@ -306,6 +306,7 @@ _BUILT = {
     "AUTH-1:callback": "the page that a browser comes back to needs no token, runs nothing and says what happened",
     "AUTH-1:command": "a person signs in by command, in a browser or by pasting an address",
     "PAGE-1:entering": "a one-time link lets a browser in, and nothing else does; the answer to anybody else says how",
+    "PAGE-1:back": "what did not work leads back to the page of ours that it was below, and never elsewhere",
     "PAGE-1:list": "servers stand by group with count and health; each says how it is and why, and only as text",
     "PAGE-1:switches": "a switch writes into the file that decides; what was never said yes to is shown first",
     "PAGE-1:for-me": "a switch is for everyone or for this machine alone and says which; one's own is taken back",

@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from reconciler.engine.host import Host
+from reconciler.faces.api.hosted import host_of
 from reconciler.faces.http.problems import HttpProblem, as_problem
 from reconciler.faces.page import (
     approvals,
@@ -27,6 +28,7 @@ from reconciler.faces.page import (
     tools,
     trial,
 )
+from reconciler.faces.page.back import back_from
 from reconciler.faces.page.face import STATIC
 from reconciler.faces.page.forms import form_route
 from reconciler.faces.page.look import HEADERS, HERE, problem_page
@@ -72,5 +74,6 @@ async def _static(request: Request) -> Response:
     return FileResponse(HERE / "static" / request.url.path.rpartition("/")[2], headers=HEADERS)
 
 
-async def _show(_: Request, error: Exception) -> Response:
-    return problem_page(as_problem(error))
+async def _show(request: Request, error: Exception) -> Response:
+    path = request.url.path
+    return problem_page(as_problem(error), path, back_from(path, host_of(request)))

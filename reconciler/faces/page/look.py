@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from reconciler import __version__
 from reconciler.config.visible import visible
 from reconciler.faces.http.problems import HttpProblem
+from reconciler.faces.page.back import Back
 
 HERE = Path(__file__).parent
 HEADERS: Mapping[str, str] = {
@@ -40,11 +41,13 @@ def answer(html: str, status: int = 200, headers: Mapping[str, str] | None = Non
     return HTMLResponse(html, status, {**HEADERS, **(headers or {})})
 
 
-def problem_page(problem: HttpProblem, path: str = "", typed: Sequence[tuple[str, str]] = ()) -> Response:
-    """What went wrong, as a page; the way in where somebody is not in yet, with what was `typed` and sent to `path`."""
+def problem_page(problem: HttpProblem, path: str, back: Back, typed: Sequence[tuple[str, str]] = ()) -> Response:
+    """What went wrong at `path`, and the way back; the way in where somebody is not in yet, with what was `typed`."""
     template = "outside.html" if problem.status == 401 else "problem.html"
     more = {key: value for key, value in problem.body.items() if key != "error"}
-    return answer(markup(template, problem=problem, more=more, path=path, typed=typed), problem.status, problem.headers)
+    return answer(
+        markup(template, problem=problem, more=more, path=path, back=back, typed=typed), problem.status, problem.headers
+    )
 
 
 def _shown(value: Any) -> Any:

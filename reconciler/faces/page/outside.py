@@ -14,6 +14,7 @@ from starlette.responses import Response
 from reconciler.engine.host import Host
 from reconciler.faces.http.access import Scope
 from reconciler.faces.http.problems import HttpProblem
+from reconciler.faces.page.back import back_from
 from reconciler.faces.page.forms import check_origin, fields_of
 from reconciler.faces.page.look import problem_page
 
@@ -26,10 +27,10 @@ _FORM = "application/x-www-form-urlencoded"
 
 async def refusal(problem: HttpProblem, host: Host, scope: Scope, receive: Any) -> Response:
     """The page of a problem that came up before any view was asked."""
+    path, back = scope["path"], back_from(scope["path"], host)
     if problem.status != 401 or scope["type"] != "http" or scope["method"] != "POST":
-        return problem_page(problem)
-    request = Request(scope, receive)
-    return problem_page(problem, scope["path"], await _typed(request, host))
+        return problem_page(problem, path, back)
+    return problem_page(problem, path, back, await _typed(Request(scope, receive), host))
 
 
 async def _typed(request: Request, host: Host) -> list[tuple[str, str]]:
