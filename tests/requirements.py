@@ -162,6 +162,7 @@ _BUILT = {
     "LIVE-2:death-noticed": "the end of a server's process is noticed at once",
     "LIVE-2:pause": "a person keeps a server from running: said everywhere, refused to callers, the file left as it is",
     "LIVE-2:pause-lasts": "a pause outlives the engine, and one with an end is over then, whatever the clock does",
+    "LIVE-2:gone": "of servers that were deleted nothing stays in memory, and what stays on the disk is bounded",
     "LIVE-2:wake": "after a sleep of the machine every session is asked at once, and every wait for a try is over",
     "LIVE-2:starts-in-parallel": "servers that start slowly, or say nothing, hold up the start of no other",
     "LIVE-2:neighbours": "a server that attacks slows no other, costs little memory, and status says what it does",

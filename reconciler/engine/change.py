@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -306,6 +307,8 @@ async def _remember(project: Project, applied: Applied, consent: Consent) -> Non
         "summary": applied.to_json()["summary"],
     }
     await _add_to_history(project, applied.serial, facts)
+    with suppress(OSError, sqlite3.Error):  # the apply stands; there are a few more until the next look
+        await project.yeses.review()
 
 
 async def _add_to_history(project: Project, serial: int, facts: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +60,10 @@ class Ledger:
     def say_yes(self, launches: frozenset[str]) -> None:
         """Remember a person's consent to these launch digests."""
         self._set(yeses=self.accepted.yeses | launches)
+
+    def keep_yeses(self, launches: Set[str]) -> None:
+        """Forget every yes but those to these launches."""
+        self._set(yeses=self.accepted.yeses & launches)
 
     def accept(self, server_id: str, written: Mapping[str, Any] | None) -> None:
         """The server's accepted entry is now `written`; None removes it."""

@@ -33,6 +33,7 @@ from reconciler.engine.secrets import StoredSecrets
 from reconciler.engine.times import Times, remembered_times
 from reconciler.engine.tokens import Tokens
 from reconciler.engine.workers import Workers
+from reconciler.engine.yeses import Yeses
 from reconciler.gate.approvals import Approvals, Audit, Now, World
 from reconciler.gate.gate import Gate
 from reconciler.gate.policy import Policy
@@ -86,6 +87,7 @@ class Project:
         self.pauses = Pauses(self.records, self.events.say, self.wake)
         self.tokens = Tokens(state, self.events.say)
         self.ledger = Ledger(state, Accepted())
+        self.yeses = Yeses(state, self.ledger, self.records)
         self.secrets = StoredSecrets(self.vault, self.environment, self.ledger, self.retry, self.events.say)
         self.uplinks = Uplinks(self.wake)
         self.public_url: Callable[[], str | None] = lambda: None

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +19,10 @@ T = TypeVar("T")
 KEPT_HISTORY = 20
 KEPT_EVENTS = 5000
 KEPT_EXITS = 5
+"""Of one server."""
+KEPT_ENDINGS = 5000
+"""Of all servers together, those that are gone too."""
+KEPT_CONSUMED = 10_000
 ALIKE = 10
 """So many different endings of one server go side by side; further ones are counted on the newest of them."""
 PUT_OFF = 1000
@@ -100,10 +104,18 @@ class Records:
 
     async def consume(self, digest: str, at: str) -> bool:
         """Mark a saved plan as used; False when it was used before."""
-        return await self._write("insert or ignore into consumed values (?, ?)", (digest, at)) == 1
+        oldest = "select rowid from consumed order by rowid desc limit 1 offset ?"
+
+        def add(database: sqlite3.Connection) -> bool:
+            new = database.execute("insert or ignore into consumed values (?, ?)", (digest, at)).rowcount == 1
+            database.execute(f"delete from consumed where rowid <= ({oldest})", (KEPT_CONSUMED,))
+            return new
+
+        return await self.run(add)
 
     async def consumed(self) -> set[str]:
-        """Digests of every saved plan that was used."""
+        """Digests of the saved plans that were used, the last 10 000 of them: an older one fits no state of today but
+        where all that was applied since was taken back."""
         return {row[0] for row in await self._read("select digest from consumed", ())}
 
     async def add_event(self, at: str, kind: str, server: str | None, message: str, lately: str) -> Recorded:
@@ -139,17 +151,20 @@ class Records:
         return first if count >= KEPT_EVENTS else 0, last
 
     async def add_exit(self, row: Mapping[str, Any]) -> None:
-        """Remember how a session ended: server, instance, at, code, reason, stderr lines. Five are kept per server."""
+        """Remember how a session ended: server, instance, at, code, reason, stderr lines. Five are kept per server, and
+        5000 in all."""
         values = (row["server"], row["instance"], row["at"], row["code"], row["reason"], _text(row["stderr"]))
         names = "server, instance, at, code, reason, stderr"
         older = (
             "delete from exits where server = ? and id not in "
             "(select id from exits where server = ? order by id desc limit ?)"
         )
+        oldest = "select id from exits order by id desc limit 1 offset ?"
 
         def add(database: sqlite3.Connection) -> None:
             database.execute(f"insert into exits ({names}) values (?, ?, ?, ?, ?, ?)", _whole(values))
             database.execute(older, (row["server"], row["server"], KEPT_EXITS))
+            database.execute(f"delete from exits where id <= ({oldest})", (KEPT_ENDINGS,))
 
         await self._keep(add)
 
@@ -167,6 +182,11 @@ class Records:
         statement = "insert or ignore into hints values (?, ?, ?)"
         # The cursor must die in the thread that made it, so only a number leaves it.
         await self._keep(lambda database: database.executemany(statement, rows).rowcount)
+
+    async def keep_hints(self, launches: Collection[str]) -> None:
+        """Forget what is known of the tools of every launch but these."""
+        others = "delete from hints where launch not in (select value from json_each(?))"
+        await self._write(others, (_text(sorted(launches)),))
 
     async def read_only_tools(self, launch: str) -> frozenset[str]:
         """The tools that were first listed as read-only after this launch."""

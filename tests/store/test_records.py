@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.store import records as module
 from reconciler.store.accepted import StateTooNew
 from reconciler.store.database import VERSION
 from reconciler.store.records import ALIKE, KEPT_EVENTS, KEPT_EXITS, KEPT_HISTORY, Recorded, Records
@@ -239,6 +240,30 @@ async def test_the_first_word_about_a_tool_holds_for_its_launch(path: Path) -> N
         assert await kept.read_only_tools("launch-1") == {"read", "late"}
         assert await kept.read_only_tools("launch-2") == {"write"}
         assert await kept.read_only_tools("launch-3") == frozenset()
+
+
+@requirement("LIVE-2:gone")
+async def test_what_is_known_of_other_launches_is_forgotten(path: Path) -> None:
+    async with records(path) as kept:
+        for launch in ("one", "two", "three"):
+            await kept.add_hints(launch, {"read": True, "write": False})
+        await kept.keep_hints({"two", "unheard of"})
+        assert [await kept.read_only_tools(launch) for launch in ("one", "two", "three")] == [set(), {"read"}, set()]
+
+
+@requirement("LIVE-2:gone")
+async def test_endings_and_used_plans_are_bounded_whatever_their_names(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_ENDINGS", 20)
+    monkeypatch.setattr(module, "KEPT_CONSUMED", 20)
+    async with records(path) as kept:
+        for number in range(50):
+            await kept.add_exit(exit_row(f"s{number}", number))
+            assert await kept.consume(f"sha256:{number}", AT)
+        assert [len(await kept.exits(f"s{number}")) for number in (0, 29, 30, 49)] == [0, 0, 1, 1]
+        assert await kept.consumed() == {f"sha256:{number}" for number in range(30, 50)}
+        assert not await kept.consume("sha256:30", AT)
 
 
 async def test_half_characters_of_a_server_are_kept_as_question_marks(path: Path) -> None:
