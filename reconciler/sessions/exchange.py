@@ -14,6 +14,7 @@ import anyio
 import httpx2
 
 from reconciler.sessions.callers import Flight
+from reconciler.sessions.http_beat import Beat
 from reconciler.sessions.session import Caller, SessionError
 
 
@@ -45,6 +46,7 @@ class Exchange(Flight):
     """Called when the answer turns out to be a stream."""
     standing: bool = False
     """Whether that stream is open now."""
+    beat: Beat = field(default_factory=Beat)
     _scopes: set[anyio.CancelScope] = field(default_factory=set)
 
     def fail(self, error: SessionError) -> None:
@@ -56,6 +58,11 @@ class Exchange(Flight):
     def lasts(self) -> bool:
         """Whether its answer is a stream that stands until somebody ends it."""
         return self.deadline == math.inf
+
+    @property
+    def tells(self) -> bool:
+        """Whether that stream is open and has not fallen silent."""
+        return self.standing and not self.beat.stopped(asyncio.get_running_loop().time())
 
     @contextmanager
     def in_time(self) -> Iterator[None]:

@@ -32,10 +32,11 @@ class Body(httpx2.AsyncByteStream):
         self._stopped: Stopped | None = stopped
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
-        pieces = self._response.aiter_bytes()
+        pieces, loop = self._response.aiter_bytes(), asyncio.get_running_loop()
         try:
             total = 0
             while (piece := await self._next(pieces)) is not None:
+                self._here.beat.came(piece, loop.time())
                 total += len(piece)
                 if max(total, self._response.num_bytes_downloaded) > self._limit:
                     self._stop(too_large(self._where, self._limit))

@@ -86,10 +86,13 @@ class HttpClient(httpx2.AsyncClient):
         self._watch = watch
         self._credential = auth
         self._notices: set[asyncio.Task[None]] = set()
-        self.standing = False
-        """Whether the server has the stream open now on which it tells what nobody asked for."""
-        self._stood = False
+        self._stream: Exchange | None = None
         self._setbacks = 0
+
+    @property
+    def hears(self) -> bool:
+        """Whether there is a stream on which the server tells what nobody asked for, and that has not fallen silent."""
+        return self._stream is not None and self._stream.tells
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send one request of the SDK. Raises nothing but a cancellation, and SessionError for the SSE stream."""
@@ -281,17 +284,17 @@ class HttpClient(httpx2.AsyncClient):
             if self._kind == "sse":
                 raise error from None
             return self._set_back(request, error)
-        if self._stood:
+        if self._stream is not None:
             self._watch.resumed()
-        self._stood = self.standing = True
+        self._stream = here = Exchange(standing=True)
         body = StandingBody if self._kind == "http" else SseBody
-        return bounded(response, body(response, self._where, self._watch.lost, self._stream_ender()))
+        return bounded(response, body(response, self._where, here, self._watch.lost, self._stream_ender(here)))
 
-    def _stream_ender(self) -> Callable[[SessionError | None], None]:
+    def _stream_ender(self, here: Exchange) -> Callable[[SessionError | None], None]:
         began = asyncio.get_running_loop().time()
 
         def stopped(error: SessionError | None) -> None:
-            self.standing = False
+            here.standing = False
             stood = asyncio.get_running_loop().time() - began
             self._setbacks = 0 if stood > STANDS else self._setbacks + 1
             self._watch.trouble(error or failures.stream_ended(self._where))
@@ -304,7 +307,7 @@ class HttpClient(httpx2.AsyncClient):
         error = self._refusal(response, body)
         if self._kind == "sse":
             raise error
-        if self._stood:
+        if self._stream is not None:
             return self._set_back(request, error)
         return httpx2.Response(405, request=request)
 

@@ -20,10 +20,11 @@ class StandingBody(Body):
         self,
         response: httpx2.Response,
         where: str,
+        here: Exchange,
         lost: Callable[[SessionError], None],
         stopped: Stopped,
     ) -> None:
-        super().__init__(response, where, math.inf, Exchange(), stopped)
+        super().__init__(response, where, math.inf, here, stopped)
         self._lost = lost
 
     async def aclose(self) -> None:

@@ -153,7 +153,7 @@ class RemoteSession:
     @property
     def hears(self) -> bool:
         """As Session.hears: by the standing stream, in the stateless era by the subscription."""
-        return self._client.standing or (self._listening is not None and self._listening.standing)
+        return self._client.hears or (self._listening is not None and self._listening.tells)
 
     @property
     def flooding(self) -> bool:

@@ -11,15 +11,18 @@ import anyio
 import pytest
 
 from reconciler.model.server import Server
+from reconciler.sessions.http_beat import Beat
 from reconciler.sessions.hub import Hub
 from reconciler.sessions.instance import Instance
 from reconciler.sessions.remote import RemoteSession, open_remote
 from reconciler.sessions.session import Notify, SessionError
+from reconciler.sessions.stale import UNTOLD_SECONDS
 from tests.clock import JUMPING, pass_by
 from tests.requirements import requirement
-from tests.rig.evil_http import Behaviour, EvilHttp, Sse, answers, mcp
+from tests.rig.evil_http import Behaviour, Connection, EvilHttp, Request, Sse, answers, mcp
 from tests.rig.proxy import Blackhole, Clean, Cut, Proxy, Slices
 from tests.sessions.remotes import Kind, no_secrets, remote
+from tests.waiting import come_true
 
 pytestmark = [pytest.mark.anyio, requirement("LIVE-2:bad-networks")]
 
@@ -142,3 +145,59 @@ async def test_who_is_slower_than_the_deadline_of_the_start_is_never_there(way: 
             await at.until(instance, "closed")
             assert now() - began <= 31
             assert "did not answer the handshake within 30 s" in str(instance.failure)
+
+
+def beating(era: str, stops: asyncio.Event, every: float) -> Behaviour:
+    """A server whose stream brings a comment every so many seconds, and nothing any more once it `stops`."""
+
+    async def stand(request: Request, connection: Connection) -> None:
+        await connection.stream()
+        while not stops.is_set():
+            await connection.raw(b": here\n\n")
+            await asyncio.sleep(every)
+        await connection.gone()
+
+    stream = "GET" if era == "handshake" else "subscriptions/listen"
+    return mcp(era, {"tools": {"listChanged": True}}, **{stream: stand})
+
+
+@pytest.mark.parametrize("era", ["handshake", "stateless"])
+@requirement("LIVE-2:untold-changes")
+async def test_a_stream_whose_signs_of_life_stay_away_is_believed_no_longer(era: str) -> None:
+    """The stream of an SSE server brings the answers to pings: it needs no other sign."""
+    stops = asyncio.Event()
+    with anyio.fail_after(3000):
+        async with EvilHttp(beating(era, stops, 15.0)) as server:
+            hub = Hub(lambda opening, _, notify: open_remote(opening, no_secrets, notify))
+            live = hub.open(remote(server.url, start=30), lambda: None)
+            await come_true(lambda: live.state == "ready" and live.session is not None and live.session.hears, 30)
+            await pass_by(2 * UNTOLD_SECONDS)
+            before = len(server.seen("tools/list"))
+            await pass_by(4 * UNTOLD_SECONDS)
+            assert live.session is not None and live.session.hears
+            assert len(server.seen("tools/list")) == before, "a server that is only quiet is left in peace"
+            stops.set()
+            await pass_by(2.5 * UNTOLD_SECONDS)
+            assert not live.session.hears
+            assert len(server.seen("tools/list")) > before
+            await hub.close()
+
+
+@pytest.mark.parametrize(
+    ("came", "believed"),
+    [
+        ([], 1e9),
+        ([(0.0, b": hello")], 1e9),
+        ([(0.0, b": hello"), (0.5, b": again")], 1e9),
+        ([(0.0, b": hello"), (900.0, b"data: news")], 1e9),
+        ([(0.0, b": hello"), (15.0, b": here")], 75.0),
+        ([(0.0, b"data: news"), (15.0, b": here"), (20.0, b"data: news")], 80.0),
+        ([(0.0, b": hello"), (50.0, b": here"), (60.0, b": here")], 160.0),
+    ],
+)
+async def test_how_long_a_silent_stream_is_believed(came: list[tuple[float, bytes]], believed: float) -> None:
+    beat = Beat()
+    for moment, piece in came:
+        beat.came(piece, moment)
+    assert not beat.stopped(believed)
+    assert beat.stopped(believed + 1) is (believed < 1e9)
