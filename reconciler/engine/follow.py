@@ -127,10 +127,12 @@ class Follower:
             wrong = _wrong(await self._project.read())  # there is time for it
             if wrong is not None and loop.time() - since >= SETTLE_WRITTEN:
                 return Verdict("hold", why=wrong), texts
-            await asyncio.sleep(again - loop.time())
+            looked = loop.time()
+            await asyncio.sleep(again - looked)
             now = await asyncio.to_thread(self._texts)
-            if now is not None and now != texts:
-                texts, since = now, loop.time() - await _quiet(now)
+            if now is not None and now != texts:  # not before that look, whatever the disk's clock says
+                texts, renamed = now, False
+                since = max(looked, loop.time() - await _quiet(now))
 
     def _judged(self, texts: Texts, renamed: bool, quiet: float) -> Verdict:
         """The most cautious verdict on any of the files."""

@@ -26,7 +26,8 @@ SETTLE_WRITTEN = 0.15
 SETTLE_SHRUNK = 1.2
 SETTLE_OPEN = 1.6
 """For a text that shrank and whose end is no end of a line: more may be on its way."""
-LATEST_LOOK = TICK_MS / 1000
+LATEST_LOOK = 0.1
+"""Seconds after a save within which its event has come, nearly always."""
 UNTOLD = 3
 """So many changes in a row of which no event told: events do not arrive."""
 FRESH_NS = 20_000_000
@@ -105,7 +106,7 @@ def quiet_for(paths: Iterable[Path], now: int) -> float:
     reading them: what came later counts too.
 
     No program can set this time of a file, but it may be another machine's, as the disk is: one that is in the future,
-    or older than a look is late, says nothing, and the answer is 0.
+    or further back than LATEST_LOOK, says nothing, and the answer is 0.
     """
     times = [0]
     for path in paths:

@@ -25,6 +25,7 @@ def directories_of(main: Path, base: Path) -> list[Path]:
     found = dict(_named(path, base, names))
 
     def rank(directory: Path) -> tuple[bool, bool, bool]:
+        """What is used for the place comes first, of that what says so itself, then what is used for the path named."""
         last = found[directory]
         return last != path[-1], last != used_for(directory), last != path[0]
 
@@ -72,7 +73,8 @@ def _named(path: list[Path], base: Path, names: Collection[str]) -> Iterator[tup
 
 def _last(directory: Path, place: Path, path: list[Path]) -> Path | None:
     """What a directory that is named after `place` was used for, that place where nothing says so; None where that
-    leads elsewhere now: then it went along."""
+    leads elsewhere now: then it went along, as that of `mcp.yaml` does, of which the file was moved to `dot/` and a link
+    left behind, when another file comes to where it was."""
     used = used_for(directory)
     if used is None or not os.path.lexists(used):
         return place
@@ -81,7 +83,8 @@ def _last(directory: Path, place: Path, path: list[Path]) -> Path | None:
 
 
 def _stayed(directory: Path, base: Path, names: Collection[str]) -> bool:
-    """Whether it did not go along with what it was used for, since there is one already where that leads."""
+    """Whether it did not go along with what it was used for, since there is one already where that leads: the link
+    `mcp.yaml` led to `work.yaml` when this was used, and leads to `home.yaml` now, which has its own."""
     used = used_for(directory)
     there = standing(used) if used else None
     if there is None or there == used:

@@ -67,10 +67,12 @@ class Sources:
 
 
 def apart(projects: Iterable[Sources]) -> list[Sources]:
-    """Without those whose main file is, by another path, that of one before."""
+    """One for each main file: where it stands, else the first link to it; its overlay and lock lie beside that."""
     found: dict[Path, Sources] = {}
     for one in projects:
-        found.setdefault(standing(one.main), one)
+        there = standing(one.main)
+        if there not in found or not one.main.is_symlink():
+            found[there] = one
     return list(found.values())
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from reconciler.engine import follow
 from reconciler.engine.change import Applied, Held, approve
 from reconciler.engine.door import change
+from reconciler.engine.watch import LATEST_LOOK, SETTLE_WRITTEN
 from reconciler.gate.principal import Principal
 from reconciler.store import files
 from tests.engine.desk import Desk, desk, light
@@ -72,6 +74,33 @@ async def test_broken_half_written_and_empty_saves_touch_no_session(tmp_path: Pa
             at.file.write_text(text, encoding="utf-8")
             await at.until(lambda: at.project.followed.held is None)
         assert {row["pid"] for row in at.rows().values()} == pids
+
+
+@requirement("APPLY-3:broken-edit")
+async def test_what_is_written_into_a_file_that_was_just_replaced_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = {"a": light("a"), "b": light("b")}
+    begun = json.dumps({"version": 1, "mcpServers": {"a": light("a", description="x" * 500)}})
+    async with desk(tmp_path, servers) as at:
+        await followed(at, "all")
+        await at.until(lambda: {row["status"] for row in at.rows().values()} == {"connected"})
+        pid = at.row("b")["pid"]
+
+        def rest() -> None:
+            at.write({**servers, "a": light("a", name="whole")})
+
+        async def quiet(texts: follow.Texts) -> float:
+            if b"replaced" in texts[at.file]:
+                at.file.write_text(begun, encoding="utf-8")
+                asyncio.get_running_loop().call_later(SETTLE_WRITTEN / 2, rest)
+                return 0
+            return LATEST_LOOK  # as a disk says whose clock is another one
+
+        monkeypatch.setattr(follow, "_quiet", quiet)
+        at.write({**servers, "a": light("a", name="replaced")})
+        await at.until(lambda: at.row("a")["name"] == "whole")
+        assert at.row("b")["pid"] == pid
 
 
 @requirement("APPLY-3:broken-edit")

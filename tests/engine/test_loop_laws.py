@@ -203,6 +203,7 @@ def test_nothing_is_opened_all_the_time(many: list[Deed]) -> None:
         await driver.do_die("")
         before = len(driver.stage.said)
         await pass_by(3600)
-        assert sum(word.startswith("open") for word in driver.stage.said[before:]) <= 60
+        opened = sum(word.startswith("open") for word in driver.stage.said[before:])
+        assert opened <= 2 * 60  # one a minute, and with each of a new version one of what served before
 
     play(many, then)

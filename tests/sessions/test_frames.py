@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -141,6 +142,9 @@ def test_an_answer_in_a_usual_order_comes_with_the_text_of_its_result(
 
 
 _ELSE = [
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":1} }',
+    b'{"jsonrpc":"2.0","id":1,"result":{"a":1}\t}',
+    b'{"result":{"a":1} ,"jsonrpc":"2.0","id":1}',
     b'{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{"b":2}}',
     b'{"result":{"a":1},"result":{"b":2},"jsonrpc":"2.0","id":1}',
     b'{"result":{"a":1},"jsonrpc":"2.0","id":1,"id":2}',
@@ -188,16 +192,16 @@ def every_line_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "LONG", 0)
 
 
-def both(line: bytes, depth: int) -> tuple[object, object]:
-    """What the two readers make of a line: its value as `repr` writes it, or that there is none."""
-    found = []
+def both(line: bytes, depth: int) -> tuple[str | None, str | None]:
+    """What the two readers make of a line: its value as `repr` writes it, or None where it has none."""
+    found: list[str | None] = []
     for least in (0, len(line) + 1):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(frames, "LONG", least)
             try:
-                found.append((repr(decode(line, depth)), ""))
-            except ValueError as error:
-                found.append(("", str(error)))
+                found.append(repr(decode(line, depth)))
+            except ValueError:
+                found.append(None)
     return found[0], found[1]
 
 
@@ -212,7 +216,7 @@ def test_a_long_line_is_read_as_a_short_one_is(value: object, ascii_only: bool, 
 
 
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]":,0123456789eE+-.\\ud8aflsnr \t', max_size=60).map(str.encode))
-def test_of_a_long_line_the_same_is_wrong_as_of_a_short_one(noise: bytes) -> None:
+def test_a_long_line_is_refused_where_a_short_one_is(noise: bytes) -> None:
     long, short = both(noise, 8)
     assert long == short
 
@@ -276,3 +280,33 @@ def test_no_bytes_make_the_way_of_long_lines_fail(noise: bytes) -> None:
     read_answer(noise, 8)
     found = read_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + noise + b"}}", 8)
     assert found is None or json.loads(found[1].text) == found[1]
+
+
+@pytest.mark.usefixtures("every_line_is_long")
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"[1e999]", "a number in it is too large"),
+        (b"[" * 129 + b"]" * 129, "nested too deeply"),
+        (b"[" * 2000 + b"]" * 2000, "nested too deeply"),
+        (b"[1,]", "trailing comma"),
+        (b"", "EOF"),
+    ],
+)
+def test_what_is_wrong_with_a_long_line_is_said(line: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        decode(line, 128)
+
+
+def test_a_long_line_that_is_refused_takes_no_longer_than_one_that_is_read() -> None:
+    members = b",".join(b'{"id":%d,"name":"name"}' % number for number in range(100_000))
+    seconds = []
+    for last in (b"1", b"1e999"):
+        line = b'{"jsonrpc":"2.0","id":1,"result":{"rows":[' + members + b',{"last":' + last + b"}]}}"
+        began = time.process_time()
+        found = read_answer(line, 128)
+        if found is None:
+            with pytest.raises(ValueError, match="too large"):
+                decode(line, 128)
+        seconds.append(time.process_time() - began)
+    assert seconds[1] < 4 * seconds[0]

@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import gc
 import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ _OWN = 8 * 1024 * 1024
 _GROWN = 8 * 1024 * 1024
 """Bytes more than there were that are worth a look for what is free: of a flood of large messages everything stays
 below the last small thing that came after it."""
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS, _RARELY = 5.0, 60.0
+"""How often it is looked, and how often where a look gained little: what is there is in use."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _STATM = Path("/proc/self/statm")
 
@@ -45,12 +47,15 @@ async def give_back() -> None:
         return
     library.mallopt(_TRIM_THRESHOLD, _KEPT)
     library.mallopt(_MMAP_THRESHOLD, _OWN)
-    before = _resident()
+    least, pause = _resident(), _LOOK_SECONDS
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
-        if _resident() > before + _GROWN:
+        await asyncio.sleep(pause)
+        left = _resident()
+        if left > least + _GROWN:
             await asyncio.to_thread(library.malloc_trim, 0)
-            before = _resident()
+            left = _resident()
+        pause = _RARELY if left > least + _GROWN else _LOOK_SECONDS
+        least = min(least, left)
 
 
 def _glibc() -> Any:
@@ -60,4 +65,7 @@ def _glibc() -> Any:
 
 
 def _resident() -> int:
-    return int(_STATM.read_text("ascii").split()[1]) * resource.getpagesize()
+    """Bytes of ours in memory; 0 while no file can be opened."""
+    with suppress(OSError):
+        return int(_STATM.read_text("ascii").split()[1]) * resource.getpagesize()
+    return 0

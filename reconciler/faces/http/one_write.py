@@ -22,7 +22,9 @@ class OneWrite:
 
     def write(self, data: bytes) -> None:
         """As a transport's. A head is known by its first word."""
-        if self._head is not None:
+        if self.is_closing():  # uvicorn tells a request with others behind it too late, and uvloop's transport raises
+            self._head = None
+        elif self._head is not None:
             head, self._head = self._head, None
             self._transport.writelines((head, data))
         elif data[:9] == b"HTTP/1.1 ":
@@ -39,8 +41,8 @@ class OneWrite:
             self._unread.watch()
 
     def _flush(self) -> None:
-        if self._head is not None:
-            head, self._head = self._head, None
+        head, self._head = self._head, None
+        if head is not None and not self.is_closing():
             self._transport.write(head)
 
     def __getattr__(self, name: str) -> Any:

@@ -97,7 +97,7 @@ def test_a_directory_hosts_a_file_once_by_whatever_paths_it_is_there(desk: Desk)
     desk.file.rename(desk.folder / "work.reconciler.yaml")
     desk.file.symlink_to("work.reconciler.yaml")
     with watching(desk, ".", "--auto-approve=start") as watch:
-        assert "following reconciler.yaml (" in watch.until("following")
+        assert "following work.reconciler.yaml (" in watch.until("following")
         watch.until("one is connected")
         before = runs(desk, desk.file)
         (desk.folder / "later.reconciler.yaml").symlink_to("work.reconciler.yaml")

@@ -66,3 +66,16 @@ async def test_a_head_without_a_body_waits_for_no_more_than_a_turn_of_the_loop()
 async def test_everything_else_is_the_transport_s_own() -> None:
     transport = Transport()
     assert OneWrite(transport, Unread(transport, 1.0)).get_extra_info("socket") == "the socket"
+
+
+async def test_to_who_is_gone_nothing_is_written() -> None:
+    transport = Transport()
+    whole = OneWrite(transport, Unread(transport, 1.0))
+    whole.write(HEAD)
+    transport.closed = True
+    await checkpoint()
+    whole.write(HEAD)
+    whole.write(b"body")
+    await checkpoint()
+    whole.close()
+    assert transport.writes == []
