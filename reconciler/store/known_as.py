@@ -73,8 +73,8 @@ def _named(path: list[Path], base: Path, names: Collection[str]) -> Iterator[tup
 
 def _last(directory: Path, place: Path, path: list[Path]) -> Path | None:
     """What a directory that is named after `place` was used for, that place where nothing says so; None where that
-    leads elsewhere now: then it went along, as that of `mcp.yaml` does, of which the file was moved to `dot/` and a link
-    left behind, when another file comes to where it was."""
+    leads elsewhere now: then it went along, as that of `mcp.yaml` does, whose file was moved to `dot/` with a link left
+    behind, when another file comes to where it was."""
     used = used_for(directory)
     if used is None or not os.path.lexists(used):
         return place
