@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.model.server import Server, Stdio
 from reconciler.sessions.instance import Instance, Told
-from reconciler.sessions.instance import NotLive as NotLive
 from reconciler.sessions.session import Open
 from reconciler.sessions.starts import Starts, processes_at_a_time
 from reconciler.sessions.wishes import NONE, Wishes

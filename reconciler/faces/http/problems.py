@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from reconciler.gate.gate import Refused
-from reconciler.sessions.hub import NotLive
+from reconciler.sessions.instance import NotLive
 from reconciler.sessions.session import RpcError, SessionError
 from reconciler.store.refused import way_out, why_not_written
 
