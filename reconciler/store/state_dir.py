@@ -123,7 +123,8 @@ class StateDir:
             self.remember()
 
     def remember(self) -> None:
-        """From now on this is the state of the path of the file, wherever that leads. For whoever holds the lock."""
+        """From now on this is the state of the path of the file, wherever that leads. For whoever holds the lock, and
+        for the first who makes the directory."""
         if self.main is not None:
             remember(self.path, self.main)
 

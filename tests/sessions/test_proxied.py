@@ -154,7 +154,8 @@ def beating(era: str, stops: asyncio.Event, every: float) -> Behaviour:
         await connection.stream()
         while not stops.is_set():
             await connection.raw(b": here\n\n")
-            await asyncio.sleep(every)
+            with anyio.move_on_after(every):
+                await stops.wait()
         await connection.gone()
 
     stream = "GET" if era == "handshake" else "subscriptions/listen"

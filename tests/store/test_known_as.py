@@ -41,6 +41,11 @@ class Place:
         path.symlink_to(target)
         return path
 
+    def linked(self) -> None:
+        """The file is in `dot/`, and a link leads there."""
+        self.file("dot/r.yaml")
+        self.link("r.yaml", "dot/r.yaml")
+
     def is_file(self, name: str) -> bool:
         path = self.folder / name
         return path.is_file() and not path.is_symlink()
@@ -105,8 +110,7 @@ def test_a_state_of_before_any_was_remembered_is_found_behind_the_link(place: Pl
 
 
 def test_a_link_that_became_a_file_keeps_its_state_and_what_it_led_to_is_another(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.used("r.yaml")
     assert place.state("dot/r.yaml") == before
     place.copy_back("r.yaml")
@@ -120,8 +124,7 @@ def test_a_link_that_became_a_file_keeps_its_state_and_what_it_led_to_is_another
 
 
 def test_a_state_comes_back_to_the_file_when_nobody_else_has_it(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.used("r.yaml")
     (place.folder / "r.yaml").unlink()
     assert place.state("dot/r.yaml") == before
@@ -139,8 +142,7 @@ def test_to_and_fro_is_always_the_same(place: Place) -> None:
 
 
 def test_a_state_that_was_only_made_ready_is_kept_too(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.state("r.yaml")
     before.ensure()
     place.copy_back("r.yaml")
@@ -148,8 +150,7 @@ def test_a_state_that_was_only_made_ready_is_kept_too(place: Place) -> None:
 
 
 def test_a_state_is_found_while_the_file_is_away(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.used("r.yaml")
     (place.folder / "r.yaml").unlink()
     assert place.state("r.yaml") == before
@@ -166,8 +167,7 @@ def test_a_folder_that_a_link_took_the_place_of_keeps_the_state(place: Place) ->
 
 
 def test_a_link_between_two_others_may_become_a_file(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     place.link("near.yaml", "r.yaml")
     before = place.used("near.yaml")
     place.copy_back("r.yaml")
@@ -333,8 +333,7 @@ def test_a_file_that_is_used_under_its_own_path_gives_nothing_to_a_link(place: P
 
 
 def test_what_was_taken_away_is_not_found_again(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.used("r.yaml")
     place.copy_back("r.yaml")
     set_state_aside(before, "20260102T030405Z")
@@ -355,15 +354,13 @@ def test_two_bases_know_nothing_of_each_other(place: Place, tmp_path: Path) -> N
 
 
 def test_looking_changes_nothing(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     place.state("r.yaml")
     assert not place.base.exists()
 
 
 def test_a_base_is_carried_elsewhere_whole(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.used("r.yaml")
     place.copy_back("r.yaml")
     place.base.rename(place.folder / "carried")
@@ -372,8 +369,7 @@ def test_a_base_is_carried_elsewhere_whole(place: Place) -> None:
 
 
 def test_what_cannot_be_remembered_keeps_nobody_from_work(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.state("r.yaml")
     (before.path / "file").mkdir(parents=True)
     assert place.used("r.yaml") == place.state("r.yaml") == before
@@ -384,8 +380,7 @@ def test_what_cannot_be_remembered_keeps_nobody_from_work(place: Place) -> None:
 
 
 def test_one_of_two_states_is_found_when_the_other_was_taken_away(place: Place) -> None:
-    place.file("dot/r.yaml")
-    place.link("r.yaml", "dot/r.yaml")
+    place.linked()
     before = place.used("r.yaml")
     place.copy_back("r.yaml")
     apart = place.used("dot/r.yaml")

@@ -49,6 +49,7 @@ def test_what_is_loaded_is_searched_for_rings_no_more_and_what_comes_later_is() 
 def test_the_pages_of_a_large_message_are_used_again() -> None:
     found = tried("""
         import asyncio, json, resource
+        from anyio.lowlevel import checkpoint
         from reconciler.faces.cli.memory import give_back
 
         def faults():
@@ -59,7 +60,7 @@ def test_the_pages_of_a_large_message_are_used_again() -> None:
 
         async def main():
             task = asyncio.create_task(give_back())
-            await asyncio.sleep(0)
+            await checkpoint()
             print(json.dumps({"first": faults(), "again": faults()}))
             task.cancel()
 
@@ -71,21 +72,22 @@ def test_the_pages_of_a_large_message_are_used_again() -> None:
 @pytest.mark.needs(GLIBC)
 def test_of_a_flood_of_large_messages_nothing_stays_whatever_small_came_after_it() -> None:
     found = tried("""
-        import asyncio, json, time
+        import asyncio, json
+        from anyio.lowlevel import checkpoint
         from reconciler.faces.cli import memory
+        from tests.waiting import come_true
 
         async def main():
             memory._LOOK_SECONDS = 0.01
             task = asyncio.create_task(memory.give_back())
-            await asyncio.sleep(0)
+            await checkpoint()
             before = memory._resident()
             flood = [bytes(1) * 3 * 2**20 for _ in range(50)]
             most = memory._resident()
             after = [bytes(1) * 1000 for _ in range(100)]
             del flood
-            pinned, until = memory._resident(), time.monotonic() + 30
-            while memory._resident() > before + 16 * 2**20 and time.monotonic() < until:
-                await asyncio.sleep(0.01)
+            pinned = memory._resident()
+            await come_true(lambda: memory._resident() < before + 16 * 2**20, 30)
             left = memory._resident() - before
             print(json.dumps({"flood": most - before, "pinned": pinned - before, "left": left}))
             task.cancel()
